@@ -1,0 +1,80 @@
+import type { SpanColumns } from '../trace/columns.ts'
+
+/**
+ * What the analysis of a batch of spans gives, as columns. Rows of one trace, one entry, one sample are contiguous:
+ * `first...` of row i up to `first...` of row i + 1 (each such column has one element more than rows).
+ * `span` columns hold row numbers of the input columns; `component` and `endpoint` ids are the dictionary's.
+ */
+export type Analysis = {
+  spans: SpanColumns
+  traces: TraceRows
+  samples: SampleRows
+  components: ComponentRows
+  segments: SegmentRows
+  repairs: RepairRows
+}
+
+/** In no order of ids; `analyze` sorts. */
+export type TraceRows = {
+  count: number
+  /** Some span of the trace, dropped or not: names the trace id. */
+  span: Uint32Array
+  /** Spans after all drops. */
+  spanCount: Uint32Array
+  /** Epoch ns of the first start, as 64-bit words. */
+  origin: BigUint64Array
+  /** Offsets into samples, repairs. */
+  firstSample: Uint32Array
+  firstRepair: Uint32Array
+}
+
+/** Every entry (also those that are no sample), then the service-scope samples of the trace. Primary entry first. */
+export type SampleRows = {
+  count: number
+  span: Uint32Array
+  endpoint: Int32Array
+  /** One of ROOT, ORPHAN_ENTRY, CONSUMER_ENTRY, SERVICE. */
+  kind: Uint8Array
+  /** 0 for entries that statistics do not count. */
+  counted: Uint8Array
+  /** Relative to the trace's origin, after repairs. */
+  startNs: Float64Array
+  durationNs: Float64Array
+  queueWaitNs: Float64Array
+  firstComponent: Uint32Array
+  /** Segments of entries only. */
+  firstSegment: Uint32Array
+}
+
+export const ROOT = 0
+export const ORPHAN_ENTRY = 1
+export const CONSUMER_ENTRY = 2
+export const SERVICE = 3
+export const ENTRY_KINDS = ['root', 'orphan', 'consumer', 'service'] as const
+
+/** Components with critical time in a sample, by critical time (most first), then kind, then name. */
+export type ComponentRows = {
+  count: number
+  component: Int32Array
+  criticalNs: Float64Array
+  ifInstantNs: Float64Array
+  /** 1: not replayed, latency minus critical time. */
+  bound: Uint8Array
+}
+
+/** The critical path, ascending; relative to the entry's start. */
+export type SegmentRows = {
+  count: number
+  span: Uint32Array
+  component: Int32Array
+  startNs: Float64Array
+  endNs: Float64Array
+}
+
+export type RepairRows = {
+  count: number
+  kind: Uint8Array
+  span: Uint32Array
+  /** Of SKEW_SHIFTED. */
+  shiftNs: Float64Array
+}
