@@ -1,4 +1,4 @@
-import { type Component, componentOf, transitName } from './component.ts'
+import { type Component, type ComponentKind, componentOf, transitName } from './component.ts'
 import { operationOf } from './operation.ts'
 import { type ShapeFields, shapeFieldsOf } from './shape.ts'
 import { CLIENT, INTERNAL, kindCode } from './span.ts'
@@ -84,7 +84,7 @@ export function createDictionary(): Dictionary {
       dictionary.shapeComponent[id] = dictionary.component(component)
       dictionary.shapeFlags[id] =
         (driver ? IS_DRIVER : 0) |
-        (shape.transport !== '' && (kind === INTERNAL || kind === CLIENT) ? IS_TRANSPORT : 0) |
+        (shape.transport !== '' && mayBeTransport(kind, component.kind) ? IS_TRANSPORT : 0) |
         (component.kind === 'external' ? IS_EXTERNAL : 0) |
         (shape.messagingOperation === 'receive' ? IS_RECEIVE : 0)
       return id
@@ -133,6 +133,11 @@ export function createDictionary(): Dictionary {
     dictionary.shapeInstance = grown(dictionary.shapeInstance, new Int32Array(length))
     dictionary.shapeComponent = grown(dictionary.shapeComponent, new Int32Array(length))
   }
+}
+
+/** Only what the database and messaging rows left over can be charged by the transport row. */
+function mayBeTransport(kind: number, component: ComponentKind): boolean {
+  return (kind === INTERNAL && component === 'service') || (kind === CLIENT && component === 'external')
 }
 
 function intern(ids: Map<string, number>, key: string): number {

@@ -1,0 +1,243 @@
+import { IS_RECEIVE } from './dictionary.ts'
+import { CYCLE, DUPLICATE, ORPHAN, SHARED_ID } from './repair.ts'
+import { logRepair, type RepairLog } from './repair-log.ts'
+import { CLIENT, CONSUMER, PRODUCER, SERVER } from './span.ts'
+import { NOT_ENTRY, type TraceTree } from './tree.ts'
+
+/** Kinds of entries, in `TraceTree.entry`. */
+export const ROOT_ENTRY = 0
+export const ORPHAN_ENTRY = 1
+export const CONSUMER_ENTRY = 2
+
+/** Repairs 2 and 3, then parents, entries and children. Needs `loadSpans`. */
+export function linkSpans(tree: TraceTree, log: RepairLog): void {
+  const halves = settleSharedIds(tree, log)
+  findParents(tree, halves, log)
+  cutCycles(tree, log)
+  markEntries(tree)
+  listChildren(tree)
+}
+
+function slotOf(tree: TraceTree, low: number, high: number): number {
+  let h = Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35)
+  return (h ^ (h >>> 16)) & (tableSize(tree.count) - 1)
+}
+
+function tableSize(count: number): number {
+  let size = 16
+  while (size < 2 * count) size *= 2
+  return size
+}
+
+/** Index of the first span with that id, -1: not in the trace. */
+function findSpan(tree: TraceTree, low: number, high: number): number {
+  const { table, row } = tree
+  const { spanId } = tree.spans
+  const mask = tableSize(tree.count) - 1
+  let slot = slotOf(tree, low, high)
+  for (let i = table[slot]!; i >= 0; i = table[slot]!) {
+    const words = 2 * row[i]!
+    if (spanId[words] === low && spanId[words + 1] === high) return i
+    slot = (slot + 1) & mask
+  }
+  return -1
+}
+
+/** Fills the id table; spans whose id stands there already are returned, chained by `scratch` (-1 ends a chain). */
+function indexIds(tree: TraceTree): number[] {
+  const { table, row, scratch, count } = tree
+  const { spanId } = tree.spans
+  const mask = tableSize(count) - 1
+  table.fill(-1, 0, mask + 1)
+  const repeated: number[] = []
+  for (let i = 0; i < count; i++) {
+    const words = 2 * row[i]!
+    const low = spanId[words]!
+    const high = spanId[words + 1]!
+    scratch[i] = -1
+    let slot = slotOf(tree, low, high)
+    let known = table[slot]!
+    while (known >= 0) {
+      const other = 2 * row[known]!
+      if (spanId[other] === low && spanId[other + 1] === high) break
+      slot = (slot + 1) & mask
+      known = table[slot]!
+    }
+    if (known < 0) {
+      table[slot] = i
+    } else {
+      if (scratch[known] === -1) repeated.push(known)
+      scratch[i] = scratch[known]!
+      scratch[known] = i
+    }
+  }
+  return repeated
+}
+
+/** SERVER half by CLIENT half of calls whose halves share an id (by index), after duplicates are gone. */
+type Halves = Map<number, number>
+
+/** Repair 2. Duplicates leave the tree; the id table then names the CLIENT half, or the only span of an id. */
+function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
+  const halves: Halves = new Map()
+  const repeated = indexIds(tree)
+  if (repeated.length === 0) return halves
+
+  const { row, kind, scratch } = tree
+  const drop = new Uint8Array(tree.count)
+  const pairs: [client: number, server: number][] = []
+  for (const first of repeated) {
+    const group: number[] = []
+    for (let i = first; i >= 0; i = scratch[i]!) group.push(i)
+    group.sort((a, b) => compareSameId(tree, a, b))
+    const client = group.find((i) => kind[i] === CLIENT)
+    const server = group.find((i) => kind[i] === SERVER)
+    const pair = client !== undefined && server !== undefined
+    if (pair) {
+      pairs.push([client, server])
+      logRepair(log, SHARED_ID, row[server]!)
+    }
+    for (const i of group) {
+      if (pair ? i !== client && i !== server : i !== group[0]) {
+        drop[i] = 1
+        logRepair(log, DUPLICATE, row[i]!)
+      }
+    }
+  }
+
+  const moved = new Int32Array(tree.count)
+  let kept = 0
+  for (let i = 0; i < tree.count; i++) {
+    if (drop[i] === 1) continue
+    moved[i] = kept
+    for (const column of [tree.row, tree.shape, tree.kind, tree.service, tree.failed, tree.start, tree.end]) {
+      column[kept] = column[i]!
+    }
+    kept++
+  }
+  tree.count = kept
+  indexIds(tree)
+  for (const [client, server] of pairs) {
+    halves.set(moved[client]!, moved[server]!)
+    // The table must name the CLIENT half, whichever came first.
+    const words = 2 * row[moved[client]!]!
+    const named = findSpan(tree, tree.spans.spanId[words]!, tree.spans.spanId[words + 1]!)
+    if (named === moved[server]!) renameInTable(tree, named, moved[client]!)
+  }
+  return halves
+}
+
+function renameInTable(tree: TraceTree, from: number, to: number): void {
+  const { table, row } = tree
+  const mask = tableSize(tree.count) - 1
+  const words = 2 * row[from]!
+  let slot = slotOf(tree, tree.spans.spanId[words]!, tree.spans.spanId[words + 1]!)
+  while (table[slot] !== from) slot = (slot + 1) & mask
+  table[slot] = to
+}
+
+/** Start, longest, service, kind, name, parent, status, attributes, resource. */
+function compareSameId(tree: TraceTree, a: number, b: number): number {
+  const { start, end, row, shape, kind, service, spans } = tree
+  const { dictionary, parentId, status } = spans
+  const rowA = row[a]!
+  const rowB = row[b]!
+  return (
+    start[a]! - start[b]! ||
+    end[b]! - start[b]! - (end[a]! - start[a]!) ||
+    compareText(dictionary.services[service[a]!]!, dictionary.services[service[b]!]!) ||
+    kind[a]! - kind[b]! ||
+    compareText(dictionary.fields(shape[a]!).name, dictionary.fields(shape[b]!).name) ||
+    parentId[2 * rowA + 1]! - parentId[2 * rowB + 1]! ||
+    parentId[2 * rowA]! - parentId[2 * rowB]! ||
+    status[rowA]! - status[rowB]! ||
+    // What differs in no column differs in nothing that matters.
+    (shape[a] === shape[b] ? 0 : compareText(spans.tieText?.(rowA) ?? '', spans.tieText?.(rowB) ?? '')) ||
+    rowA - rowB
+  )
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** Parent of every span, by the rules for shared ids; what is not in the trace makes an orphan. */
+function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
+  const { count, row, kind, service, parent, entry } = tree
+  const { parentId } = tree.spans
+  for (let i = 0; i < count; i++) {
+    const words = 2 * row[i]!
+    const low = parentId[words]!
+    const high = parentId[words + 1]!
+    entry[i] = NOT_ENTRY
+    parent[i] = -1
+    if (low === 0 && high === 0) {
+      entry[i] = ROOT_ENTRY
+      continue
+    }
+    let p = findSpan(tree, low, high)
+    if (p >= 0 && halves.size > 0) {
+      const server = halves.get(p)
+      if (server !== undefined) {
+        const callersOwn = service[p] !== service[server] && service[i] === service[p] && kind[i] !== SERVER
+        if (!callersOwn) p = server
+      }
+    }
+    parent[i] = p
+    if (p < 0) entry[i] = ORPHAN_ENTRY
+  }
+  for (const [client, server] of halves) {
+    if (entry[server] === ORPHAN_ENTRY || entry[server] === ROOT_ENTRY) entry[server] = NOT_ENTRY
+    parent[server] = client
+  }
+  for (let i = 0; i < count; i++) if (entry[i] === ORPHAN_ENTRY) logRepair(log, ORPHAN, row[i]!)
+}
+
+/** Repair 3: the first span of a cycle loses its parent. Walks up with a mark a walk, O(n). */
+function cutCycles(tree: TraceTree, log: RepairLog): void {
+  const { count, parent, scratch: mark } = tree
+  mark.fill(0, 0, count)
+  for (let i = 0; i < count; i++) {
+    let at = i
+    while (at >= 0 && mark[at] === 0) {
+      mark[at] = i + 1
+      at = parent[at]!
+    }
+    if (at < 0 || mark[at] !== i + 1) continue
+    let first = at
+    for (let next = parent[at]!; next !== at; next = parent[next]!) if (next < first) first = next
+    parent[first] = -1
+    tree.entry[first] = ORPHAN_ENTRY
+    logRepair(log, CYCLE, tree.row[first]!)
+  }
+}
+
+/** A CONSUMER, unless it goes on with what a CONSUMER of its service took in; a remote child of a PRODUCER. */
+function markEntries(tree: TraceTree): void {
+  const { count, parent, kind, service, entry, shape } = tree
+  const { shapeFlags } = tree.spans.dictionary
+  for (let i = 0; i < count; i++) {
+    const p = parent[i]!
+    if (p < 0) continue
+    const sameService = service[p] === service[i]
+    if (kind[i] === CONSUMER) {
+      const goesOn = kind[p] === CONSUMER && sameService && (shapeFlags[shape[p]!]! & IS_RECEIVE) === 0
+      if (!goesOn) entry[i] = CONSUMER_ENTRY
+    } else if (kind[p] === PRODUCER && !sameService) {
+      entry[i] = CONSUMER_ENTRY
+    }
+  }
+}
+
+/** Children by a counting sort: each parent's in span order. */
+function listChildren(tree: TraceTree): void {
+  const { count, parent, firstChild, child, scratch: next } = tree
+  firstChild.fill(0, 0, count + 1)
+  for (let i = 0; i < count; i++) if (parent[i]! >= 0) firstChild[parent[i]! + 1]!++
+  for (let i = 0; i < count; i++) {
+    next[i] = firstChild[i]!
+    firstChild[i + 1]! += firstChild[i]!
+  }
+  for (let i = 0; i < count; i++) if (parent[i]! >= 0) child[next[parent[i]!]!++] = i
+}

@@ -1,0 +1,222 @@
+import { CLAMPED, DETACHED, SKEW_SHIFTED, TRIMMED } from './repair.ts'
+import { logRepair, type RepairLog } from './repair-log.ts'
+import { sortRange } from './sort.ts'
+import { CLIENT, SERVER } from './span.ts'
+import { NOT_ENTRY, type TraceTree } from './tree.ts'
+import { TRIM_MARK, trimChildren } from './trim.ts'
+
+/** Length below which one child may run into the next and still be trimmed, for a trace of millisecond clocks. */
+const MILLISECOND_NS = 1e6
+
+export function isRemote(tree: TraceTree, parent: number, child: number): boolean {
+  return (
+    tree.service[parent] !== tree.service[child] || (tree.kind[child] === SERVER && tree.kind[parent] === CLIENT)
+  )
+}
+
+/**
+ * Repairs 4 to 7 over the spans below `root`, parents before children; `root` keeps its own bounds. Leaves
+ * cutStart/cutEnd, detached, and each parent's live children in span order by repaired times (`child`, `live`) and by
+ * end (`byEnd`); `order` then lists the spans of this root. Other entries met are given to `onEntry`.
+ *
+ * With a `log` this is an entry's own analysis: skew is moved and every repair reported. Without one, a part of a
+ * trace that was settled before is settled again within its own bounds.
+ */
+export function settle(
+  tree: TraceTree,
+  root: number,
+  millisecondClock: boolean,
+  log: RepairLog | undefined,
+  onEntry: (entry: number) => void,
+): void {
+  const { order, start, end, cutStart, cutEnd, firstChild, child, live, detached, entry, shift } = tree
+  const before = (a: number, b: number) => comesBefore(tree, a, b)
+  const endsBefore = (a: number, b: number) =>
+    cutEnd[a] !== cutEnd[b] ? cutEnd[a]! < cutEnd[b]! : comesBefore(tree, a, b)
+  cutStart[root] = start[root]!
+  cutEnd[root] = end[root]!
+  detached[root] = 0
+  order[0] = root
+  let count = 1
+
+  for (let at = 0; at < count; at++) {
+    const parent = order[at]!
+    const from = firstChild[parent]!
+    const to = firstChild[parent + 1]!
+    live[parent] = 0
+    if (from === to) continue
+
+    if (log !== undefined) {
+      moveWithParent(tree, parent, from, to, shift[parent]!)
+      unskew(tree, parent, from, to, log)
+    }
+
+    // Children that are waited for come first, then detached ones, then entries (theirs is another analysis).
+    let waited = from
+    let mine = from
+    let inOrder = true
+    let sequential = true
+    let last = -1
+    for (let slot = from; slot < to; slot++) {
+      const c = child[slot]!
+      if (entry[c] !== NOT_ENTRY) {
+        onEntry(c)
+        continue
+      }
+      if (slot !== mine) {
+        child[slot] = child[mine]!
+        child[mine] = c
+      }
+      if (isDetached(tree, parent, c)) {
+        detached[c] = 1
+        cutStart[c] = start[c]!
+        cutEnd[c] = end[c]!
+        if (log !== undefined) logRepair(log, DETACHED, tree.row[c]!)
+      } else {
+        detached[c] = 0
+        const earliest = cutStart[parent]!
+        const latest = cutEnd[parent]!
+        let s = start[c]!
+        let e = end[c]!
+        if (s < earliest || e > latest) {
+          if (s < earliest) s = earliest
+          if (e > latest) e = latest
+          if (log !== undefined) logRepair(log, CLAMPED, tree.row[c]!)
+        }
+        cutStart[c] = s
+        cutEnd[c] = e
+        if (mine !== waited) {
+          child[mine] = child[waited]!
+          child[waited] = c
+        }
+        if (last >= 0) {
+          if (before(c, last)) inOrder = false
+          if (cutStart[c]! < cutEnd[last]!) sequential = false
+        }
+        last = c
+        waited++
+      }
+      mine++
+    }
+    const liveCount = waited - from
+    live[parent] = liveCount
+    for (let slot = from; slot < mine; slot++) order[count++] = child[slot]!
+    if (liveCount > 1 && !(inOrder && sequential)) {
+      if (!inOrder) sortRange(child, from, waited, tree.scratch, before)
+      if (trimChildren(tree, from, waited, millisecondClock ? MILLISECOND_NS : 0)) {
+        reportTrimmed(tree, from, waited, log)
+        sortRange(child, from, waited, tree.scratch, before)
+      }
+    }
+    const { byEnd } = tree
+    for (let slot = from; slot < waited; slot++) byEnd[slot] = child[slot]!
+    if (liveCount > 1) sortRange(byEnd, from, waited, tree.scratch, endsBefore)
+  }
+  tree.orderCount = count
+}
+
+/** Span order by repaired times: start, longest, id, kind. */
+export function comesBefore(tree: TraceTree, a: number, b: number): boolean {
+  const { cutStart, cutEnd, row } = tree
+  const startA = cutStart[a]!
+  const startB = cutStart[b]!
+  if (startA !== startB) return startA < startB
+  const endA = cutEnd[a]!
+  const endB = cutEnd[b]!
+  if (endA !== endB) return endA > endB
+  const { spanId } = tree.spans
+  const wordsA = 2 * row[a]!
+  const wordsB = 2 * row[b]!
+  if (spanId[wordsA + 1] !== spanId[wordsB + 1]) return spanId[wordsA + 1]! < spanId[wordsB + 1]!
+  if (spanId[wordsA] !== spanId[wordsB]) return spanId[wordsA]! < spanId[wordsB]!
+  return tree.kind[a]! < tree.kind[b]!
+}
+
+/** Everything below a span moves with it, entries included. */
+function moveWithParent(tree: TraceTree, parent: number, from: number, to: number, shiftNs: number): void {
+  const { child, shift, start, end } = tree
+  for (let slot = from; slot < to; slot++) {
+    const c = child[slot]!
+    shift[c] = shiftNs
+    if (shiftNs !== 0) {
+      start[c]! += shiftNs
+      end[c]! += shiftNs
+    }
+  }
+}
+
+type Stretch = { servers: boolean; start: number; end: number; shiftNs: number }
+
+/**
+ * Repair 4: the remote children of one service instance are compared with their parent together and moved by one
+ * amount, so that what lies between them stays as their own clock saw it.
+ */
+function unskew(tree: TraceTree, parent: number, from: number, to: number, log: RepairLog): void {
+  const { child, entry, start, end } = tree
+  let stretches: Map<number, Stretch> | undefined
+  for (let slot = from; slot < to; slot++) {
+    const c = child[slot]!
+    if (entry[c] !== NOT_ENTRY || !isRemote(tree, parent, c)) continue
+    stretches ??= new Map()
+    const instance = tree.spans.dictionary.shapeInstance[tree.shape[c]!]!
+    const server = tree.kind[c] === SERVER
+    const stretch = stretches.get(instance)
+    if (stretch === undefined || (server && !stretch.servers)) {
+      stretches.set(instance, { servers: server, start: start[c]!, end: end[c]!, shiftNs: 0 })
+    } else if (server === stretch.servers) {
+      if (start[c]! < stretch.start) stretch.start = start[c]!
+      if (end[c]! > stretch.end) stretch.end = end[c]!
+    }
+  }
+  if (stretches === undefined) return
+
+  let moving = false
+  const parentStart = start[parent]!
+  const parentEnd = end[parent]!
+  const parentLength = parentEnd - parentStart
+  const calls = tree.kind[parent] === CLIENT
+  for (const stretch of stretches.values()) {
+    const length = stretch.end - stretch.start
+    const fits = calls && length <= parentLength
+    const overruns = fits && tree.failed[parent] === 0 && stretch.end > parentEnd
+    if (stretch.start >= parentStart && !overruns) continue
+    const target = fits ? parentStart + Math.floor((parentLength - length) / 2) : parentStart
+    stretch.shiftNs = target - stretch.start
+    moving = true
+  }
+  if (!moving) return
+
+  for (let slot = from; slot < to; slot++) {
+    const c = child[slot]!
+    if (entry[c] !== NOT_ENTRY || !isRemote(tree, parent, c)) continue
+    const { shiftNs } = stretches.get(tree.spans.dictionary.shapeInstance[tree.shape[c]!]!)!
+    if (shiftNs === 0) continue
+    start[c]! += shiftNs
+    end[c]! += shiftNs
+    tree.shift[c]! += shiftNs
+    logRepair(log, SKEW_SHIFTED, tree.row[c]!, shiftNs)
+  }
+}
+
+/** Repair 5: did the parent end without waiting for this child? Bounds are the moved ones, before any cut. */
+function isDetached(tree: TraceTree, parent: number, c: number): boolean {
+  const { start, end, cutStart, cutEnd } = tree
+  const parentStart = start[parent]!
+  const parentEnd = end[parent]!
+  const s = start[c]!
+  const e = end[c]!
+  if (s > parentEnd || e < cutStart[parent]! || s > cutEnd[parent]!) return true
+  if (e <= parentEnd || s < parentStart || tree.failed[parent] === 1 || isRemote(tree, parent, c)) return false
+  const over = e - parentEnd
+  // Whole numbers: over > x / 100 exactly when over > floor(x / 100).
+  return over > Math.floor((e - s) / 20) && over > Math.floor((parentEnd - parentStart) / 100)
+}
+
+function reportTrimmed(tree: TraceTree, from: number, to: number, log: RepairLog | undefined): void {
+  for (let slot = from; slot < to; slot++) {
+    const c = tree.child[slot]!
+    if (tree.detached[c] !== TRIM_MARK) continue
+    tree.detached[c] = 0
+    if (log !== undefined) logRepair(log, TRIMMED, tree.row[c]!)
+  }
+}

@@ -1,0 +1,94 @@
+import type { SpanColumns } from './columns.ts'
+
+/**
+ * One trace being worked on, as columns over its spans. A span's index is its place in span order by the times that
+ * repairs 1 to 3 leave, so comparing indices compares spans. The arrays are reused from trace to trace.
+ *
+ * Times are ns since `origin`. `start`/`end` are those after the skew move (repair 4) and never cut; `cutStart`/`cutEnd`
+ * are what repairs 6 and 7 leave of them within the root the tree was last settled for.
+ */
+export type TraceTree = {
+  spans: SpanColumns
+  capacity: number
+  /** Spans kept. */
+  count: number
+  /** Epoch ns of time 0. */
+  origin: bigint
+  /** Row in `spans`. */
+  row: Uint32Array
+  shape: Uint32Array
+  kind: Uint8Array
+  service: Int32Array
+  /** 1: error status. */
+  failed: Uint8Array
+  start: Float64Array
+  end: Float64Array
+  cutStart: Float64Array
+  cutEnd: Float64Array
+  /** Index of the parent, -1: none. */
+  parent: Int32Array
+  /** NOT_ENTRY, or one of ROOT, ORPHAN_ENTRY, CONSUMER_ENTRY. */
+  entry: Uint8Array
+  /** Children of i are `child[firstChild[i]]` up to `child[firstChild[i + 1]]`. */
+  firstChild: Int32Array
+  child: Int32Array
+  /** How many of a span's children are waited for; settling puts them first, in span order by repaired times. */
+  live: Int32Array
+  /** The same slots as `child`: the live children by end, ties in span order. */
+  byEnd: Int32Array
+  /** 1: repaired as detached within the current root. */
+  detached: Uint8Array
+  /** Component id, within the current root. */
+  component: Int32Array
+  /** 1: charged as a driver, so its transport below is charged to it. */
+  driver: Uint8Array
+  /** Total skew move. */
+  shift: Float64Array
+  /** Spans of the current root, parents before children, siblings side by side. */
+  order: Int32Array
+  orderCount: number
+  /** Scratch for sorting and look-ups. */
+  scratch: Int32Array
+  scratch2: Int32Array
+  keys: Float64Array
+  table: Int32Array
+}
+
+export const NOT_ENTRY = 255
+
+export function createTree(spans: SpanColumns): TraceTree {
+  const tree = { spans, capacity: 0, count: 0, origin: 0n, orderCount: 0 } as TraceTree
+  growTree(tree, 256)
+  return tree
+}
+
+/** Makes room for a trace of `count` spans; contents are lost. */
+export function growTree(tree: TraceTree, count: number): void {
+  if (count <= tree.capacity) return
+  const capacity = Math.max(count, Math.min(2 * tree.capacity, tree.capacity + 100_000))
+  tree.capacity = capacity
+  for (const name of ['row', 'shape'] as const) tree[name] = new Uint32Array(capacity)
+  for (const name of ['kind', 'failed', 'entry', 'detached', 'driver'] as const) {
+    tree[name] = new Uint8Array(capacity)
+  }
+  for (const name of ['start', 'end', 'cutStart', 'cutEnd', 'shift', 'keys'] as const) {
+    tree[name] = new Float64Array(capacity)
+  }
+  for (const name of [
+    'service',
+    'parent',
+    'child',
+    'live',
+    'byEnd',
+    'component',
+    'order',
+    'scratch',
+    'scratch2',
+  ] as const) {
+    tree[name] = new Int32Array(capacity)
+  }
+  tree.firstChild = new Int32Array(capacity + 1)
+  let slots = 16
+  while (slots < 2 * capacity) slots *= 2
+  tree.table = new Int32Array(slots)
+}
