@@ -1,4 +1,5 @@
 import type { SpanColumns } from '../trace/columns.ts'
+import { CONSUMER_ENTRY, ORPHAN_ENTRY, ROOT_ENTRY } from '../trace/identity.ts'
 
 /**
  * What the analysis of a batch of spans gives, as columns. Rows of one trace, one entry, one sample are contiguous:
@@ -28,12 +29,15 @@ export type TraceRows = {
   firstRepair: Uint32Array
 }
 
-/** Every entry (also those that are no sample), then the service-scope samples of the trace. Primary entry first. */
+/**
+ * Every entry (also those that are no sample) and every service-scope sample. Of a trace: the primary entry first, the
+ * others in span order; SERVER spans somewhere behind the entry they belong to.
+ */
 export type SampleRows = {
   count: number
   span: Uint32Array
   endpoint: Int32Array
-  /** One of ROOT, ORPHAN_ENTRY, CONSUMER_ENTRY, SERVICE. */
+  /** One of ROOT_ENTRY, ORPHAN_ENTRY, CONSUMER_ENTRY, SERVICE. */
   kind: Uint8Array
   /** 0 for entries that statistics do not count. */
   counted: Uint8Array
@@ -46,13 +50,13 @@ export type SampleRows = {
   firstSegment: Uint32Array
 }
 
-export const ROOT = 0
-export const ORPHAN_ENTRY = 1
-export const CONSUMER_ENTRY = 2
+/** A SERVER span that is no entry. The other kinds are those of `TraceTree.entry`. */
 export const SERVICE = 3
-export const ENTRY_KINDS = ['root', 'orphan', 'consumer', 'service'] as const
+/** Names by kind. */
+export const SAMPLE_KINDS = ['root', 'orphan', 'consumer', 'service'] as const
+export { CONSUMER_ENTRY, ORPHAN_ENTRY, ROOT_ENTRY }
 
-/** Components with critical time in a sample, by critical time (most first), then kind, then name. */
+/** Components with critical time in a sample, in no order. */
 export type ComponentRows = {
   count: number
   component: Int32Array

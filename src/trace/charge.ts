@@ -4,13 +4,13 @@ import { CONSUMER, SERVER } from './span.ts'
 import type { TraceTree } from './tree.ts'
 
 /**
- * Charges every span of the settled root to a component (see the table in component.ts): the rows that need other
+ * Charges every span of a settled root (`order[orderFrom..orderTo)`) to a component (see the table in component.ts): the rows that need other
  * spans are decided here, parents first.
  */
-export function chargeSpans(tree: TraceTree): void {
-  const { order, orderCount, shape, service, parent, component, driver } = tree
+export function chargeSpans(tree: TraceTree, orderFrom: number, orderTo: number): void {
+  const { order, shape, service, parent, component, driver } = tree
   const { shapeFlags, shapeComponent } = tree.spans.dictionary
-  for (let at = 0; at < orderCount; at++) {
+  for (let at = orderFrom; at < orderTo; at++) {
     const i = order[at]!
     const flags = shapeFlags[shape[i]!]!
     component[i] = shapeComponent[shape[i]!]!
@@ -23,7 +23,7 @@ export function chargeSpans(tree: TraceTree): void {
         continue
       }
     }
-    const p = at === 0 ? -1 : parent[i]!
+    const p = at === orderFrom ? -1 : parent[i]!
     if ((flags & IS_TRANSPORT) !== 0 && p >= 0 && driver[p] !== 0 && service[p] === service[i]) {
       component[i] = component[p]!
       driver[i] = 1

@@ -13,7 +13,13 @@ export const FIFTY_DAYS_NS = 50 * 86_400 * 1e9
  * Repair 1, then the kept spans sorted into span order: fills row, shape, kind, service, failed, start, end, origin
  * and count of the tree.
  */
-export function loadSpans(tree: TraceTree, rows: Uint32Array, from: number, to: number, log: RepairLog): void {
+export function loadSpans(
+  tree: TraceTree,
+  rows: Uint32Array,
+  from: number,
+  to: number,
+  log: RepairLog,
+): void {
   const { start: startWords, end: endWords, spanId } = tree.spans
   const { keys, scratch, scratch2, order } = tree
 
@@ -132,7 +138,7 @@ function rebase(tree: TraceTree, kept: number): [low: number, high: number] {
     const start = startOf(tree, row)
     const end = epochNs(tree.spans.end, row)
     tree.keys[i] = Number(start - base)
-    tree.shift[i] = Number((end < start ? start : end) - base)
+    tree.shift[i] = Number(Math.max(end, start) - base)
   }
   return [Number(base & 0xffff_ffffn), Number(base >> 32n)]
 }

@@ -10,14 +10,16 @@ const MILLISECOND_NS = 1e6
 
 export function isRemote(tree: TraceTree, parent: number, child: number): boolean {
   return (
-    tree.service[parent] !== tree.service[child] || (tree.kind[child] === SERVER && tree.kind[parent] === CLIENT)
+    tree.service[parent] !== tree.service[child] ||
+    (tree.kind[child] === SERVER && tree.kind[parent] === CLIENT)
   )
 }
 
 /**
  * Repairs 4 to 7 over the spans below `root`, parents before children; `root` keeps its own bounds. Leaves
  * cutStart/cutEnd, detached, and each parent's live children in span order by repaired times (`child`, `live`) and by
- * end (`byEnd`); `order` then lists the spans of this root. Other entries met are given to `onEntry`.
+ * end (`byEnd`), and lists the spans of this root in `order` from `orderFrom` on; returns where the list ends. Other
+ * entries met are given to `onEntry`.
  *
  * With a `log` this is an entry's own analysis: skew is moved and every repair reported. Without one, a part of a
  * trace that was settled before is settled again within its own bounds.
@@ -25,10 +27,11 @@ export function isRemote(tree: TraceTree, parent: number, child: number): boolea
 export function settle(
   tree: TraceTree,
   root: number,
+  orderFrom: number,
   millisecondClock: boolean,
   log: RepairLog | undefined,
   onEntry: (entry: number) => void,
-): void {
+): number {
   const { order, start, end, cutStart, cutEnd, firstChild, child, live, detached, entry, shift } = tree
   const before = (a: number, b: number) => comesBefore(tree, a, b)
   const endsBefore = (a: number, b: number) =>
@@ -36,10 +39,10 @@ export function settle(
   cutStart[root] = start[root]!
   cutEnd[root] = end[root]!
   detached[root] = 0
-  order[0] = root
-  let count = 1
+  order[orderFrom] = root
+  let orderTo = orderFrom + 1
 
-  for (let at = 0; at < count; at++) {
+  for (let at = orderFrom; at < orderTo; at++) {
     const parent = order[at]!
     const from = firstChild[parent]!
     const to = firstChild[parent + 1]!
@@ -100,7 +103,7 @@ export function settle(
     }
     const liveCount = waited - from
     live[parent] = liveCount
-    for (let slot = from; slot < mine; slot++) order[count++] = child[slot]!
+    for (let slot = from; slot < mine; slot++) order[orderTo++] = child[slot]!
     if (liveCount > 1 && !(inOrder && sequential)) {
       if (!inOrder) sortRange(child, from, waited, tree.scratch, before)
       if (trimChildren(tree, from, waited, millisecondClock ? MILLISECOND_NS : 0)) {
@@ -112,7 +115,7 @@ export function settle(
     for (let slot = from; slot < waited; slot++) byEnd[slot] = child[slot]!
     if (liveCount > 1) sortRange(byEnd, from, waited, tree.scratch, endsBefore)
   }
-  tree.orderCount = count
+  return orderTo
 }
 
 /** Span order by repaired times: start, longest, id, kind. */
@@ -133,7 +136,7 @@ export function comesBefore(tree: TraceTree, a: number, b: number): boolean {
 }
 
 /** Everything below a span moves with it, entries included. */
-function moveWithParent(tree: TraceTree, parent: number, from: number, to: number, shiftNs: number): void {
+function moveWithParent(tree: TraceTree, _parent: number, from: number, to: number, shiftNs: number): void {
   const { child, shift, start, end } = tree
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!
@@ -206,7 +209,8 @@ function isDetached(tree: TraceTree, parent: number, c: number): boolean {
   const s = start[c]!
   const e = end[c]!
   if (s > parentEnd || e < cutStart[parent]! || s > cutEnd[parent]!) return true
-  if (e <= parentEnd || s < parentStart || tree.failed[parent] === 1 || isRemote(tree, parent, c)) return false
+  if (e <= parentEnd || s < parentStart || tree.failed[parent] === 1 || isRemote(tree, parent, c))
+    return false
   const over = e - parentEnd
   // Whole numbers: over > x / 100 exactly when over > floor(x / 100).
   return over > Math.floor((e - s) / 20) && over > Math.floor((parentEnd - parentStart) / 100)

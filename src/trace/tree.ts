@@ -27,7 +27,7 @@ export type TraceTree = {
   cutEnd: Float64Array
   /** Index of the parent, -1: none. */
   parent: Int32Array
-  /** NOT_ENTRY, or one of ROOT, ORPHAN_ENTRY, CONSUMER_ENTRY. */
+  /** NOT_ENTRY, or one of ROOT_ENTRY, ORPHAN_ENTRY, CONSUMER_ENTRY. */
   entry: Uint8Array
   /** Children of i are `child[firstChild[i]]` up to `child[firstChild[i + 1]]`. */
   firstChild: Int32Array
@@ -44,9 +44,8 @@ export type TraceTree = {
   driver: Uint8Array
   /** Total skew move. */
   shift: Float64Array
-  /** Spans of the current root, parents before children, siblings side by side. */
+  /** Spans of a settled root, parents before children: `order[from..to)` as `settle` was told and returned. */
   order: Int32Array
-  orderCount: number
   /** Scratch for sorting and look-ups. */
   scratch: Int32Array
   scratch2: Int32Array
@@ -57,7 +56,7 @@ export type TraceTree = {
 export const NOT_ENTRY = 255
 
 export function createTree(spans: SpanColumns): TraceTree {
-  const tree = { spans, capacity: 0, count: 0, origin: 0n, orderCount: 0 } as TraceTree
+  const tree = { spans, capacity: 0, count: 0, origin: 0n } as TraceTree
   growTree(tree, 256)
   return tree
 }

@@ -36,7 +36,7 @@ export function trimChildren(tree: TraceTree, from: number, to: number, toleranc
     const s = cutStart[c]!
     const e = cutEnd[c]!
     const earliest = e - allowance(e - s)
-    let next = firstFrom(tree, slot + 1, to, earliest <= s ? s : earliest, earliest <= s)
+    let next = firstFrom(tree, slot + 1, to, Math.max(earliest, s), earliest <= s)
     let steps = 0
     while (next < to && cutStart[child[next]!]! < e && keys[next]! < e) {
       next++
@@ -78,7 +78,11 @@ function firstFrom(tree: TraceTree, from: number, to: number, bound: number, aft
 }
 
 /** Search for the first slot at or after `slot` with `keys[slot] >= atLeast`, by a tree of maxima: O(log n). */
-function reachSearch(keys: Float64Array, from: number, to: number): (slot: number, atLeast: number) => number {
+function reachSearch(
+  keys: Float64Array,
+  from: number,
+  to: number,
+): (slot: number, atLeast: number) => number {
   let leaves = 1
   while (leaves < to - from) leaves *= 2
   const maxima = new Float64Array(2 * leaves).fill(Number.NEGATIVE_INFINITY)

@@ -1,0 +1,56 @@
+import type { TraceTree } from '../trace/tree.ts'
+import { lastOnPath } from './replay.ts'
+
+/** Stack of the walk: spans that are open, and where in `byEnd` each has got to. */
+export type PathWalk = { span: Int32Array; slot: Int32Array }
+
+export function createPathWalk(): PathWalk {
+  return { span: new Int32Array(64), slot: new Int32Array(64) }
+}
+
+/**
+ * Walks the critical path of a settled root backwards from its end: over the last-finishing child at or before the
+ * current moment, then on from that child's start. `visit` gets non-empty pieces in descending order; together they
+ * tile the root. O(spans on the path and their live children).
+ */
+export function walkCriticalPath(
+  tree: TraceTree,
+  walk: PathWalk,
+  root: number,
+  visit: (span: number, startNs: number, endNs: number) => void,
+): void {
+  const { firstChild, live, byEnd, cutStart, cutEnd } = tree
+  let depth = 0
+  walk.span[0] = root
+  walk.slot[0] = firstChild[root]! + live[root]!
+  let moment = cutEnd[root]!
+  while (depth >= 0) {
+    const span = walk.span[depth]!
+    const from = firstChild[span]!
+    const slot = lastOnPath(tree, from, walk.slot[depth]!, moment)
+    if (slot < from) {
+      const startNs = cutStart[span]!
+      if (startNs < moment) visit(span, startNs, moment)
+      moment = startNs
+      depth--
+      continue
+    }
+    walk.slot[depth] = slot
+    const child = byEnd[slot]!
+    const endNs = cutEnd[child]!
+    if (endNs < moment) visit(span, endNs, moment)
+    moment = endNs
+    depth++
+    if (depth === walk.span.length) grow(walk)
+    walk.span[depth] = child
+    walk.slot[depth] = firstChild[child]! + live[child]!
+  }
+}
+
+function grow(walk: PathWalk): void {
+  for (const name of ['span', 'slot'] as const) {
+    const wider = new Int32Array(2 * walk[name].length)
+    wider.set(walk[name])
+    walk[name] = wider
+  }
+}

@@ -1,0 +1,202 @@
+import type { Component } from '../trace/component.ts'
+import type { TraceTree } from '../trace/tree.ts'
+import { createPathWalk, walkCriticalPath } from './critical-path.ts'
+import { createReplayTable, growReplayTable, replayAll } from './replay.ts'
+import { makeRoom, type ResultBuilder } from './result-builder.ts'
+
+/** This many components of a sample are replayed: those with the most critical time. */
+export const REPLAYED_COMPONENTS = 64
+/** Cells of the replay table at the most (two of 8 bytes each); with more, columns are worked through in turns. */
+const TABLE_CELLS = 1 << 20
+/** ... but never fewer columns than this at a time. */
+const LEAST_COLUMNS = 4
+
+/**
+ * Measures samples of one settled root (the root, and SERVER spans below it): calls `addSample` for each in turn and
+ * appends its components with critical time. `order[from..to)` are the spans of the root.
+ */
+export type Measure = (
+  samples: readonly number[],
+  from: number,
+  to: number,
+  addSample: (span: number) => void,
+) => void
+
+/** A component of a sample, before it is appended. */
+type Row = { component: number; criticalNs: number; ifInstantNs: number; bound: boolean }
+
+export function createMeasurer(tree: TraceTree, result: ResultBuilder): Measure {
+  const { components } = result
+  const { dictionary } = tree.spans
+  const table = createReplayTable()
+  const walk = createPathWalk()
+  /** Components of the root at hand, in the order met, and the place of each (stamped: never cleared). */
+  const present: number[] = []
+  let placeOf = new Int32Array(256)
+  let stampOf = new Int32Array(256)
+  let stamp = 0
+
+  return (samples, from, to, addSample) => {
+    listPresent(from, to)
+    if (present.length > REPLAYED_COMPONENTS) {
+      measureMany(samples, from, to, addSample)
+    } else if (present.length * tree.count <= TABLE_CELLS) {
+      replayColumns(from, to, 0, present.length)
+      for (const span of samples) {
+        addSample(span)
+        const base = span * table.width
+        const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
+        for (let k = 0; k < present.length; k++) {
+          const criticalNs = table.critical[base + k]!
+          if (criticalNs > 0) addRow(present[k]!, criticalNs, durationNs - table.saved[base + k]!, false)
+        }
+      }
+    } else {
+      measureInTurns(samples, from, to, addSample)
+    }
+  }
+
+  function listPresent(from: number, to: number): void {
+    const { order, component } = tree
+    if (stampOf.length < dictionary.components.length) {
+      placeOf = new Int32Array(2 * dictionary.components.length)
+      stampOf = new Int32Array(2 * dictionary.components.length)
+      stamp = 0
+    }
+    stamp++
+    present.length = 0
+    for (let at = from; at < to; at++) {
+      const c = component[order[at]!]!
+      if (stampOf[c] === stamp) continue
+      stampOf[c] = stamp
+      placeOf[c] = present.length
+      present.push(c)
+    }
+  }
+
+  /** Replays columns [first, last) of `present`. */
+  function replayColumns(from: number, to: number, first: number, last: number): void {
+    growReplayTable(table, tree.count, last - first)
+    const { order, component } = tree
+    const { column } = table
+    for (let at = from; at < to; at++) {
+      const i = order[at]!
+      const place = placeOf[component[i]!]!
+      column[i] = place >= first && place < last ? place - first : -1
+    }
+    replayAll(tree, table, from, to)
+  }
+
+  function columnsAtOnce(): number {
+    return Math.min(REPLAYED_COMPONENTS, Math.max(LEAST_COLUMNS, Math.floor(TABLE_CELLS / tree.count)))
+  }
+
+  /** Few components, but a trace so long that the table holds only some of them at a time. */
+  function measureInTurns(
+    samples: readonly number[],
+    from: number,
+    to: number,
+    addSample: (span: number) => void,
+  ): void {
+    const rows: Row[][] = samples.map(() => [])
+    const atOnce = columnsAtOnce()
+    for (let first = 0; first < present.length; first += atOnce) {
+      const last = Math.min(first + atOnce, present.length)
+      replayColumns(from, to, first, last)
+      samples.forEach((span, s) => {
+        const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
+        for (let k = first; k < last; k++) {
+          const cell = span * table.width + k - first
+          const criticalNs = table.critical[cell]!
+          if (criticalNs === 0) continue
+          const ifInstantNs = durationNs - table.saved[cell]!
+          rows[s]!.push({ component: present[k]!, criticalNs, ifInstantNs, bound: false })
+        }
+      })
+    }
+    append(samples, rows, addSample)
+  }
+
+  /** More components than are replayed: critical time first, by walking each path; then those with the most of it. */
+  function measureMany(
+    samples: readonly number[],
+    from: number,
+    to: number,
+    addSample: (span: number) => void,
+  ): void {
+    const criticalNs = new Float64Array(present.length)
+    const wanted: { row: Row; span: number }[][] = present.map(() => [])
+    const rows = samples.map((span) => {
+      const met: number[] = []
+      walkCriticalPath(tree, walk, span, (on, startNs, endNs) => {
+        const place = placeOf[tree.component[on]!]!
+        if (criticalNs[place] === 0) met.push(place)
+        criticalNs[place]! += endNs - startNs
+      })
+      const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
+      const mine = met.map((place) => {
+        const critical = criticalNs[place]!
+        criticalNs[place] = 0
+        return {
+          component: present[place]!,
+          criticalNs: critical,
+          ifInstantNs: durationNs - critical,
+          bound: true,
+        }
+      })
+      if (mine.length > REPLAYED_COMPONENTS) mine.sort(compareRows)
+      for (const row of mine.slice(0, REPLAYED_COMPONENTS))
+        wanted[placeOf[row.component]!]!.push({ row, span })
+      return mine
+    })
+
+    const columns = present.filter((_, place) => wanted[place]!.length > 0)
+    const wantedOf = columns.map((component) => wanted[placeOf[component]!]!)
+    // Only wanted components get a column: those before `columns.length` in the new order.
+    const others = present.filter((component) => wanted[placeOf[component]!]!.length === 0)
+    ;[...columns, ...others].forEach((component, place) => {
+      placeOf[component] = place
+    })
+    const atOnce = columnsAtOnce()
+    for (let first = 0; first < columns.length; first += atOnce) {
+      const last = Math.min(first + atOnce, columns.length)
+      replayColumns(from, to, first, last)
+      for (let k = first; k < last; k++) {
+        for (const { row, span } of wantedOf[k]!) {
+          const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
+          row.ifInstantNs = durationNs - table.saved[span * table.width + k - first]!
+          row.bound = false
+        }
+      }
+    }
+    append(samples, rows, addSample)
+  }
+
+  function compareRows(a: Row, b: Row): number {
+    return (
+      b.criticalNs - a.criticalNs ||
+      compareComponents(dictionary.components[a.component]!, dictionary.components[b.component]!)
+    )
+  }
+
+  function append(samples: readonly number[], rows: Row[][], addSample: (span: number) => void): void {
+    samples.forEach((span, s) => {
+      addSample(span)
+      for (const row of rows[s]!) addRow(row.component, row.criticalNs, row.ifInstantNs, row.bound)
+    })
+  }
+
+  function addRow(component: number, criticalNs: number, ifInstantNs: number, bound: boolean): void {
+    makeRoom(components)
+    const at = components.count++
+    components.component[at] = component
+    components.criticalNs[at] = criticalNs
+    components.ifInstantNs[at] = ifInstantNs
+    components.bound[at] = bound ? 1 : 0
+  }
+}
+
+/** By kind, then name. */
+export function compareComponents(a: Component, b: Component): number {
+  return a.kind !== b.kind ? (a.kind < b.kind ? -1 : 1) : a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+}

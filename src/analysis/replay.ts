@@ -1,0 +1,198 @@
+import { comesBefore } from '../trace/settle.ts'
+import type { TraceTree } from '../trace/tree.ts'
+
+/**
+ * For every span of a root and a handful of components at once: how much shorter the span would be with the
+ * component's own work taking no time (`saved`), and how much of the span's own critical path the component has
+ * (`critical`). Row i, column k of both is [i * width + k].
+ *
+ * Both are local: they depend on the span's subtree only, so one pass from the leaves up answers every sample of the
+ * root, entries and SERVER spans alike.
+ */
+export type ReplayTable = {
+  width: number
+  saved: Float64Array
+  critical: Float64Array
+  /** Per span: column of its component, -1: not among those asked for. */
+  column: Int32Array
+  /** Scratch, per span: when a child would end; per slot: how many siblings a child waited for, and its own gap. */
+  finish: Float64Array
+  waits: Int32Array
+  gap: Float64Array
+}
+
+export function createReplayTable(): ReplayTable {
+  return {
+    width: 0,
+    saved: new Float64Array(0),
+    critical: new Float64Array(0),
+    column: new Int32Array(0),
+    finish: new Float64Array(0),
+    waits: new Int32Array(0),
+    gap: new Float64Array(0),
+  }
+}
+
+export function growReplayTable(table: ReplayTable, spans: number, width: number): void {
+  if (table.column.length < spans) {
+    table.column = new Int32Array(spans)
+    table.finish = new Float64Array(spans)
+    table.waits = new Int32Array(spans)
+    table.gap = new Float64Array(spans)
+  }
+  if (table.saved.length < spans * width) {
+    table.saved = new Float64Array(spans * width)
+    table.critical = new Float64Array(spans * width)
+  }
+  table.width = width
+}
+
+/** Fills the rows of `order[orderFrom..orderTo)`; `column` must be set for them. */
+export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): void {
+  const { order, live, cutStart, cutEnd } = tree
+  const { width, saved, critical, column } = table
+  for (let at = orderTo - 1; at >= orderFrom; at--) {
+    const span = order[at]!
+    const base = span * width
+    for (let k = 0; k < width; k++) {
+      saved[base + k] = 0
+      critical[base + k] = 0
+    }
+    if (live[span] === 0) {
+      const own = column[span]!
+      if (own >= 0) {
+        const lengthNs = cutEnd[span]! - cutStart[span]!
+        saved[base + own] = lengthNs
+        critical[base + own] = lengthNs
+      }
+    } else if (isSequence(tree, span)) {
+      addSequence(tree, table, span)
+    } else {
+      addCriticalChildren(tree, table, span)
+      reschedule(tree, table, span)
+    }
+  }
+}
+
+/** Each child starts when the one before has ended: every child is on the path and waited for all before it. */
+function isSequence(tree: TraceTree, span: number): boolean {
+  const { firstChild, child, live, cutStart, cutEnd } = tree
+  const from = firstChild[span]!
+  const to = from + live[span]!
+  for (let slot = from + 1; slot < to; slot++) {
+    if (cutStart[child[slot]!]! < cutEnd[child[slot - 1]!]!) return false
+  }
+  return true
+}
+
+function addSequence(tree: TraceTree, table: ReplayTable, span: number): void {
+  const { firstChild, child, live, cutStart, cutEnd } = tree
+  const { width, saved, critical, column } = table
+  const base = span * width
+  const from = firstChild[span]!
+  const to = from + live[span]!
+  let own = cutEnd[span]! - cutStart[span]!
+  for (let slot = from; slot < to; slot++) {
+    const c = child[slot]!
+    own -= cutEnd[c]! - cutStart[c]!
+    const row = c * width
+    for (let k = 0; k < width; k++) {
+      saved[base + k]! += saved[row + k]!
+      critical[base + k]! += critical[row + k]!
+    }
+  }
+  const k = column[span]!
+  if (k >= 0) {
+    saved[base + k]! += own
+    critical[base + k]! += own
+  }
+}
+
+/** The critical path through one span, backwards from its end, adding up what is on it. */
+function addCriticalChildren(tree: TraceTree, table: ReplayTable, span: number): void {
+  const { firstChild, live, byEnd, cutStart, cutEnd } = tree
+  const { width, critical, column } = table
+  const base = span * width
+  const from = firstChild[span]!
+  let moment = cutEnd[span]!
+  let own = 0
+  for (let slot = lastOnPath(tree, from, from + live[span]!, moment); slot >= from; ) {
+    const c = byEnd[slot]!
+    own += moment - cutEnd[c]!
+    moment = cutStart[c]!
+    const row = c * width
+    for (let k = 0; k < width; k++) critical[base + k]! += critical[row + k]!
+    slot = lastOnPath(tree, from, slot, moment)
+  }
+  own += moment - cutStart[span]!
+  const k = column[span]!
+  if (k >= 0) critical[base + k]! += own
+}
+
+/**
+ * Slot in `byEnd[from..to)` of the last-finishing child at or before `moment` (ties: the first in span order), less
+ * than `from` if there is none.
+ */
+export function lastOnPath(tree: TraceTree, from: number, to: number, moment: number): number {
+  const { byEnd, cutEnd } = tree
+  let slot = to - 1
+  while (slot >= from && cutEnd[byEnd[slot]!]! > moment) slot--
+  if (slot < from) return from - 1
+  const end = cutEnd[byEnd[slot]!]!
+  while (slot > from && cutEnd[byEnd[slot - 1]!]! === end) slot--
+  return slot
+}
+
+/**
+ * Re-schedules the children of a span, once a column. A child starts when all the siblings it waited for have
+ * finished (those before it in span order that had finished at or before its start), plus its own gap after the last
+ * of them; the span ends when all children have, plus the time after the last.
+ */
+function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
+  const { firstChild, child, live, byEnd, cutStart, cutEnd } = tree
+  const { width, saved, column, finish, waits, gap } = table
+  const from = firstChild[span]!
+  const to = from + live[span]!
+  const startNs = cutStart[span]!
+  const lengthNs = cutEnd[span]! - startNs
+
+  let done = from
+  let lastEnd = startNs
+  for (let slot = from; slot < to; slot++) {
+    const c = child[slot]!
+    const s = cutStart[c]!
+    while (done < to && cutEnd[byEnd[done]!]! <= s) {
+      const sibling = byEnd[done]!
+      // Of empty spans at this very moment, only those before it in span order were waited for.
+      if (cutStart[sibling]! === s && (sibling === c || !comesBefore(tree, sibling, c))) break
+      lastEnd = cutEnd[sibling]!
+      done++
+    }
+    waits[slot] = done
+    gap[slot] = s - lastEnd
+  }
+  const tail = cutEnd[span]! - cutEnd[byEnd[to - 1]!]!
+
+  const base = span * width
+  const own = column[span]!
+  for (let k = 0; k < width; k++) {
+    const works = own === k ? 0 : 1
+    let faster = works === 0
+    for (let slot = from; slot < to && !faster; slot++) faster = saved[child[slot]! * width + k]! > 0
+    if (!faster) continue
+    let waited = from
+    let ready = 0
+    let last = 0
+    for (let slot = from; slot < to; slot++) {
+      const c = child[slot]!
+      for (const until = waits[slot]!; waited < until; waited++) {
+        const finished = finish[byEnd[waited]!]!
+        if (finished > ready) ready = finished
+      }
+      const end = ready + works * gap[slot]! + (cutEnd[c]! - cutStart[c]!) - saved[c * width + k]!
+      finish[c] = end
+      if (end > last) last = end
+    }
+    saved[base + k] = lengthNs - (last + works * tail)
+  }
+}

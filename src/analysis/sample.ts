@@ -1,0 +1,168 @@
+import { chargeSpans } from '../trace/charge.ts'
+import { millisecondSubtrees } from '../trace/clock.ts'
+import { IS_RECEIVE } from '../trace/dictionary.ts'
+import { CONSUMER_ENTRY, ORPHAN_ENTRY, ROOT_ENTRY } from '../trace/identity.ts'
+import { comesBefore, settle } from '../trace/settle.ts'
+import { CONSUMER, SERVER } from '../trace/span.ts'
+import type { TraceTree } from '../trace/tree.ts'
+import { createPathWalk, walkCriticalPath } from './critical-path.ts'
+import { createMeasurer } from './measure.ts'
+import { findProducers, queueWaitNs } from './queue-wait.ts'
+import { SERVICE } from './result.ts'
+import { makeRoom, type ResultBuilder } from './result-builder.ts'
+
+/** A cut SERVER with more cut SERVERs than this above it keeps the bounds of its entry's analysis. */
+const CUT_SERVERS_ABOVE = 16
+/** In `above`: belongs to a SERVER that is analyzed as a trace of its own. */
+const ELSEWHERE = -1
+
+export type Sampler = {
+  sampleTrace(entries: readonly number[], orderFrom: readonly number[], millisecondClock: boolean): void
+}
+
+/** A SERVER that is settled again within its own bounds; `whole`: with the SERVERs below it. */
+type Resettled = { server: number; millisecondClock: boolean; whole: boolean }
+
+/** Appends the samples of settled and charged traces to the result: entries, primary first, then SERVER spans. */
+export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
+  const { samples, segments } = result
+  const measure = createMeasurer(tree, result)
+  const walk = createPathWalk()
+  let above = new Int32Array(0)
+
+  return {
+    sampleTrace(entries, orderFrom, millisecondClock) {
+      const orderTo = orderFrom[entries.length]!
+      const producer = tree.scratch2
+      if (entries.some((entry) => tree.entry[entry] === CONSUMER_ENTRY))
+        findProducers(tree, orderTo, producer)
+      const subtrees = millisecondClock ? undefined : millisecondSubtrees(tree, orderTo)
+      const again: Resettled[] = []
+      for (const e of inReportOrder(tree, entries)) {
+        const entry = entries[e]!
+        const servers = listServers(
+          entry,
+          orderFrom[e]!,
+          orderFrom[e + 1]!,
+          millisecondClock,
+          subtrees,
+          again,
+        )
+        const spans = [entry, ...servers]
+        measure(spans, orderFrom[e]!, orderFrom[e + 1]!, (span) => {
+          if (span !== entry) return addServiceSample(span)
+          const wait = tree.entry[entry] === CONSUMER_ENTRY ? queueWaitNs(tree, entry, producer) : 0
+          addSample(entry, tree.entry[entry]!, isCounted(entry), wait)
+          addSegments(entry)
+        })
+      }
+      // Settling again overwrites what the entries' own analyses left, so it comes last.
+      for (let i = 0; i < again.length; i++) {
+        const { server, millisecondClock, whole } = again[i]!
+        const end = settle(tree, server, 0, millisecondClock, undefined, () => {})
+        chargeSpans(tree, 0, end)
+        const servers = whole ? listServers(server, 0, end, millisecondClock, undefined, again) : []
+        measure([server, ...servers], 0, end, addServiceSample)
+      }
+    },
+  }
+
+  /** SERVER spans below the root whose samples this analysis gives; those to be settled again go to `again`. */
+  function listServers(
+    root: number,
+    from: number,
+    to: number,
+    millisecondClock: boolean,
+    subtrees: Uint8Array | undefined,
+    again: Resettled[],
+  ): number[] {
+    const { order, parent, kind } = tree
+    if (above.length < tree.count) above = new Int32Array(tree.capacity)
+    const servers: number[] = []
+    above[root] = 0
+    for (let at = from + 1; at < to; at++) {
+      const i = order[at]!
+      const p = parent[i]!
+      let cutServers = above[p]!
+      if (cutServers !== ELSEWHERE && p !== root && kind[p] === SERVER) {
+        if (subtrees?.[p] === 1) cutServers = ELSEWHERE
+        else if (isCut(p)) cutServers++
+      }
+      above[i] = cutServers
+      if (kind[i] !== SERVER || cutServers === ELSEWHERE) continue
+      if (subtrees?.[i] === 1) again.push({ server: i, millisecondClock: true, whole: true })
+      else if (isCut(i) && cutServers <= CUT_SERVERS_ABOVE) {
+        again.push({ server: i, millisecondClock, whole: false })
+      } else servers.push(i)
+    }
+    return servers
+  }
+
+  function isCut(i: number): boolean {
+    return tree.cutStart[i] !== tree.start[i] || tree.cutEnd[i] !== tree.end[i]
+  }
+
+  /** Statistics leave out orphans that are neither SERVER nor CONSUMER (half a trace), and idle waiting. */
+  function isCounted(entry: number): boolean {
+    const kind = tree.kind[entry]!
+    if (tree.entry[entry] === ORPHAN_ENTRY && kind !== SERVER && kind !== CONSUMER) return false
+    return (tree.spans.dictionary.shapeFlags[tree.shape[entry]!]! & IS_RECEIVE) === 0
+  }
+
+  function addServiceSample(span: number): void {
+    addSample(span, SERVICE, isCounted(span), 0)
+  }
+
+  function addSample(span: number, kind: number, counted: boolean, wait: number): void {
+    makeRoom(samples)
+    const at = samples.count++
+    samples.span[at] = tree.row[span]!
+    samples.endpoint[at] = tree.spans.dictionary.endpoint(tree.shape[span]!)
+    samples.kind[at] = kind
+    samples.counted[at] = counted ? 1 : 0
+    samples.startNs[at] = tree.cutStart[span]!
+    samples.durationNs[at] = tree.cutEnd[span]! - tree.cutStart[span]!
+    samples.queueWaitNs[at] = wait
+    samples.firstComponent[at] = result.components.count
+    samples.firstSegment[at] = segments.count
+  }
+
+  /** The entry's path, ascending, touching pieces of one span joined. */
+  function addSegments(entry: number): void {
+    const first = segments.count
+    const origin = tree.cutStart[entry]!
+    walkCriticalPath(tree, walk, entry, (span, startNs, endNs) => {
+      const last = segments.count - 1
+      if (
+        last >= first &&
+        segments.span[last] === tree.row[span] &&
+        segments.startNs[last] === endNs - origin
+      ) {
+        segments.startNs[last] = startNs - origin
+        return
+      }
+      makeRoom(segments)
+      const at = segments.count++
+      segments.span[at] = tree.row[span]!
+      segments.component[at] = tree.component[span]!
+      segments.startNs[at] = startNs - origin
+      segments.endNs[at] = endNs - origin
+    })
+    for (const column of [segments.span, segments.component, segments.startNs, segments.endNs]) {
+      column.subarray(first, segments.count).reverse()
+    }
+  }
+}
+
+/** Positions in `entries`: the primary one first (a true root before an orphan), then span order. */
+function inReportOrder(tree: TraceTree, entries: readonly number[]): number[] {
+  const positions = entries.map((_, position) => position)
+  if (positions.length === 1) return positions
+  const spanOrder = (a: number, b: number) => (comesBefore(tree, entries[a]!, entries[b]!) ? -1 : 1)
+  positions.sort(spanOrder)
+  const isKind = (kind: number) => (position: number) => tree.entry[entries[position]!] === kind
+  const primary = positions.find(isKind(ROOT_ENTRY)) ?? positions.find(isKind(ORPHAN_ENTRY))
+  return primary === undefined
+    ? positions
+    : [primary, ...positions.filter((position) => position !== primary)]
+}

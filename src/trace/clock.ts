@@ -1,0 +1,43 @@
+import { SERVER } from './span.ts'
+import type { TraceTree } from './tree.ts'
+
+const MILLISECOND_NS = 1e6
+
+function isWholeMillisecond(ns: number): boolean {
+  return Math.floor(ns / MILLISECOND_NS) * MILLISECOND_NS === ns
+}
+
+function offsetOf(tree: TraceTree): number {
+  return Number(tree.origin % BigInt(MILLISECOND_NS))
+}
+
+/** Whether every start and end of the trace is a whole millisecond of epoch time. Before any skew move. */
+export function hasMillisecondClock(tree: TraceTree): boolean {
+  const { start, end, count } = tree
+  const offset = offsetOf(tree)
+  for (let i = 0; i < count; i++) {
+    if (!isWholeMillisecond(start[i]! + offset) || !isWholeMillisecond(end[i]! + offset)) return false
+  }
+  return true
+}
+
+/**
+ * Of a trace without a millisecond clock, the spans whose whole subtree has one (a service-scope sample looks at its
+ * own subtree only); undefined if no SERVER is among them. `order` holds the whole trace, parents first.
+ */
+export function millisecondSubtrees(tree: TraceTree, orderTo: number): Uint8Array | undefined {
+  const { order, kind, parent, start, end, shift, count } = tree
+  const offset = offsetOf(tree)
+  const whole = (i: number) =>
+    isWholeMillisecond(start[i]! - shift[i]! + offset) && isWholeMillisecond(end[i]! - shift[i]! + offset)
+  let any = false
+  for (let i = 0; i < count && !any; i++) any = kind[i] === SERVER && whole(i)
+  if (!any) return undefined
+  const subtree = new Uint8Array(count).fill(1)
+  for (let at = orderTo - 1; at >= 0; at--) {
+    const i = order[at]!
+    if (!whole(i)) subtree[i] = 0
+    if (subtree[i] === 0 && parent[i]! >= 0) subtree[parent[i]!] = 0
+  }
+  return subtree
+}
