@@ -1,0 +1,97 @@
+import { z } from 'zod'
+
+/** `host:port`, `[::1]:port`. */
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-f:.]+\]|[^:\s]+):\d{1,5}$/i, 'expected host:port, as 127.0.0.1:4317')
+const wholeNumber = z.string().regex(/^\d+$/, 'expected a whole number').transform(Number)
+
+/** Every setting, with its default. Units are in the names; contract.md's table in the README is this list. */
+const SETTINGS = z.object({
+  LONGPOLE_OTLP_GRPC: address.default('127.0.0.1:4317'),
+  LONGPOLE_OTLP_HTTP: address.default('127.0.0.1:4318'),
+  LONGPOLE_API: address.default('127.0.0.1:8080'),
+  LONGPOLE_CLICKHOUSE_URL: z.url().optional(),
+  LONGPOLE_CLICKHOUSE_DATABASE: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected an identifier')
+    .default('longpole'),
+  LONGPOLE_CLICKHOUSE_HTTP: address.default('127.0.0.1:8123'),
+  LONGPOLE_DATA_DIR: z.string().min(1).default('./data'),
+  LONGPOLE_SETTLE_SECONDS: wholeNumber.default(10),
+  LONGPOLE_RETENTION_DAYS: wholeNumber.default(7),
+  LONGPOLE_ROLLUP_RETENTION_DAYS: wholeNumber.default(400),
+  LONGPOLE_TOKEN: z.string().min(1).optional(),
+  LONGPOLE_TLS_CERT: z.string().min(1).optional(),
+  LONGPOLE_TLS_KEY: z.string().min(1).optional(),
+  LONGPOLE_TLS_CLIENT_CA: z.string().min(1).optional(),
+  LONGPOLE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
+
+export type Config = {
+  otlpGrpc: string
+  otlpHttp: string
+  api: string
+  /** undefined: the embedded engine. */
+  clickhouseUrl: string | undefined
+  clickhouseDatabase: string
+  clickhouseHttp: string
+  dataDir: string
+  settleSeconds: number
+  retentionDays: number
+  rollupRetentionDays: number
+  token: string | undefined
+  tls: { certFile: string; keyFile: string; clientCaFile: string | undefined } | undefined
+  logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+}
+
+/** A setting that cannot be used; the message names it. */
+export class ConfigError extends Error {}
+
+/** Reads the settings; an empty variable counts as unset. @throws ConfigError */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const given = Object.fromEntries(
+    Object.keys(SETTINGS.shape)
+      .filter((name) => (env[name] ?? '') !== '')
+      .map((name) => [name, env[name]]),
+  )
+  const parsed = SETTINGS.safeParse(given)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      (issue) => `${issue.path.join('.')}=${String(given[String(issue.path[0])])}: ${issue.message}`,
+    )
+    throw new ConfigError(problems.join('; '))
+  }
+  const s = parsed.data
+  if ((s.LONGPOLE_TLS_CERT === undefined) !== (s.LONGPOLE_TLS_KEY === undefined)) {
+    throw new ConfigError('LONGPOLE_TLS_CERT and LONGPOLE_TLS_KEY go together')
+  }
+  return {
+    otlpGrpc: s.LONGPOLE_OTLP_GRPC,
+    otlpHttp: s.LONGPOLE_OTLP_HTTP,
+    api: s.LONGPOLE_API,
+    clickhouseUrl: s.LONGPOLE_CLICKHOUSE_URL,
+    clickhouseDatabase: s.LONGPOLE_CLICKHOUSE_DATABASE,
+    clickhouseHttp: s.LONGPOLE_CLICKHOUSE_HTTP,
+    dataDir: s.LONGPOLE_DATA_DIR,
+    settleSeconds: s.LONGPOLE_SETTLE_SECONDS,
+    retentionDays: Math.max(1, s.LONGPOLE_RETENTION_DAYS),
+    rollupRetentionDays: Math.max(1, s.LONGPOLE_ROLLUP_RETENTION_DAYS),
+    token: s.LONGPOLE_TOKEN,
+    tls:
+      s.LONGPOLE_TLS_CERT !== undefined && s.LONGPOLE_TLS_KEY !== undefined
+        ? {
+            certFile: s.LONGPOLE_TLS_CERT,
+            keyFile: s.LONGPOLE_TLS_KEY,
+            clientCaFile: s.LONGPOLE_TLS_CLIENT_CA,
+          }
+        : undefined,
+    logLevel: s.LONGPOLE_LOG_LEVEL,
+  }
+}
+
+/** Host and port of a `host:port` setting; brackets of an IPv6 address are taken off. */
+export function splitAddress(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
+}
