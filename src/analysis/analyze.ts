@@ -17,7 +17,7 @@ import { createSampler } from './sample.ts'
  */
 export function analyzeSpans(spans: SpanColumns): Analysis {
   const groups = groupByTrace(spans)
-  const result = createResultBuilder(spans)
+  const result = createResultBuilder(spans, groups.count)
   const tree = createTree(spans)
   const sampler = createSampler(tree, result)
   const { traces, repairs } = result
@@ -25,7 +25,7 @@ export function analyzeSpans(spans: SpanColumns): Analysis {
   for (let trace = 0; trace < groups.count; trace++) {
     const from = groups.first[trace]!
     const to = groups.first[trace + 1]!
-    makeRoom(traces)
+    makeRoom(traces, traces.span)
     const at = traces.count++
     traces.span[at] = groups.rows[from]!
     traces.firstSample[at] = result.samples.count

@@ -187,7 +187,7 @@ export function createMeasurer(tree: TraceTree, result: ResultBuilder): Measure 
   }
 
   function addRow(component: number, criticalNs: number, ifInstantNs: number, bound: boolean): void {
-    makeRoom(components)
+    makeRoom(components, components.component)
     const at = components.count++
     components.component[at] = component
     components.criticalNs[at] = criticalNs

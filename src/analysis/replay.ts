@@ -1,4 +1,5 @@
 import { comesBefore } from '../trace/settle.ts'
+import { SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
 
 /**
@@ -47,31 +48,43 @@ export function growReplayTable(table: ReplayTable, spans: number, width: number
   table.width = width
 }
 
-/** Fills the rows of `order[orderFrom..orderTo)`; `column` must be set for them. */
+/**
+ * Fills the rows of `order[orderFrom..orderTo)`; `column` must be set for them. Leaves have no row (their parents see
+ * that they are leaves), unless they are SERVERs, which may be samples, or the root.
+ */
 export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): void {
-  const { order, live, cutStart, cutEnd } = tree
-  const { width, saved, critical, column } = table
+  const { order, live, kind } = tree
   for (let at = orderTo - 1; at >= orderFrom; at--) {
     const span = order[at]!
-    const base = span * width
-    for (let k = 0; k < width; k++) {
-      saved[base + k] = 0
-      critical[base + k] = 0
-    }
     if (live[span] === 0) {
-      const own = column[span]!
-      if (own >= 0) {
-        const lengthNs = cutEnd[span]! - cutStart[span]!
-        saved[base + own] = lengthNs
-        critical[base + own] = lengthNs
-      }
+      if (kind[span] === SERVER || at === orderFrom) fillLeaf(tree, table, span)
     } else if (isSequence(tree, span)) {
       addSequence(tree, table, span)
     } else {
+      clearRow(table, span)
       addCriticalChildren(tree, table, span)
       reschedule(tree, table, span)
     }
   }
+}
+
+function clearRow(table: ReplayTable, span: number): void {
+  const { width, saved, critical } = table
+  const end = span * width + width
+  for (let cell = span * width; cell < end; cell++) {
+    saved[cell] = 0
+    critical[cell] = 0
+  }
+}
+
+function fillLeaf(tree: TraceTree, table: ReplayTable, span: number): void {
+  clearRow(table, span)
+  const own = table.column[span]!
+  if (own < 0) return
+  const cell = span * table.width + own
+  const lengthNs = tree.cutEnd[span]! - tree.cutStart[span]!
+  table.saved[cell] = lengthNs
+  table.critical[cell] = lengthNs
 }
 
 /** Each child starts when the one before has ended: every child is on the path and waited for all before it. */
@@ -91,10 +104,20 @@ function addSequence(tree: TraceTree, table: ReplayTable, span: number): void {
   const base = span * width
   const from = firstChild[span]!
   const to = from + live[span]!
+  clearRow(table, span)
   let own = cutEnd[span]! - cutStart[span]!
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!
-    own -= cutEnd[c]! - cutStart[c]!
+    const lengthNs = cutEnd[c]! - cutStart[c]!
+    own -= lengthNs
+    if (live[c] === 0) {
+      const k = column[c]!
+      if (k >= 0) {
+        saved[base + k]! += lengthNs
+        critical[base + k]! += lengthNs
+      }
+      continue
+    }
     const row = c * width
     for (let k = 0; k < width; k++) {
       saved[base + k]! += saved[row + k]!
@@ -120,8 +143,13 @@ function addCriticalChildren(tree: TraceTree, table: ReplayTable, span: number):
     const c = byEnd[slot]!
     own += moment - cutEnd[c]!
     moment = cutStart[c]!
-    const row = c * width
-    for (let k = 0; k < width; k++) critical[base + k]! += critical[row + k]!
+    if (live[c] === 0) {
+      const k = column[c]!
+      if (k >= 0) critical[base + k]! += cutEnd[c]! - cutStart[c]!
+    } else {
+      const row = c * width
+      for (let k = 0; k < width; k++) critical[base + k]! += critical[row + k]!
+    }
     slot = lastOnPath(tree, from, slot, moment)
   }
   own += moment - cutStart[span]!
@@ -178,7 +206,10 @@ function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
   for (let k = 0; k < width; k++) {
     const works = own === k ? 0 : 1
     let faster = works === 0
-    for (let slot = from; slot < to && !faster; slot++) faster = saved[child[slot]! * width + k]! > 0
+    for (let slot = from; slot < to && !faster; slot++) {
+      const c = child[slot]!
+      faster = live[c] === 0 ? column[c] === k : saved[c * width + k]! > 0
+    }
     if (!faster) continue
     let waited = from
     let ready = 0
@@ -189,7 +220,9 @@ function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
         const finished = finish[byEnd[waited]!]!
         if (finished > ready) ready = finished
       }
-      const end = ready + works * gap[slot]! + (cutEnd[c]! - cutStart[c]!) - saved[c * width + k]!
+      const lengthNs = cutEnd[c]! - cutStart[c]!
+      const left = live[c] === 0 ? (column[c] === k ? 0 : lengthNs) : lengthNs - saved[c * width + k]!
+      const end = ready + works * gap[slot]! + left
       finish[c] = end
       if (end > last) last = end
     }

@@ -5,42 +5,47 @@ import type { Analysis } from './result.ts'
 /** An Analysis under construction: rows are appended, columns grow. */
 export type ResultBuilder = Analysis & { repairs: RepairLog }
 
-export function createResultBuilder(spans: SpanColumns): ResultBuilder {
+/** Starts with room for what most batches of that many traces and spans give. */
+export function createResultBuilder(spans: SpanColumns, traceCount: number): ResultBuilder {
+  const traceRoom = traceCount + 2
+  const sampleRoom = traceCount + Math.ceil(spans.count / 8) + 2
+  const componentRoom = spans.count + 2
+  const segmentRoom = spans.count + 2
   return {
     spans,
     traces: {
       count: 0,
-      span: new Uint32Array(64),
-      spanCount: new Uint32Array(64),
-      origin: new BigUint64Array(64),
-      firstSample: new Uint32Array(64),
-      firstRepair: new Uint32Array(64),
+      span: new Uint32Array(traceRoom),
+      spanCount: new Uint32Array(traceRoom),
+      origin: new BigUint64Array(traceRoom),
+      firstSample: new Uint32Array(traceRoom),
+      firstRepair: new Uint32Array(traceRoom),
     },
     samples: {
       count: 0,
-      span: new Uint32Array(64),
-      endpoint: new Int32Array(64),
-      kind: new Uint8Array(64),
-      counted: new Uint8Array(64),
-      startNs: new Float64Array(64),
-      durationNs: new Float64Array(64),
-      queueWaitNs: new Float64Array(64),
-      firstComponent: new Uint32Array(64),
-      firstSegment: new Uint32Array(64),
+      span: new Uint32Array(sampleRoom),
+      endpoint: new Int32Array(sampleRoom),
+      kind: new Uint8Array(sampleRoom),
+      counted: new Uint8Array(sampleRoom),
+      startNs: new Float64Array(sampleRoom),
+      durationNs: new Float64Array(sampleRoom),
+      queueWaitNs: new Float64Array(sampleRoom),
+      firstComponent: new Uint32Array(sampleRoom),
+      firstSegment: new Uint32Array(sampleRoom),
     },
     components: {
       count: 0,
-      component: new Int32Array(64),
-      criticalNs: new Float64Array(64),
-      ifInstantNs: new Float64Array(64),
-      bound: new Uint8Array(64),
+      component: new Int32Array(componentRoom),
+      criticalNs: new Float64Array(componentRoom),
+      ifInstantNs: new Float64Array(componentRoom),
+      bound: new Uint8Array(componentRoom),
     },
     segments: {
       count: 0,
-      span: new Uint32Array(64),
-      component: new Int32Array(64),
-      startNs: new Float64Array(64),
-      endNs: new Float64Array(64),
+      span: new Uint32Array(segmentRoom),
+      component: new Int32Array(segmentRoom),
+      startNs: new Float64Array(segmentRoom),
+      endNs: new Float64Array(segmentRoom),
     },
     repairs: createRepairLog(),
   }
@@ -48,24 +53,25 @@ export function createResultBuilder(spans: SpanColumns): ResultBuilder {
 
 type Column = Uint8Array | Uint32Array | Int32Array | Float64Array | BigUint64Array
 
-/** Makes room for one more row, and for the offset that closes the last one. */
-export function makeRoom(rows: { count: number }): void {
-  const columns = rows as unknown as Record<string, Column | number>
-  for (const name in columns) {
-    const column = columns[name]
-    if (typeof column === 'number' || column === undefined) continue
-    if (rows.count + 2 <= column.length) return
+/** Makes room for one more row, and for the offset that closes the last one. All columns have one length. */
+export function makeRoom(rows: { count: number }, column: Column): void {
+  if (rows.count + 2 > column.length) widen(rows as unknown as Record<string, Column | number>)
+}
+
+function widen(rows: Record<string, Column | number>): void {
+  for (const [name, column] of Object.entries(rows)) {
+    if (typeof column === 'number') continue
     const wider = new (column.constructor as new (length: number) => Column)(2 * column.length)
     wider.set(column as never)
-    columns[name] = wider
+    rows[name] = wider
   }
 }
 
 /** Writes the closing offsets: row i ends where row i + 1 begins. */
 export function closeResult(result: ResultBuilder): Analysis {
   const { traces, samples, components, segments, repairs } = result
-  makeRoom(traces)
-  makeRoom(samples)
+  makeRoom(traces, traces.span)
+  makeRoom(samples, samples.span)
   traces.firstSample[traces.count] = samples.count
   traces.firstRepair[traces.count] = repairs.count
   samples.firstComponent[samples.count] = components.count

@@ -29,6 +29,8 @@ export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
   const measure = createMeasurer(tree, result)
   const walk = createPathWalk()
   let above = new Int32Array(0)
+  let firstOfPath = 0
+  let pathOrigin = 0
 
   return {
     sampleTrace(entries, orderFrom, millisecondClock) {
@@ -114,7 +116,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
   }
 
   function addSample(span: number, kind: number, counted: boolean, wait: number): void {
-    makeRoom(samples)
+    makeRoom(samples, samples.span)
     const at = samples.count++
     samples.span[at] = tree.row[span]!
     samples.endpoint[at] = tree.spans.dictionary.endpoint(tree.shape[span]!)
@@ -129,28 +131,35 @@ export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
 
   /** The entry's path, ascending, touching pieces of one span joined. */
   function addSegments(entry: number): void {
-    const first = segments.count
-    const origin = tree.cutStart[entry]!
-    walkCriticalPath(tree, walk, entry, (span, startNs, endNs) => {
-      const last = segments.count - 1
-      if (
-        last >= first &&
-        segments.span[last] === tree.row[span] &&
-        segments.startNs[last] === endNs - origin
-      ) {
-        segments.startNs[last] = startNs - origin
-        return
-      }
-      makeRoom(segments)
-      const at = segments.count++
-      segments.span[at] = tree.row[span]!
-      segments.component[at] = tree.component[span]!
-      segments.startNs[at] = startNs - origin
-      segments.endNs[at] = endNs - origin
-    })
+    firstOfPath = segments.count
+    pathOrigin = tree.cutStart[entry]!
+    walkCriticalPath(tree, walk, entry, addSegment)
     for (const column of [segments.span, segments.component, segments.startNs, segments.endNs]) {
-      column.subarray(first, segments.count).reverse()
+      reverse(column, firstOfPath, segments.count)
     }
+  }
+
+  function addSegment(span: number, startNs: number, endNs: number): void {
+    const last = segments.count - 1
+    const row = tree.row[span]!
+    if (last >= firstOfPath && segments.span[last] === row && segments.startNs[last] === endNs - pathOrigin) {
+      segments.startNs[last] = startNs - pathOrigin
+      return
+    }
+    makeRoom(segments, segments.span)
+    const at = segments.count++
+    segments.span[at] = row
+    segments.component[at] = tree.component[span]!
+    segments.startNs[at] = startNs - pathOrigin
+    segments.endNs[at] = endNs - pathOrigin
+  }
+}
+
+function reverse(column: Uint32Array | Int32Array | Float64Array, from: number, to: number): void {
+  for (let low = from, high = to - 1; low < high; low++, high--) {
+    const kept = column[low]!
+    column[low] = column[high]!
+    column[high] = kept
   }
 }
 

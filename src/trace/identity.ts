@@ -18,10 +18,10 @@ export function linkSpans(tree: TraceTree, log: RepairLog): void {
   listChildren(tree)
 }
 
-function slotOf(tree: TraceTree, low: number, high: number): number {
+function slotOf(low: number, high: number, mask: number): number {
   let h = Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) & (tableSize(tree.count) - 1)
+  return (h ^ (h >>> 16)) & mask
 }
 
 function tableSize(count: number): number {
@@ -32,13 +32,11 @@ function tableSize(count: number): number {
 
 /** Index of the first span with that id, -1: not in the trace. */
 function findSpan(tree: TraceTree, low: number, high: number): number {
-  const { table, row } = tree
-  const { spanId } = tree.spans
+  const { table, idLow, idHigh } = tree
   const mask = tableSize(tree.count) - 1
-  let slot = slotOf(tree, low, high)
+  let slot = slotOf(low, high, mask)
   for (let i = table[slot]!; i >= 0; i = table[slot]!) {
-    const words = 2 * row[i]!
-    if (spanId[words] === low && spanId[words + 1] === high) return i
+    if (idLow[i] === low && idHigh[i] === high) return i
     slot = (slot + 1) & mask
   }
   return -1
@@ -46,21 +44,18 @@ function findSpan(tree: TraceTree, low: number, high: number): number {
 
 /** Fills the id table; spans whose id stands there already are returned, chained by `scratch` (-1 ends a chain). */
 function indexIds(tree: TraceTree): number[] {
-  const { table, row, scratch, count } = tree
-  const { spanId } = tree.spans
+  const { table, idLow, idHigh, scratch, count } = tree
   const mask = tableSize(count) - 1
   table.fill(-1, 0, mask + 1)
   const repeated: number[] = []
   for (let i = 0; i < count; i++) {
-    const words = 2 * row[i]!
-    const low = spanId[words]!
-    const high = spanId[words + 1]!
+    const low = idLow[i]!
+    const high = idHigh[i]!
     scratch[i] = -1
-    let slot = slotOf(tree, low, high)
+    let slot = slotOf(low, high, mask)
     let known = table[slot]!
     while (known >= 0) {
-      const other = 2 * row[known]!
-      if (spanId[other] === low && spanId[other + 1] === high) break
+      if (idLow[known] === low && idHigh[known] === high) break
       slot = (slot + 1) & mask
       known = table[slot]!
     }
@@ -107,13 +102,22 @@ function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
   }
 
   const moved = new Int32Array(tree.count)
+  const columns = [
+    tree.row,
+    tree.idLow,
+    tree.idHigh,
+    tree.shape,
+    tree.kind,
+    tree.service,
+    tree.failed,
+    tree.start,
+    tree.end,
+  ]
   let kept = 0
   for (let i = 0; i < tree.count; i++) {
     if (drop[i] === 1) continue
     moved[i] = kept
-    for (const column of [tree.row, tree.shape, tree.kind, tree.service, tree.failed, tree.start, tree.end]) {
-      column[kept] = column[i]!
-    }
+    for (const column of columns) column[kept] = column[i]!
     kept++
   }
   tree.count = kept
@@ -121,18 +125,16 @@ function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
   for (const [client, server] of pairs) {
     halves.set(moved[client]!, moved[server]!)
     // The table must name the CLIENT half, whichever came first.
-    const words = 2 * row[moved[client]!]!
-    const named = findSpan(tree, tree.spans.spanId[words]!, tree.spans.spanId[words + 1]!)
+    const named = findSpan(tree, tree.idLow[moved[client]!]!, tree.idHigh[moved[client]!]!)
     if (named === moved[server]!) renameInTable(tree, named, moved[client]!)
   }
   return halves
 }
 
 function renameInTable(tree: TraceTree, from: number, to: number): void {
-  const { table, row } = tree
+  const { table } = tree
   const mask = tableSize(tree.count) - 1
-  const words = 2 * row[from]!
-  let slot = slotOf(tree, tree.spans.spanId[words]!, tree.spans.spanId[words + 1]!)
+  let slot = slotOf(tree.idLow[from]!, tree.idHigh[from]!, mask)
   while (table[slot] !== from) slot = (slot + 1) & mask
   table[slot] = to
 }

@@ -78,37 +78,40 @@ export function loadSpans(
   tree.origin = (BigInt(baseHigh) << 32n) + BigInt(baseLow) + BigInt(earliest)
 
   for (let i = 0; i < kept; i++) order[i] = i
-  const kinds = tree.spans.dictionary.shapeKind
-  const shapes = tree.spans.shape
-  sortRange(order, 0, kept, scratch, (a, b) => {
-    const byStart = starts[a]! - starts[b]!
-    if (byStart !== 0) return byStart < 0
-    const byLength = ends[b]! - starts[b]! - (ends[a]! - starts[a]!)
-    if (byLength !== 0) return byLength < 0
-    const rowA = scratch2[a]!
-    const rowB = scratch2[b]!
-    const high = spanId[2 * rowA + 1]! - spanId[2 * rowB + 1]!
-    if (high !== 0) return high < 0
-    const low = spanId[2 * rowA]! - spanId[2 * rowB]!
-    if (low !== 0) return low < 0
-    return kinds[shapes[rowA]!]! < kinds[shapes[rowB]!]!
-  })
+  sortRange(order, 0, kept, scratch, starts, tree, comesFirst)
 
-  const { row, shape, kind, service, failed, start, end } = tree
+  const { row, idLow, idHigh, shape, kind, service, failed, start, end } = tree
   const { shapeKind, shapeService } = tree.spans.dictionary
-  const status = tree.spans.status
+  const { status, shape: shapes } = tree.spans
   for (let i = 0; i < kept; i++) {
     const from = order[i]!
     const r = scratch2[from]!
     row[i] = r
+    idLow[i] = spanId[2 * r]!
+    idHigh[i] = spanId[2 * r + 1]!
     const s = shapes[r]!
     shape[i] = s
     kind[i] = shapeKind[s]!
     service[i] = shapeService[s]!
     failed[i] = status[r] === STATUS_ERROR ? 1 : 0
     start[i] = starts[from]! - earliest
-    end[i] = ends[from]! - earliest
   }
+  for (let i = 0; i < kept; i++) end[i] = ends[order[i]!]! - earliest
+}
+
+/** Span order among equal starts while loading: `shift` holds ends, `scratch2` rows. */
+function comesFirst(tree: TraceTree, a: number, b: number): boolean {
+  const { shift: ends, scratch2: rows } = tree
+  const byEnd = ends[b]! - ends[a]!
+  if (byEnd !== 0) return byEnd < 0
+  const { spanId, shape, dictionary } = tree.spans
+  const rowA = rows[a]!
+  const rowB = rows[b]!
+  const high = spanId[2 * rowA + 1]! - spanId[2 * rowB + 1]!
+  if (high !== 0) return high < 0
+  const low = spanId[2 * rowA]! - spanId[2 * rowB]!
+  if (low !== 0) return low < 0
+  return dictionary.shapeKind[shape[rowA]!]! < dictionary.shapeKind[shape[rowB]!]!
 }
 
 /** The rare trace that spans more than 50 days: exact in bigint. Returns how many are kept, packed to the front. */
@@ -138,7 +141,7 @@ function rebase(tree: TraceTree, kept: number): [low: number, high: number] {
     const start = startOf(tree, row)
     const end = epochNs(tree.spans.end, row)
     tree.keys[i] = Number(start - base)
-    tree.shift[i] = Number(Math.max(end, start) - base)
+    tree.shift[i] = end < start ? Number(start - base) : Number(end - base)
   }
   return [Number(base & 0xffff_ffffn), Number(base >> 32n)]
 }

@@ -33,9 +33,6 @@ export function settle(
   onEntry: (entry: number) => void,
 ): number {
   const { order, start, end, cutStart, cutEnd, firstChild, child, live, detached, entry, shift } = tree
-  const before = (a: number, b: number) => comesBefore(tree, a, b)
-  const endsBefore = (a: number, b: number) =>
-    cutEnd[a] !== cutEnd[b] ? cutEnd[a]! < cutEnd[b]! : comesBefore(tree, a, b)
   cutStart[root] = start[root]!
   cutEnd[root] = end[root]!
   detached[root] = 0
@@ -93,7 +90,7 @@ export function settle(
           child[waited] = c
         }
         if (last >= 0) {
-          if (before(c, last)) inOrder = false
+          if (comesBefore(tree, c, last)) inOrder = false
           if (cutStart[c]! < cutEnd[last]!) sequential = false
         }
         last = c
@@ -105,33 +102,30 @@ export function settle(
     live[parent] = liveCount
     for (let slot = from; slot < mine; slot++) order[orderTo++] = child[slot]!
     if (liveCount > 1 && !(inOrder && sequential)) {
-      if (!inOrder) sortRange(child, from, waited, tree.scratch, before)
+      if (!inOrder) sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
       if (trimChildren(tree, from, waited, millisecondClock ? MILLISECOND_NS : 0)) {
         reportTrimmed(tree, from, waited, log)
-        sortRange(child, from, waited, tree.scratch, before)
+        sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
       }
     }
     const { byEnd } = tree
     for (let slot = from; slot < waited; slot++) byEnd[slot] = child[slot]!
-    if (liveCount > 1) sortRange(byEnd, from, waited, tree.scratch, endsBefore)
+    if (liveCount > 1) sortRange(byEnd, from, waited, tree.scratch, cutEnd, tree, comesBefore)
   }
   return orderTo
 }
 
 /** Span order by repaired times: start, longest, id, kind. */
 export function comesBefore(tree: TraceTree, a: number, b: number): boolean {
-  const { cutStart, cutEnd, row } = tree
+  const { cutStart, cutEnd, idLow, idHigh } = tree
   const startA = cutStart[a]!
   const startB = cutStart[b]!
   if (startA !== startB) return startA < startB
   const endA = cutEnd[a]!
   const endB = cutEnd[b]!
   if (endA !== endB) return endA > endB
-  const { spanId } = tree.spans
-  const wordsA = 2 * row[a]!
-  const wordsB = 2 * row[b]!
-  if (spanId[wordsA + 1] !== spanId[wordsB + 1]) return spanId[wordsA + 1]! < spanId[wordsB + 1]!
-  if (spanId[wordsA] !== spanId[wordsB]) return spanId[wordsA]! < spanId[wordsB]!
+  if (idHigh[a] !== idHigh[b]) return idHigh[a]! < idHigh[b]!
+  if (idLow[a] !== idLow[b]) return idLow[a]! < idLow[b]!
   return tree.kind[a]! < tree.kind[b]!
 }
 

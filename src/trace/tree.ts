@@ -16,6 +16,9 @@ export type TraceTree = {
   origin: bigint
   /** Row in `spans`. */
   row: Uint32Array
+  /** Span id, as two words. */
+  idLow: Uint32Array
+  idHigh: Uint32Array
   shape: Uint32Array
   kind: Uint8Array
   service: Int32Array
@@ -66,7 +69,7 @@ export function growTree(tree: TraceTree, count: number): void {
   if (count <= tree.capacity) return
   const capacity = Math.max(count, Math.min(2 * tree.capacity, tree.capacity + 100_000))
   tree.capacity = capacity
-  for (const name of ['row', 'shape'] as const) tree[name] = new Uint32Array(capacity)
+  for (const name of ['row', 'idLow', 'idHigh', 'shape'] as const) tree[name] = new Uint32Array(capacity)
   for (const name of ['kind', 'failed', 'entry', 'detached', 'driver'] as const) {
     tree[name] = new Uint8Array(capacity)
   }
