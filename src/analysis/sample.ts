@@ -29,6 +29,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
   const measure = createMeasurer(tree, result)
   const walk = createPathWalk()
   let above = new Int32Array(0)
+  let entryAtHand = -1
   let firstOfPath = 0
   let pathOrigin = 0
 
@@ -50,26 +51,21 @@ export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
           subtrees,
           again,
         )
-        const spans = [entry, ...servers]
-        measure(spans, orderFrom[e]!, orderFrom[e + 1]!, (span) => {
-          if (span !== entry) return addServiceSample(span)
-          const wait = tree.entry[entry] === CONSUMER_ENTRY ? queueWaitNs(tree, entry, producer) : 0
-          addSample(entry, tree.entry[entry]!, isCounted(entry), wait)
-          addSegments(entry)
-        })
+        entryAtHand = entry
+        measure(servers, orderFrom[e]!, orderFrom[e + 1]!, addEntryOrService)
       }
       // Settling again overwrites what the entries' own analyses left, so it comes last.
       for (let i = 0; i < again.length; i++) {
         const { server, millisecondClock, whole } = again[i]!
         const end = settle(tree, server, 0, millisecondClock, undefined, () => {})
         chargeSpans(tree, 0, end)
-        const servers = whole ? listServers(server, 0, end, millisecondClock, undefined, again) : []
-        measure([server, ...servers], 0, end, addServiceSample)
+        const servers = whole ? listServers(server, 0, end, millisecondClock, undefined, again) : [server]
+        measure(servers, 0, end, addServiceSample)
       }
     },
   }
 
-  /** SERVER spans below the root whose samples this analysis gives; those to be settled again go to `again`. */
+  /** The root and the SERVER spans below it whose samples this analysis gives; those to be settled again go to `again`. */
   function listServers(
     root: number,
     from: number,
@@ -80,7 +76,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
   ): number[] {
     const { order, parent, kind } = tree
     if (above.length < tree.count) above = new Int32Array(tree.capacity)
-    const servers: number[] = []
+    const servers: number[] = [root]
     above[root] = 0
     for (let at = from + 1; at < to; at++) {
       const i = order[at]!
@@ -109,6 +105,21 @@ export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
     const kind = tree.kind[entry]!
     if (tree.entry[entry] === ORPHAN_ENTRY && kind !== SERVER && kind !== CONSUMER) return false
     return (tree.spans.dictionary.shapeFlags[tree.shape[entry]!]! & IS_RECEIVE) === 0
+  }
+
+  function addEntryOrService(span: number): void {
+    if (span !== entryAtHand) {
+      addServiceSample(span)
+      return
+    }
+    const kind = tree.entry[span]!
+    addSample(
+      span,
+      kind,
+      isCounted(span),
+      kind === CONSUMER_ENTRY ? queueWaitNs(tree, span, tree.scratch2) : 0,
+    )
+    addSegments(span)
   }
 
   function addServiceSample(span: number): void {
@@ -163,10 +174,12 @@ function reverse(column: Uint32Array | Int32Array | Float64Array, from: number, 
   }
 }
 
+const ONLY = [0]
+
 /** Positions in `entries`: the primary one first (a true root before an orphan), then span order. */
-function inReportOrder(tree: TraceTree, entries: readonly number[]): number[] {
+function inReportOrder(tree: TraceTree, entries: readonly number[]): readonly number[] {
+  if (entries.length === 1) return ONLY
   const positions = entries.map((_, position) => position)
-  if (positions.length === 1) return positions
   const spanOrder = (a: number, b: number) => (comesBefore(tree, entries[a]!, entries[b]!) ? -1 : 1)
   positions.sort(spanOrder)
   const isKind = (kind: number) => (position: number) => tree.entry[entries[position]!] === kind

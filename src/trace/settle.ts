@@ -142,57 +142,72 @@ function moveWithParent(tree: TraceTree, _parent: number, from: number, to: numb
   }
 }
 
-type Stretch = { servers: boolean; start: number; end: number; shiftNs: number }
+/** The time one service instance's remote children take up together; of its SERVERs, where it has any. */
+type Stretch = { instance: number; servers: boolean; start: number; end: number; shiftNs: number }
 
 /**
  * Repair 4: the remote children of one service instance are compared with their parent together and moved by one
  * amount, so that what lies between them stays as their own clock saw it.
  */
 function unskew(tree: TraceTree, parent: number, from: number, to: number, log: RepairLog): void {
-  const { child, entry, start, end } = tree
+  const { child, entry, start, end, shape, kind } = tree
+  const { shapeInstance } = tree.spans.dictionary
+  let only: Stretch | undefined
   let stretches: Map<number, Stretch> | undefined
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!
     if (entry[c] !== NOT_ENTRY || !isRemote(tree, parent, c)) continue
-    stretches ??= new Map()
-    const instance = tree.spans.dictionary.shapeInstance[tree.shape[c]!]!
-    const server = tree.kind[c] === SERVER
-    const stretch = stretches.get(instance)
-    if (stretch === undefined || (server && !stretch.servers)) {
-      stretches.set(instance, { servers: server, start: start[c]!, end: end[c]!, shiftNs: 0 })
+    const instance = shapeInstance[shape[c]!]!
+    const server = kind[c] === SERVER
+    const stretch = only?.instance === instance ? only : stretches?.get(instance)
+    if (stretch === undefined) {
+      const next = { instance, servers: server, start: start[c]!, end: end[c]!, shiftNs: 0 }
+      // Nearly every call has one callee: no map for it.
+      if (only === undefined) only = next
+      else (stretches ??= new Map()).set(instance, next)
+    } else if (server && !stretch.servers) {
+      stretch.servers = true
+      stretch.start = start[c]!
+      stretch.end = end[c]!
     } else if (server === stretch.servers) {
       if (start[c]! < stretch.start) stretch.start = start[c]!
       if (end[c]! > stretch.end) stretch.end = end[c]!
     }
   }
-  if (stretches === undefined) return
-
-  let moving = false
-  const parentStart = start[parent]!
-  const parentEnd = end[parent]!
-  const parentLength = parentEnd - parentStart
-  const calls = tree.kind[parent] === CLIENT
-  for (const stretch of stretches.values()) {
-    const length = stretch.end - stretch.start
-    const fits = calls && length <= parentLength
-    const overruns = fits && tree.failed[parent] === 0 && stretch.end > parentEnd
-    if (stretch.start >= parentStart && !overruns) continue
-    const target = fits ? parentStart + Math.floor((parentLength - length) / 2) : parentStart
-    stretch.shiftNs = target - stretch.start
-    moving = true
+  if (only === undefined) return
+  only.shiftNs = shiftOf(tree, parent, only)
+  let moving = only.shiftNs !== 0
+  if (stretches !== undefined) {
+    for (const stretch of stretches.values()) {
+      stretch.shiftNs = shiftOf(tree, parent, stretch)
+      moving ||= stretch.shiftNs !== 0
+    }
   }
   if (!moving) return
 
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!
     if (entry[c] !== NOT_ENTRY || !isRemote(tree, parent, c)) continue
-    const { shiftNs } = stretches.get(tree.spans.dictionary.shapeInstance[tree.shape[c]!]!)!
+    const instance = shapeInstance[shape[c]!]!
+    const { shiftNs } = only.instance === instance ? only : stretches!.get(instance)!
     if (shiftNs === 0) continue
     start[c]! += shiftNs
     end[c]! += shiftNs
     tree.shift[c]! += shiftNs
     logRepair(log, SKEW_SHIFTED, tree.row[c]!, shiftNs)
   }
+}
+
+/** How far a stretch is moved: into the middle of the call it fits in, else to its parent's start; 0: it may stay. */
+function shiftOf(tree: TraceTree, parent: number, stretch: Stretch): number {
+  const parentStart = tree.start[parent]!
+  const parentEnd = tree.end[parent]!
+  const lengthNs = stretch.end - stretch.start
+  const fits = tree.kind[parent] === CLIENT && lengthNs <= parentEnd - parentStart
+  const overruns = fits && tree.failed[parent] === 0 && stretch.end > parentEnd
+  if (stretch.start >= parentStart && !overruns) return 0
+  const target = fits ? parentStart + Math.floor((parentEnd - parentStart - lengthNs) / 2) : parentStart
+  return target - stretch.start
 }
 
 /** Repair 5: did the parent end without waiting for this child? Bounds are the moved ones, before any cut. */

@@ -14,7 +14,6 @@ export const TRIM_MARK = 2
  */
 export function trimChildren(tree: TraceTree, from: number, to: number, toleranceNs: number): boolean {
   const { child, cutStart, cutEnd, keys, scratch } = tree
-  const allowance = (length: number) => Math.max(toleranceNs, Math.floor(length / SHARE))
   let latestEnd = Number.NEGATIVE_INFINITY
   let overlaps = false
   for (let slot = from; slot < to; slot++) {
@@ -24,7 +23,7 @@ export function trimChildren(tree: TraceTree, from: number, to: number, toleranc
     if (s < latestEnd) overlaps = true
     if (e > latestEnd) latestEnd = e
     // Where a sibling that runs into this one may end at the latest.
-    keys[slot] = s + allowance(e - s)
+    keys[slot] = s + allowance(e - s, toleranceNs)
   }
   if (!overlaps) return false
 
@@ -35,7 +34,7 @@ export function trimChildren(tree: TraceTree, from: number, to: number, toleranc
     const c = child[slot]!
     const s = cutStart[c]!
     const e = cutEnd[c]!
-    const earliest = e - allowance(e - s)
+    const earliest = e - allowance(e - s, toleranceNs)
     let next = firstFrom(tree, slot + 1, to, Math.max(earliest, s), earliest <= s)
     let steps = 0
     while (next < to && cutStart[child[next]!]! < e && keys[next]! < e) {
@@ -61,6 +60,11 @@ export function trimChildren(tree: TraceTree, from: number, to: number, toleranc
     tree.detached[c] = TRIM_MARK
   }
   return trimmed > 0
+}
+
+function allowance(lengthNs: number, toleranceNs: number): number {
+  const share = Math.floor(lengthNs / SHARE)
+  return share > toleranceNs ? share : toleranceNs
 }
 
 /** First slot whose start is at least `bound` (`after`: beyond it); starts ascend. */

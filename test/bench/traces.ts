@@ -20,18 +20,28 @@ export const SHAPES = [
 export type TraceShape = (typeof SHAPES)[number]
 
 /** Writes traces of one shape straight into columns, without an object a span. */
-export function generateTraces(shape: TraceShape, spanTotal: number, spansATrace: () => number, seed: number): SpanColumns {
+export function generateTraces(
+  shape: TraceShape,
+  spanTotal: number,
+  spansATrace: () => number,
+  seed: number,
+): SpanColumns {
   const random = seeded(seed)
   const dictionary = createDictionary()
   const columns = createColumns(dictionary, spanTotal)
   const keys = {
     server: SERVICES.map((service) =>
       dictionary.shape(
-        key('SERVER', `GET /${service}`, service, { 'http.request.method': 'GET', 'http.route': `/${service}/{id}` }),
+        key('SERVER', `GET /${service}`, service, {
+          'http.request.method': 'GET',
+          'http.route': `/${service}/{id}`,
+        }),
       ),
     ),
     client: SERVICES.map((service) =>
-      dictionary.shape(key('CLIENT', 'GET', service, { 'http.request.method': 'GET', 'server.address': 'mesh' })),
+      dictionary.shape(
+        key('CLIENT', 'GET', service, { 'http.request.method': 'GET', 'server.address': 'mesh' }),
+      ),
     ),
     internal: SERVICES.map((service) => dictionary.shape(key('INTERNAL', 'handle', service, {}))),
     database: SERVICES.map((service) =>
@@ -70,7 +80,13 @@ export function generateTraces(shape: TraceShape, spanTotal: number, spansATrace
 
   /** Calls over services: SERVER, its INTERNAL work, database calls, CLIENT -> SERVER; some parallel, some overrun. */
   function mixedTrace(size: number, base: number, put: Put) {
-    type Open = { index: number; service: number; from: number; to: number; kind: 'server' | 'client' | 'internal' }
+    type Open = {
+      index: number
+      service: number
+      from: number
+      to: number
+      kind: 'server' | 'client' | 'internal'
+    }
     const length = size * 1_000_003
     put(0, -1, base, base + length, keys.server[0]!)
     const open: Open[] = [{ index: 0, service: 0, from: base, to: base + length, kind: 'server' }]
@@ -84,7 +100,14 @@ export function generateTraces(shape: TraceShape, spanTotal: number, spansATrace
         const from = Math.floor(parent.from + (parallel ? 0.1 : c + 0.3) * step)
         let to = Math.floor(from + step * (0.3 + 0.7 * random()) * (parallel ? children * 0.8 : 1))
         if (random() < 0.04) to += Math.floor(step)
-        const kind = parent.kind === 'client' ? 'server' : random() < 0.35 ? 'database' : random() < 0.5 ? 'client' : 'internal'
+        const kind =
+          parent.kind === 'client'
+            ? 'server'
+            : random() < 0.35
+              ? 'database'
+              : random() < 0.5
+                ? 'client'
+                : 'internal'
         const service = kind === 'server' ? Math.floor(random() * SERVICES.length) : parent.service
         put(next, parent.index, from, to, keys[kind][service]!)
         if (kind !== 'database') open.push({ index: next, service, from, to, kind })
@@ -106,7 +129,13 @@ export function generateTraces(shape: TraceShape, spanTotal: number, spansATrace
       else if (shape === 'staircase') put(i, 0, from, Math.min(base + total, from + 3 * step), shapeId)
       else if (shape === 'fan') put(i, 0, base + (i % 100), base + total - (i % 1000), shapeId)
       else if (shape === 'chain') {
-        put(i, i - 1, base + i * 100, base + total - i * 100, keys[i % 2 === 0 ? 'server' : 'client'][(i >> 1) % 8]!)
+        put(
+          i,
+          i - 1,
+          base + i * 100,
+          base + total - i * 100,
+          keys[i % 2 === 0 ? 'server' : 'client'][(i >> 1) % 8]!,
+        )
       } else put(i, 0, base + total + 1 + i * step, base + total + (i + 1) * step, shapeId)
     }
   }
@@ -115,7 +144,11 @@ export function generateTraces(shape: TraceShape, spanTotal: number, spansATrace
 type Put = (index: number, parent: number, startNs: number, endNs: number, shapeId: number) => void
 
 function key(kind: string, name: string, service: string, attributes: Record<string, string>): string {
-  const resource = { 'service.name': service, 'service.instance.id': `${service}-1`, 'deployment.environment.name': 'prod' }
+  const resource = {
+    'service.name': service,
+    'service.instance.id': `${service}-1`,
+    'deployment.environment.name': 'prod',
+  }
   return shapeKeyOf(shapeFieldsFrom(kind, name, resource, attributes))
 }
 
