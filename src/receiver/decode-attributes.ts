@@ -1,0 +1,89 @@
+import { pushAnyValue } from './any-value.ts'
+import { type ByteBuffer, pushVarint, pushWord, type WordList } from './column-buffers.ts'
+import type { CutCounts, SpanLimits } from './limits.ts'
+import { cutLength } from './text.ts'
+import { isValue, numberOf, type TextDictionary } from './text-dictionary.ts'
+import { readLength, readTag, skipField, type Wire } from './wire.ts'
+
+/** One map in the making: where its keys and values go, and what is allowed. */
+export type AttributeTarget = {
+  dictionary: TextDictionary
+  codes: WordList
+  values: ByteBuffer
+  /** Attributes so far. */
+  count: number
+  /** Code of the key that was last seen at each place: spans of a kind have the same keys in the same order. */
+  guesses: Uint32Array
+}
+
+export type CutLog = { limits: SpanLimits; cuts: CutCounts; anyCut: boolean }
+
+const KEY = 0x0a
+const VALUE = 0x12
+
+/** Reads one KeyValue up to `end` and appends it. A value that comes more than once: the last counts. */
+export function pushAttribute(target: AttributeTarget, wire: Wire, end: number, log: CutLog): void {
+  const { limits } = log
+  const place = target.count
+  if (place >= limits.attributes) {
+    log.cuts.attributes++
+    log.anyCut = true
+    wire.at = end
+    return
+  }
+  let keyAt = 0
+  let keyLength = 0
+  let valueAt = end
+  let valueEnd = end
+  while (wire.at < end) {
+    const tag = readTag(wire, end)
+    if (tag === KEY) {
+      keyLength = readLength(wire, end)
+      keyAt = wire.at
+      wire.at += keyLength
+    } else if (tag === VALUE) {
+      const length = readLength(wire, end)
+      valueAt = wire.at
+      valueEnd = valueAt + length
+      wire.at = valueEnd
+    } else skipField(wire, tag, end)
+  }
+  if (keyLength > limits.keyBytes) {
+    keyLength = cutLength(wire.bytes, keyAt, keyLength, limits.keyBytes)
+    log.cuts.keys++
+    log.anyCut = true
+  }
+  target.count = place + 1
+  const guess = target.guesses[place]!
+  if (isValue(target.dictionary, guess, wire.view, keyAt, keyLength)) {
+    pushWord(target.codes, guess)
+  } else {
+    const code = numberOf(target.dictionary, wire.bytes, wire.view, keyAt, keyLength)
+    target.guesses[place] = code
+    pushWord(target.codes, code)
+  }
+  const { values } = target
+  const start = values.length
+  wire.at = valueAt
+  pushAnyValue(values, wire, valueEnd)
+  wire.at = end
+  if (values.length - start > limits.valueBytes) cutLast(values, start, log)
+}
+
+/** Cuts the text that starts at `start` and ends the column to the limit on values. */
+function cutLast(values: ByteBuffer, start: number, log: CutLog): void {
+  const { bytes } = values
+  let at = start
+  while (bytes[at]! >= 0x80) at++
+  at++
+  const length = values.length - at
+  const keep = cutLength(bytes, at, length, log.limits.valueBytes)
+  if (keep === length) return
+  values.length = start
+  pushVarint(values, keep)
+  // The shorter length may take fewer bytes.
+  bytes.copyWithin(values.length, at, at + keep)
+  values.length += keep
+  log.cuts.values++
+  log.anyCut = true
+}
