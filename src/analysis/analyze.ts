@@ -10,16 +10,21 @@ import type { Analysis } from './result.ts'
 import { closeResult, createResultBuilder, makeRoom } from './result-builder.ts'
 import { createSampler } from './sample.ts'
 
+export type AnalysisOptions = {
+  /** Whether SERVER spans that are no entries are samples too; true if not given. */
+  serviceScope?: boolean
+}
+
 /**
  * Assembles every trace of the batch, and computes the critical path and the infinitely-fast-component test of each
  * of its samples, by the rules for one trace on its own. O(n log n) in the spans of a trace, linear in traces; the
  * result does not depend on the order of the rows.
  */
-export function analyzeSpans(spans: SpanColumns): Analysis {
+export function analyzeSpans(spans: SpanColumns, options: AnalysisOptions = {}): Analysis {
   const groups = groupByTrace(spans)
   const result = createResultBuilder(spans, groups.count)
   const tree = createTree(spans)
-  const sampler = createSampler(tree, result)
+  const sampler = createSampler(tree, result, options.serviceScope ?? true)
   const { traces, repairs } = result
 
   for (let trace = 0; trace < groups.count; trace++) {

@@ -7,7 +7,7 @@ import { makeRoom, type ResultBuilder } from './result-builder.ts'
 /** This many components of a sample are replayed: those with the most critical time. */
 export const REPLAYED_COMPONENTS = 64
 /** Cells of the replay table at the most (two of 8 bytes each); with more, columns are worked through in turns. */
-const TABLE_CELLS = 1 << 20
+const TABLE_CELLS = 1 << 21
 /** ... but never fewer columns than this at a time. */
 const LEAST_COLUMNS = 4
 

@@ -24,7 +24,7 @@ export type Sampler = {
 type Resettled = { server: number; millisecondClock: boolean; whole: boolean }
 
 /** Appends the samples of settled and charged traces to the result: entries, primary first, then SERVER spans. */
-export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
+export function createSampler(tree: TraceTree, result: ResultBuilder, serviceScope: boolean): Sampler {
   const { samples, segments } = result
   const measure = createMeasurer(tree, result)
   const walk = createPathWalk()
@@ -39,7 +39,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
       const producer = tree.scratch2
       if (entries.some((entry) => tree.entry[entry] === CONSUMER_ENTRY))
         findProducers(tree, orderTo, producer)
-      const subtrees = millisecondClock ? undefined : millisecondSubtrees(tree, orderTo)
+      const subtrees = millisecondClock || !serviceScope ? undefined : millisecondSubtrees(tree, orderTo)
       const again: Resettled[] = []
       for (const e of inReportOrder(tree, entries)) {
         const entry = entries[e]!
@@ -77,6 +77,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder): Sampler {
     const { order, parent, kind } = tree
     if (above.length < tree.count) above = new Int32Array(tree.capacity)
     const servers: number[] = [root]
+    if (!serviceScope) return servers
     above[root] = 0
     for (let at = from + 1; at < to; at++) {
       const i = order[at]!

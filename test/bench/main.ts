@@ -1,0 +1,3 @@
+import { benchAnalysis } from './analysis.ts'
+
+benchAnalysis(process.stdout)
