@@ -1,4 +1,4 @@
-import type { Component } from '../trace/component.ts'
+import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
 import { createReplayTable, growReplayTable, replayAll } from './replay.ts'
@@ -13,10 +13,12 @@ const LEAST_COLUMNS = 4
 
 /**
  * Measures samples of one settled root (the root, and SERVER spans below it): calls `addSample` for each in turn and
- * appends its components with critical time. `order[from..to)` are the spans of the root.
+ * appends its components with critical time. `order[from..to)` are the spans of the root. Of the sample that is
+ * `entry` (-1: none) every component is kept, of others those beyond REPLAYED_COMPONENTS are added up.
  */
 export type Measure = (
   samples: readonly number[],
+  entry: number,
   from: number,
   to: number,
   addSample: (span: number) => void,
@@ -36,10 +38,10 @@ export function createMeasurer(tree: TraceTree, result: ResultBuilder): Measure 
   let stampOf = new Int32Array(256)
   let stamp = 0
 
-  return (samples, from, to, addSample) => {
+  return (samples, entry, from, to, addSample) => {
     listPresent(from, to)
     if (present.length > REPLAYED_COMPONENTS) {
-      measureMany(samples, from, to, addSample)
+      measureMany(samples, entry, from, to, addSample)
     } else if (present.length * tree.count <= TABLE_CELLS) {
       replayColumns(from, to, 0, present.length)
       for (const span of samples) {
@@ -120,6 +122,7 @@ export function createMeasurer(tree: TraceTree, result: ResultBuilder): Measure 
   /** More components than are replayed: critical time first, by walking each path; then those with the most of it. */
   function measureMany(
     samples: readonly number[],
+    entry: number,
     from: number,
     to: number,
     addSample: (span: number) => void,
@@ -134,19 +137,28 @@ export function createMeasurer(tree: TraceTree, result: ResultBuilder): Measure 
         criticalNs[place]! += endNs - startNs
       })
       const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
-      const mine = met.map((place) => {
+      const kept = mostCritical(met, criticalNs)
+      const mine: Row[] = []
+      let otherNs = 0
+      for (const place of met) {
         const critical = criticalNs[place]!
         criticalNs[place] = 0
-        return {
-          component: present[place]!,
-          criticalNs: critical,
-          ifInstantNs: durationNs - critical,
-          bound: true,
-        }
-      })
-      if (mine.length > REPLAYED_COMPONENTS) mine.sort(compareRows)
-      for (const row of mine.slice(0, REPLAYED_COMPONENTS))
-        wanted[placeOf[row.component]!]!.push({ row, span })
+        const replayed = kept.includes(place)
+        if (span === entry || replayed) {
+          const row = {
+            component: present[place]!,
+            criticalNs: critical,
+            ifInstantNs: durationNs - critical,
+            bound: true,
+          }
+          mine.push(row)
+          if (replayed) wanted[place]!.push({ row, span })
+        } else otherNs += critical
+      }
+      if (otherNs > 0) {
+        const component = dictionary.component(OTHER_COMPONENT)
+        mine.push({ component, criticalNs: otherNs, ifInstantNs: durationNs - otherNs, bound: true })
+      }
       return mine
     })
 
@@ -172,11 +184,21 @@ export function createMeasurer(tree: TraceTree, result: ResultBuilder): Measure 
     append(samples, rows, addSample)
   }
 
-  function compareRows(a: Row, b: Row): number {
-    return (
-      b.criticalNs - a.criticalNs ||
-      compareComponents(dictionary.components[a.component]!, dictionary.components[b.component]!)
-    )
+  /** The places with the most critical time (ties: kind, then name), at most REPLAYED_COMPONENTS. */
+  function mostCritical(met: readonly number[], criticalNs: Float64Array): number[] {
+    const isBefore = (a: number, b: number) =>
+      criticalNs[a] !== criticalNs[b]
+        ? criticalNs[a]! > criticalNs[b]!
+        : compareComponents(dictionary.components[present[a]!]!, dictionary.components[present[b]!]!) < 0
+    const kept: number[] = []
+    for (const place of met) {
+      if (kept.length === REPLAYED_COMPONENTS && !isBefore(place, kept.at(-1)!)) continue
+      let at = kept.length
+      while (at > 0 && isBefore(place, kept[at - 1]!)) at--
+      kept.splice(at, 0, place)
+      if (kept.length > REPLAYED_COMPONENTS) kept.pop()
+    }
+    return kept
   }
 
   function append(samples: readonly number[], rows: Row[][], addSample: (span: number) => void): void {

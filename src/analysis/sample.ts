@@ -52,7 +52,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, serviceSco
           again,
         )
         entryAtHand = entry
-        measure(servers, orderFrom[e]!, orderFrom[e + 1]!, addEntryOrService)
+        measure(servers, entry, orderFrom[e]!, orderFrom[e + 1]!, addEntryOrService)
       }
       // Settling again overwrites what the entries' own analyses left, so it comes last.
       for (let i = 0; i < again.length; i++) {
@@ -60,7 +60,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, serviceSco
         const end = settle(tree, server, 0, millisecondClock, undefined, () => {})
         chargeSpans(tree, 0, end)
         const servers = whole ? listServers(server, 0, end, millisecondClock, undefined, again) : [server]
-        measure(servers, 0, end, addServiceSample)
+        measure(servers, -1, 0, end, addServiceSample)
       }
     },
   }

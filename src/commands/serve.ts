@@ -1,0 +1,152 @@
+import { parseArgs } from 'node:util'
+import type { Logger } from 'pino'
+import { type AnalyzerHandle, startAnalyzer } from '../analyzer/analyzer.ts'
+import { startApi } from '../api/server.ts'
+import { type Config, ConfigError, readConfig, splitAddress } from '../config.ts'
+import { startEngine } from '../engine/start.ts'
+import { createLog } from '../log.ts'
+import type { CommandContext } from '../main.ts'
+import { type ReceiverHandle, startReceiver } from '../receiver/server.ts'
+import { openStore, type Store } from '../store/store.ts'
+
+export const summary = 'receivers, analyzer, API and page in one process'
+
+const HELP = `usage: longpole serve [--roles receiver,analyzer,api]
+
+Starts the OTLP receivers (gRPC 4317, HTTP 4318), the analyzer and the API (8080). Without LONGPOLE_CLICKHOUSE_URL the
+embedded ClickHouse engine keeps its data in LONGPOLE_DATA_DIR. Settings are environment variables; see the README.
+
+  --roles LIST  run a part: any of receiver, analyzer, api (default: all)
+  --help
+`
+
+export const ROLES = ['receiver', 'analyzer', 'api'] as const
+export type Role = (typeof ROLES)[number]
+
+/** How long what is in flight may take once asked to stop. */
+const GRACE_MS = 10_000
+
+export type Service = {
+  /** host:port of what runs; the engine's URL. */
+  addresses: { otlpGrpc?: string; otlpHttp?: string; api?: string; clickhouse: string }
+  store: Store
+  analyzer: AnalyzerHandle | undefined
+  /** Stops accepting, finishes what is in flight, closes everything, in reverse order of starting. */
+  stop(): Promise<void>
+}
+
+export async function run(args: readonly string[], context: CommandContext): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { roles: { type: 'string' }, help: { type: 'boolean' } },
+  })
+  if (values.help) {
+    context.stdout.write(HELP)
+    return 0
+  }
+  const roles = parseRoles(values.roles)
+  const config = readConfig(context.env)
+  const log = createLog(config.logLevel, context.stdout)
+  const stopped = awaitSignal()
+  const service = await startService(config, log, roles)
+  log.info({ ...service.addresses }, 'ready')
+  const signal = await stopped
+  log.info({ signal }, 'stopping')
+  await service.stop()
+  log.info('stopped')
+  return 0
+}
+
+/** @throws ConfigError for a role there is not. */
+export function parseRoles(text: string | undefined): readonly Role[] {
+  if (text === undefined) return ROLES
+  const roles = text.split(',').map((role) => role.trim())
+  const unknown = roles.find((role) => !ROLES.includes(role as Role))
+  if (unknown !== undefined) {
+    throw new ConfigError(`no role ${JSON.stringify(unknown)}; there are ${ROLES.join(', ')}`)
+  }
+  return roles as Role[]
+}
+
+function awaitSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
+  })
+}
+
+/** Starts the parts; if one fails, those that run are stopped and the fault is thrown. */
+export async function startService(
+  config: Config,
+  log: Logger,
+  roles: readonly Role[] = ROLES,
+): Promise<Service> {
+  const stops: (() => Promise<void>)[] = []
+  const stop = async () => {
+    for (const stopPart of stops.splice(0).reverse()) await stopPart()
+  }
+  try {
+    let url = config.clickhouseUrl
+    if (url === undefined) {
+      const { host, port } = splitAddress(config.clickhouseHttp)
+      const engine = await startEngine({ dataDir: config.dataDir, host, port, log })
+      stops.push(() => engine.stop())
+      url = engine.url
+    }
+    const store = await openStore({
+      url,
+      database: config.clickhouseDatabase,
+      retentionDays: config.retentionDays,
+      rollupRetentionDays: config.rollupRetentionDays,
+      log,
+    })
+    stops.push(() => store.close())
+    await store.migrate()
+
+    let receiver: ReceiverHandle | undefined
+    if (roles.includes('receiver')) {
+      receiver = await startReceiver({
+        grpc: config.otlpGrpc,
+        http: config.otlpHttp,
+        sink: { insert: (batch) => store.insertSpans(batch) },
+        retentionDays: config.retentionDays,
+        token: config.token,
+        tls: config.tls,
+        log,
+      })
+      const started = receiver
+      stops.push(() => started.stop(GRACE_MS))
+    }
+    let analyzer: AnalyzerHandle | undefined
+    if (roles.includes('analyzer')) {
+      analyzer = startAnalyzer({ store, settleSeconds: config.settleSeconds, log })
+      const started = analyzer
+      stops.push(() => started.stop())
+    }
+    let api: { address: string; stop(): Promise<void> } | undefined
+    if (roles.includes('api')) {
+      api = await startApi({
+        address: config.api,
+        store,
+        token: config.token,
+        tls: config.tls,
+        metrics: { receiver: receiver?.counters, analyzer: analyzer?.counters },
+        log,
+      })
+      const started = api
+      stops.push(() => started.stop())
+    }
+    return {
+      addresses: {
+        ...(receiver === undefined ? {} : { otlpGrpc: receiver.grpcAddress, otlpHttp: receiver.httpAddress }),
+        ...(api === undefined ? {} : { api: api.address }),
+        clickhouse: url,
+      },
+      store,
+      analyzer,
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}

@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest'
+import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { createColumns, reserve, type SpanColumns } from '../../src/trace/columns.ts'
+import { createDictionary } from '../../src/trace/dictionary.ts'
+import { shapeFieldsFrom, shapeKeyOf } from '../../src/trace/shape.ts'
+
+const START_HIGH = 411_500_000 // high word of an epoch time in 2025; the low words count from 0
+
+type Bounds = { parent: number; fromNs: number; toNs: number; kind: string; service: string }
+
+/** One trace of `count` spans, written without an object kept a span. */
+function traceOf(count: number, spanAt: (i: number) => Bounds): SpanColumns {
+  const columns = createColumns(createDictionary(), count)
+  reserve(columns, count)
+  for (let i = 0; i < count; i++) {
+    const { parent, fromNs, toNs, kind, service } = spanAt(i)
+    columns.traceLow[2 * i] = 1
+    columns.spanId[2 * i] = i + 1
+    columns.parentId[2 * i] = parent + 1
+    columns.start[2 * i] = fromNs
+    columns.start[2 * i + 1] = START_HIGH
+    columns.end[2 * i] = toNs
+    columns.end[2 * i + 1] = START_HIGH
+    columns.shape[i] = columns.dictionary.shape(
+      shapeKeyOf(shapeFieldsFrom(kind, 'call', { 'service.name': service }, {})),
+    )
+  }
+  columns.count = count
+  return columns
+}
+
+/** Segments tile the first entry exactly. */
+function expectTiled(columns: SpanColumns) {
+  const { samples, segments } = analyzeSpans(columns)
+  let at = 0
+  for (let i = samples.firstSegment[0]!; i < samples.firstSegment[1]!; i++) {
+    if (segments.startNs[i] !== at)
+      throw new Error(`segment ${i} starts at ${segments.startNs[i]}, not ${at}`)
+    at = segments.endNs[i]!
+  }
+  expect(at).toBe(samples.durationNs[0])
+  return samples.count
+}
+
+describe('traces of any size and shape end with an answer', () => {
+  it('a million spans', () => {
+    const count = 1_000_000
+    const columns = traceOf(count, (i) => {
+      // A tree of tens: every span has ten children one after the other.
+      const depth = i === 0 ? 0 : Math.floor(Math.log10(9 * i + 1))
+      const parent = i === 0 ? -1 : Math.floor((i - 1) / 10)
+      const length = Math.floor(4e9 / 10 ** depth)
+      const first = (10 ** depth - 1) / 9
+      return {
+        parent,
+        fromNs: (i - first) * length,
+        toNs: (i - first + 1) * length,
+        kind: 'INTERNAL',
+        service: `s${i % 7}`,
+      }
+    })
+    expect(expectTiled(columns)).toBe(1)
+  })
+
+  it('a chain of 100,000 calls', () => {
+    const columns = traceOf(100_000, (i) => ({
+      parent: i - 1,
+      fromNs: i * 10,
+      toNs: 4_000_000_000 - i * 10,
+      kind: i % 2 === 0 ? 'SERVER' : 'CLIENT',
+      service: `s${(i >> 1) % 5}`,
+    }))
+    expect(expectTiled(columns)).toBe(50_000)
+  })
+
+  it('a chain of 100,000 SERVER spans that all were cut', () => {
+    const columns = traceOf(100_000, (i) => ({
+      parent: i - 1,
+      fromNs: i,
+      toNs: 1_000_000_000 + i * 1000,
+      kind: 'SERVER',
+      service: `s${i % 5}`,
+    }))
+    expect(expectTiled(columns)).toBe(100_000)
+  })
+
+  it('a fan of 100,000 children, overlapping', () => {
+    const columns = traceOf(100_001, (i) => ({
+      parent: i === 0 ? -1 : 0,
+      fromNs: i,
+      toNs: i === 0 ? 4_000_000_000 : 2_000_000_000 + ((i * 7919) % 100_000),
+      kind: 'CLIENT',
+      service: 's',
+    }))
+    expect(expectTiled(columns)).toBe(1)
+  })
+
+  it('100,000 siblings that each run a little into the next', () => {
+    const columns = traceOf(100_001, (i) => ({
+      parent: i === 0 ? -1 : 0,
+      fromNs: i === 0 ? 0 : i * 10_000,
+      toNs: i === 0 ? 4_000_000_000 : i * 10_000 + 10_050,
+      kind: 'INTERNAL',
+      service: 's',
+    }))
+    const { repairs } = analyzeSpans(columns)
+    expect(repairs.count).toBe(99_999)
+    expectTiled(columns)
+  })
+
+  it('20,000 siblings of as many components', () => {
+    const columns = traceOf(20_001, (i) => ({
+      parent: i === 0 ? -1 : 0,
+      fromNs: i === 0 ? 0 : i * 1000,
+      toNs: i === 0 ? 4_000_000_000 : i * 1000 + 1500,
+      kind: 'INTERNAL',
+      service: `s${i}`,
+    }))
+    expect(expectTiled(columns)).toBe(1)
+    const { components } = analyzeSpans(columns)
+    let replayed = 0
+    for (let i = 0; i < components.count; i++) if (components.bound[i] === 0) replayed++
+    expect(replayed).toBe(64)
+  })
+
+  it('a chain of 5,000 SERVER spans of as many services', () => {
+    const columns = traceOf(5_000, (i) => ({
+      parent: i - 1,
+      fromNs: i * 10,
+      toNs: 4_000_000_000 - i * 10,
+      kind: 'SERVER',
+      service: `s${i}`,
+    }))
+    expect(expectTiled(columns)).toBe(5_000)
+  })
+})
