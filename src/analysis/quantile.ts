@@ -1,6 +1,11 @@
 /** Nearest-rank quantile of values sorted ascending: the smallest that at least q of them do not exceed. */
 export function quantileOf(sorted: Float64Array, q: number): number {
-  return sorted[Math.max(1, Math.ceil(q * sorted.length)) - 1] ?? 0
+  return sorted[rankOf(sorted.length, q) - 1] ?? 0
+}
+
+/** Nearest rank, from 1. The subtracted trifle keeps 0.07 * 100 = 7.000000000000001 from being rank 8. */
+export function rankOf(count: number, q: number): number {
+  return Math.max(1, Math.ceil(q * count - 1e-9))
 }
 
 /** 97.5 % quantile of the standard normal distribution. */
