@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto'
+import type { Logger } from 'pino'
+import type { MemoryBudget } from './budget.ts'
+import { addCounts, type ReceiverCounters } from './counters.ts'
+import type { SpanDecoder, TimeWindow } from './decode-spans.ts'
+import { describeRejects, type RejectCounts } from './limits.ts'
+import { blockBytes, blockCapacity, clearBlock, createBlock, type SpanBlock } from './native-columns.ts'
+import type { ExportOutcome } from './outcome.ts'
+import type { SpanSink } from './sink.ts'
+import { REFUSED, STORED, storeBlock } from './store-batch.ts'
+
+export type BatchLimits = {
+  /** An insert starts at once with this many rows or bytes, ... */
+  rows: number
+  bytes: number
+  /** ... while all inserts are busy a batch grows to this many rows, ... */
+  maxRows: number
+  /** ... at the latest this long after its first export, ... */
+  waitMs: number
+  /** ... or, if the store is idle, once no export has come for this long. */
+  quietMs: number
+  /** Between the starts of two inserts, unless they are full: parts are not free. */
+  gapMs: number
+  concurrentInserts: number
+  insertTimeoutMs: number
+  retryForMs: number
+}
+
+export const DEFAULT_BATCH_LIMITS: BatchLimits = {
+  rows: 20_000,
+  bytes: 32 * 1024 * 1024,
+  maxRows: 60_000,
+  waitMs: 200,
+  quietMs: 20,
+  gapMs: 50,
+  concurrentInserts: 2,
+  // SDK exporters wait for 10 s unless told otherwise: they are to hear of it before that.
+  insertTimeoutMs: 30_000,
+  retryForMs: 8_000,
+}
+
+export type BatcherOptions = {
+  sink: SpanSink
+  decode: SpanDecoder
+  window: () => TimeWindow
+  limits: BatchLimits
+  budget: MemoryBudget
+  counters: ReceiverCounters
+  log: Logger
+}
+
+export type Batcher = {
+  /** Decodes at once (the bytes are not needed any more) and resolves when the rows are in the store. */
+  submit(request: Uint8Array): Promise<ExportOutcome>
+  /** Why no request should even be read now. */
+  refusal(bytes?: number): ExportOutcome | undefined
+  /** Stores what there is; what is not stored in time is answered as unavailable. */
+  stop(graceMs: number): Promise<void>
+}
+
+type Waiter = { from: number; to: number; rejected: RejectCounts; settle: (outcome: ExportOutcome) => void }
+type Batch = { block: SpanBlock; waiters: Waiter[]; bytes: number; firstAt: number; lastAt: number }
+
+const RETRY_AFTER_MS = 1000
+/** While the store is down, how long until an export is tried on it again. */
+const DOWN_PAUSE_MS = 1000
+/** Blocks are used again; one that has grown beyond this is not. */
+const MAX_KEPT_BLOCK_BYTES = 128 * 1024 * 1024
+/** A block is held as columns and as the bytes of the insert. */
+const COPIES = 2
+
+export function createBatcher(options: BatcherOptions): Batcher {
+  const { sink, decode, window, limits, budget, counters, log } = options
+  const prefix = randomUUID()
+  let sequence = 0
+  let open: Batch | undefined
+  const sealed: Batch[] = []
+  const running = new Set<Batch>()
+  const spare: SpanBlock[] = []
+  let timer: NodeJS.Timeout | undefined
+  let lastStartAt = Number.NEGATIVE_INFINITY
+  let stopping = false
+  /** Since the last insert the store could not take; -1: all is well. */
+  let downUntil = -1
+
+  function submit(request: Uint8Array): Promise<ExportOutcome> {
+    if (stopping) return Promise.resolve(unavailable('the receiver is stopping'))
+    const now = performance.now()
+    open ??= { block: spare.pop() ?? createBlock(), waiters: [], bytes: 0, firstAt: now, lastAt: now }
+    const batch = open
+    const { block } = batch
+    const from = block.rows
+    const outcome = decode(block, request, window())
+    if (outcome.kind !== 'decoded') {
+      if (from === 0) discardOpen()
+      return Promise.resolve(
+        outcome.kind === 'malformed'
+          ? { kind: 'malformed', message: outcome.reason }
+          : { kind: 'too-large', message: 'the spans of the request take too much memory' },
+      )
+    }
+    counters.received += outcome.received
+    addCounts(counters.cut, outcome.cuts)
+    const { rejected } = outcome
+    if (outcome.rows === 0) {
+      if (from === 0) discardOpen()
+      addCounts(counters.rejected, rejected)
+      return Promise.resolve(stored(rejected))
+    }
+    const bytes = COPIES * blockBytes(block)
+    budget.take(bytes - batch.bytes)
+    batch.bytes = bytes
+    batch.lastAt = now
+    return new Promise((settle) => {
+      batch.waiters.push({ from, to: block.rows, rejected, settle })
+      schedule()
+    })
+  }
+
+  function discardOpen(): void {
+    if (open !== undefined) recycle(open.block)
+    open = undefined
+  }
+
+  function recycle(block: SpanBlock): void {
+    clearBlock(block)
+    if (spare.length <= limits.concurrentInserts && blockCapacity(block) <= MAX_KEPT_BLOCK_BYTES) {
+      spare.push(block)
+    }
+  }
+
+  /** Starts what is due, and sets the timer for what is not. */
+  function schedule(): void {
+    while (sealed.length > 0 && running.size < limits.concurrentInserts) void run(sealed.shift()!)
+    if (open === undefined) return
+    const isBusy = running.size >= limits.concurrentInserts
+    const { rows } = open.block
+    if (rows >= limits.rows || open.bytes >= COPIES * limits.bytes || stopping) {
+      if (!isBusy) run(seal())
+      else if (rows >= limits.maxRows || open.bytes >= 2 * COPIES * limits.bytes) sealed.push(seal())
+      return
+    }
+    // The end of an insert comes back here.
+    if (isBusy) return
+    const atLatest = open.firstAt + limits.waitMs
+    const dueAt =
+      running.size > 0
+        ? atLatest
+        : Math.min(atLatest, Math.max(open.lastAt + limits.quietMs, lastStartAt + limits.gapMs))
+    const waitMs = dueAt - performance.now()
+    if (waitMs <= 0) run(seal())
+    else timer ??= setTimeout(wake, waitMs)
+  }
+
+  function wake(): void {
+    timer = undefined
+    schedule()
+  }
+
+  function seal(): Batch {
+    const batch = open!
+    open = undefined
+    return batch
+  }
+
+  async function run(batch: Batch): Promise<void> {
+    running.add(batch)
+    lastStartAt = performance.now()
+    const token = `${prefix}-${sequence++}`
+    try {
+      const { rows, failure } = await storeBlock(batch.block, token, {
+        sink,
+        log,
+        counters,
+        insertTimeoutMs: limits.insertTimeoutMs,
+        retryForMs: limits.retryForMs,
+        mayRetry: () => !stopping && downUntil < 0,
+      })
+      if (failure === undefined) {
+        if (downUntil >= 0) log.info('the store takes spans again')
+        downUntil = -1
+      } else {
+        if (downUntil < 0) log.error({ err: failure }, 'the store takes no spans')
+        downUntil = performance.now() + DOWN_PAUSE_MS
+      }
+      settle(batch, rows)
+    } catch (error) {
+      // No answer would leave the exporters waiting for ever.
+      log.error({ err: error }, 'batch failed')
+      settle(batch, new Uint8Array(batch.block.rows))
+    } finally {
+      running.delete(batch)
+      budget.give(batch.bytes)
+      recycle(batch.block)
+      schedule()
+    }
+  }
+
+  function settle(batch: Batch, rows: Uint8Array): void {
+    for (const { from, to, rejected, settle } of batch.waiters) {
+      let refused = 0
+      let kept = 0
+      for (let i = from; i < to; i++) {
+        if (rows[i] === STORED) kept++
+        else if (rows[i] === REFUSED) refused++
+      }
+      if (kept + refused < to - from) {
+        settle(unavailable('the store takes no spans at the moment'))
+        continue
+      }
+      rejected['refused-by-store'] += refused
+      addCounts(counters.rejected, rejected)
+      counters.acknowledged += kept
+      settle(stored(rejected))
+    }
+    batch.waiters.length = 0
+  }
+
+  function refusal(bytes = 0): ExportOutcome | undefined {
+    if (stopping) return unavailable('the receiver is stopping')
+    if (downUntil >= 0 && performance.now() < downUntil) {
+      return unavailable('the store takes no spans at the moment')
+    }
+    if (budget.isExhausted(bytes)) return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS }
+    return undefined
+  }
+
+  async function stop(graceMs: number): Promise<void> {
+    stopping = true
+    clearTimeout(timer)
+    timer = undefined
+    schedule()
+    const until = performance.now() + graceMs
+    while ((open !== undefined || sealed.length > 0 || running.size > 0) && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    for (const batch of [...running, ...sealed, ...(open === undefined ? [] : [open])]) {
+      settle(batch, new Uint8Array(batch.block.rows))
+    }
+  }
+
+  return { submit, refusal, stop }
+}
+
+function unavailable(message: string): ExportOutcome {
+  return { kind: 'unavailable', retryAfterMs: RETRY_AFTER_MS, message }
+}
+
+function stored(rejected: RejectCounts): ExportOutcome {
+  const { count, message } = describeRejects(rejected)
+  return { kind: 'stored', rejected: count, message }
+}

@@ -1,0 +1,146 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import {
+  Metadata,
+  Server,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServerUnaryCall,
+  type StatusObject,
+  type sendUnaryData,
+} from '@grpc/grpc-js'
+import type { MemoryBudget } from './budget.ts'
+import type { Intake } from './intake.ts'
+import { codeOf, type FailedOutcome, messageOf, responseBytes, statusBytes } from './outcome.ts'
+
+export type GrpcOptions = {
+  intake: Intake
+  budget: MemoryBudget
+  isAllowed: (authorization: string | undefined) => boolean
+  maxMessageBytes: number
+  /** A request has this long to arrive. */
+  requestTimeoutMs: number
+}
+
+const TRACES = '/opentelemetry.proto.collector.trace.v1.TraceService/Export'
+const SIGNALS = {
+  '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export': 'metrics',
+  '/opentelemetry.proto.collector.logs.v1.LogsService/Export': 'logs',
+} as const
+
+/** OTLP/gRPC. Messages are handed on as bytes. https://opentelemetry.io/docs/specs/otlp/#otlpgrpc */
+export function createGrpcServer(options: GrpcOptions): Server {
+  const { intake, maxMessageBytes } = options
+  const server = new Server({
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': 1024 * 1024,
+    'grpc.max_concurrent_streams': 512,
+    // A peer that is gone without a word is noticed after so long, and its memory freed.
+    'grpc.keepalive_time_ms': 60_000,
+    'grpc.keepalive_timeout_ms': 20_000,
+    'grpc.enable_channelz': 0,
+    interceptors: [gate(options)],
+  })
+  addUnary(server, TRACES, (call, callback) => {
+    void intake.accept(call.request, isGzip(call.request) ? 'gzip' : 'identity', 'protobuf').then(
+      (outcome) => {
+        intake.count('grpc', outcome)
+        if (outcome.kind === 'stored') callback(null, Buffer.from(responseBytes(outcome)))
+        else callback(statusOf(outcome))
+      },
+      (error: Error) => callback(error),
+    )
+  })
+  for (const [path, signal] of Object.entries(SIGNALS)) {
+    addUnary(server, path, (_call, callback) => {
+      intake.discard(signal)
+      callback(null, Buffer.alloc(0))
+    })
+  }
+  return server
+}
+
+type Handler = (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => void
+
+function addUnary(server: Server, path: string, handler: Handler): void {
+  const identity = (bytes: Buffer) => bytes
+  server.addService(
+    {
+      Export: {
+        path,
+        requestStream: false,
+        responseStream: false,
+        requestSerialize: identity,
+        requestDeserialize: identity,
+        responseSerialize: identity,
+        responseDeserialize: identity,
+      },
+    },
+    { Export: handler },
+  )
+}
+
+/** No protobuf of an export begins like this: it would be field 3 as varint, which has never been there. */
+function isGzip(bytes: Buffer): boolean {
+  return bytes.length > 2 && bytes[0] === 0x1f && bytes[1] === 0x8b
+}
+
+/**
+ * What the calls of grpc-js have and do not show. The stream is there to count a message's bytes as they arrive. With
+ * the encoding unset, a packed message is handed on as it came, to be unpacked in one go within our own limits.
+ */
+type InnerCall = { stream?: ServerHttp2Stream; incomingEncoding?: string }
+
+/** Turns calls away before their message is read, counts what is read, and ends what never arrives. */
+function gate({ intake, budget, isAllowed, requestTimeoutMs }: GrpcOptions): ServerInterceptor {
+  return (method, call) => {
+    const { stream, incomingEncoding } = call as InnerCall
+    let taken = 0
+    let timer: NodeJS.Timeout | undefined
+    const free = () => {
+      clearTimeout(timer)
+      budget.give(taken)
+      taken = 0
+    }
+    const turnAway = (outcome: FailedOutcome) => {
+      if (method.path === TRACES) intake.count('grpc', outcome)
+      call.sendStatus(statusOf(outcome))
+    }
+    return new ServerInterceptingCall(call, {
+      start(next) {
+        next({
+          onReceiveMetadata(metadata, pass) {
+            const authorization = metadata.get('authorization')[0]
+            if (!isAllowed(typeof authorization === 'string' ? authorization : undefined)) {
+              return turnAway({ kind: 'unauthenticated' })
+            }
+            const refused = intake.refusal()
+            if (method.path === TRACES && refused !== undefined) return turnAway(refused as FailedOutcome)
+            if (incomingEncoding === 'gzip') (call as InnerCall).incomingEncoding = 'identity'
+            stream?.on('data', (chunk: Buffer) => {
+              // Once the call has ended nothing is kept of what still comes.
+              if (stream.writableEnded) return
+              taken += chunk.length
+              budget.take(chunk.length)
+              const full = intake.refusal()
+              if (full?.kind === 'busy') turnAway(full)
+            })
+            timer = setTimeout(() => turnAway({ kind: 'aborted' }), requestTimeoutMs)
+            pass(metadata)
+          },
+          onReceiveHalfClose(pass) {
+            clearTimeout(timer)
+            pass()
+          },
+          // Comes at the end of every call, however it ends.
+          onCancel: free,
+        })
+      },
+    })
+  }
+}
+
+function statusOf(outcome: FailedOutcome): StatusObject {
+  const metadata = new Metadata()
+  metadata.set('grpc-status-details-bin', Buffer.from(statusBytes(outcome)))
+  return { code: codeOf(outcome), details: messageOf(outcome), metadata }
+}

@@ -1,0 +1,74 @@
+import type { Logger } from 'pino'
+import type { Batcher } from './batcher.ts'
+import type { ReceiverCounters } from './counters.ts'
+import type { Gunzip } from './gunzip.ts'
+import { protobufOf } from './json-request.ts'
+import type { ExportOutcome } from './outcome.ts'
+import { MalformedError } from './wire.ts'
+
+/** What both edges do with a request once they have its bytes. */
+export type Intake = {
+  /** Before a body is read: why it will not be, if so. */
+  refusal(bytes?: number): ExportOutcome | undefined
+  /** The whole way of one export. The caller has counted `body` into the budget, and counts it out. */
+  accept(body: Uint8Array, encoding: 'gzip' | 'identity', format: 'protobuf' | 'json'): Promise<ExportOutcome>
+  count(transport: 'grpc' | 'http', outcome: ExportOutcome): void
+  /** Metrics and logs, which one endpoint setting sends here too. */
+  discard(signal: 'metrics' | 'logs'): void
+}
+
+export type IntakeOptions = {
+  batcher: Batcher
+  gunzip: Gunzip
+  counters: ReceiverCounters
+  log: Logger
+}
+
+export function createIntake({ batcher, gunzip, counters, log }: IntakeOptions): Intake {
+  const warned = new Set<string>()
+
+  async function accept(
+    body: Uint8Array,
+    encoding: 'gzip' | 'identity',
+    format: 'protobuf' | 'json',
+  ): Promise<ExportOutcome> {
+    counters.bytesReceived += body.length
+    if (encoding === 'identity') return decode(body, format)
+    const unpacked = await gunzip(body)
+    if (unpacked.kind === 'malformed') return unpacked
+    if (unpacked.kind === 'too-large') {
+      return { kind: 'too-large', message: 'the request unpacks to more than is allowed' }
+    }
+    return decode(unpacked.bytes, format)
+  }
+
+  function decode(bytes: Uint8Array, format: 'protobuf' | 'json'): Promise<ExportOutcome> {
+    if (format === 'protobuf') return batcher.submit(bytes)
+    try {
+      return batcher.submit(protobufOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()))
+    } catch (error) {
+      if (error instanceof MalformedError) {
+        return Promise.resolve({ kind: 'malformed', message: error.message })
+      }
+      throw error
+    }
+  }
+
+  return {
+    refusal: batcher.refusal,
+    accept,
+    count(transport, outcome) {
+      counters.requests[transport]++
+      counters.outcomes[outcome.kind]++
+      if (outcome.kind !== 'stored' || outcome.rejected === 0 || warned.has('rejected')) return
+      warned.add('rejected')
+      log.warn({ reasons: outcome.message }, 'spans rejected; further ones are counted only')
+    },
+    discard(signal) {
+      counters.discarded[signal]++
+      if (warned.has(signal)) return
+      warned.add(signal)
+      log.warn({ signal }, 'only traces are kept: this signal is accepted and discarded')
+    },
+  }
+}

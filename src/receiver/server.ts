@@ -1,0 +1,156 @@
+import type { AddressInfo } from 'node:net'
+import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js'
+import type { Logger } from 'pino'
+import { readTls, type TlsFiles, type TlsMaterial, tokenCheck } from './access.ts'
+import { type BatchLimits, createBatcher, DEFAULT_BATCH_LIMITS } from './batcher.ts'
+import { createBudget } from './budget.ts'
+import { createCounters, type ReceiverCounters } from './counters.ts'
+import { createSpanDecoder } from './decode-spans.ts'
+import { createGrpcServer } from './grpc-server.ts'
+import { createGunzip } from './gunzip.ts'
+import { createHttpServer } from './http-server.ts'
+import { createIntake } from './intake.ts'
+import { DEFAULT_SPAN_LIMITS, type SpanLimits } from './limits.ts'
+import type { SpanSink } from './sink.ts'
+
+export type ReceiverLimits = {
+  spans: Partial<SpanLimits>
+  batches: Partial<BatchLimits>
+  /** What requests may hold between their first byte and their acknowledgement. */
+  memoryBytes: number
+  /** Of one request, packed or unpacked. */
+  maxMessageBytes: number
+  /** A request has this long to arrive. */
+  requestTimeoutMs: number
+}
+
+export const DEFAULT_RECEIVER_LIMITS: ReceiverLimits = {
+  spans: {},
+  batches: {},
+  memoryBytes: 512 * 1024 * 1024,
+  maxMessageBytes: 64 * 1024 * 1024,
+  requestTimeoutMs: 30_000,
+}
+
+export type ReceiverOptions = {
+  /** `host:port`; port 0 picks one that is free. */
+  grpc: string
+  http: string
+  sink: SpanSink
+  retentionDays: number
+  log: Logger
+  limits?: Partial<ReceiverLimits> | undefined
+  token?: string | undefined
+  tls?: TlsFiles | undefined
+}
+
+export type ReceiverHandle = {
+  grpcAddress: string
+  httpAddress: string
+  counters: ReceiverCounters
+  /** Takes no more, stores and answers what is there within `graceMs`, then closes what is left. */
+  stop(graceMs: number): Promise<void>
+}
+
+const DAY_NS = 86_400e9
+
+/** Opens the OTLP receivers. @throws Error that names the setting if an address cannot be used */
+export async function startReceiver(options: ReceiverOptions): Promise<ReceiverHandle> {
+  const { log, sink } = options
+  const limits = { ...DEFAULT_RECEIVER_LIMITS, ...options.limits }
+  const { maxMessageBytes, requestTimeoutMs } = limits
+  const tls = options.tls === undefined ? undefined : readTls(options.tls)
+  const isAllowed = tokenCheck(options.token)
+  const counters = createCounters()
+  const budget = createBudget(limits.memoryBytes, counters)
+  const batcher = createBatcher({
+    sink,
+    decode: createSpanDecoder({
+      limits: { ...DEFAULT_SPAN_LIMITS, ...limits.spans },
+      maxRowBytes: limits.memoryBytes / 2,
+    }),
+    window: () => {
+      const nowNs = Date.now() * 1e6
+      return { earliestNs: nowNs - options.retentionDays * DAY_NS, latestNs: nowNs + DAY_NS }
+    },
+    limits: { ...DEFAULT_BATCH_LIMITS, ...limits.batches },
+    budget,
+    counters,
+    log,
+  })
+  const intake = createIntake({ batcher, gunzip: createGunzip(maxMessageBytes), counters, log })
+  const edge = { intake, budget, isAllowed, maxMessageBytes, requestTimeoutMs }
+
+  const grpc = createGrpcServer(edge)
+  const http = createHttpServer({ ...edge, tls })
+  const grpcPort = await bindGrpc(grpc, options.grpc, tls)
+  let httpPort: number
+  try {
+    httpPort = await listen(http, options.http)
+  } catch (error) {
+    grpc.forceShutdown()
+    throw error
+  }
+
+  return {
+    grpcAddress: withPort(options.grpc, grpcPort),
+    httpAddress: withPort(options.http, httpPort),
+    counters,
+    async stop(graceMs) {
+      const closed = Promise.all([
+        new Promise<void>((resolve) => grpc.tryShutdown(() => resolve())),
+        new Promise<void>((resolve) => http.close(() => resolve())),
+      ])
+      http.closeIdleConnections()
+      await batcher.stop(graceMs)
+      // What was settled just now still has to be written.
+      const timer = setTimeout(() => {
+        grpc.forceShutdown()
+        http.closeAllConnections()
+      }, 500)
+      await closed
+      clearTimeout(timer)
+    },
+  }
+}
+
+function bindGrpc(server: GrpcServer, address: string, tls: TlsMaterial | undefined): Promise<number> {
+  const credentials =
+    tls === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(
+          tls.clientCa ?? null,
+          [{ private_key: tls.key, cert_chain: tls.cert }],
+          tls.clientCa !== undefined,
+        )
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, port) => {
+      if (error === null) resolve(port)
+      else reject(cannotListen('LONGPOLE_OTLP_GRPC', address, error))
+    })
+  })
+}
+
+function listen(server: ReturnType<typeof createHttpServer>, address: string): Promise<number> {
+  const { host, port } = splitAddress(address)
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(cannotListen('LONGPOLE_OTLP_HTTP', address, error)))
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
+  })
+}
+
+function cannotListen(setting: string, address: string, cause: Error): Error {
+  const why = cause.message.includes('EADDRINUSE') ? 'the port is taken' : cause.message
+  return new Error(`${setting}=${address}: ${why}`, { cause })
+}
+
+/** `127.0.0.1:4317`, `[::1]:4317`. */
+function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':')
+  const host = address.slice(0, colon)
+  return { host: host.startsWith('[') ? host.slice(1, -1) : host, port: Number(address.slice(colon + 1)) }
+}
+
+function withPort(address: string, port: number): string {
+  return `${address.slice(0, address.lastIndexOf(':'))}:${port}`
+}

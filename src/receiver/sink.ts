@@ -1,0 +1,36 @@
+/** Where rows go: the store. One Native block of SPAN_COLUMNS; `token` makes a repetition of the same bytes harmless. */
+export type SpanSink = {
+  insert(batch: { rows: number; native: Uint8Array; token: string; signal: AbortSignal }): Promise<void>
+}
+
+/**
+ * ClickHouse error codes that blame the data: trying again cannot help, leaving the bad rows out can.
+ * https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+ */
+const DATA_ERRORS = new Set([
+  6, // CANNOT_PARSE_TEXT
+  27, // CANNOT_PARSE_INPUT_ASSERTION_FAILED
+  33, // CANNOT_READ_ALL_DATA
+  41, // CANNOT_PARSE_DATETIME
+  69, // ARGUMENT_OUT_OF_BOUND
+  117, // INCORRECT_DATA
+  128, // TOO_LARGE_ARRAY_SIZE
+  131, // TOO_LARGE_STRING_SIZE
+  190, // SIZES_OF_ARRAYS_DONT_MATCH
+  321, // VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+  349, // CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+  407, // DECIMAL_OVERFLOW
+  469, // VIOLATED_CONSTRAINT
+])
+const TOO_MANY_PARTS = 252
+
+/** Whether the store refuses these rows for what they are, rather than being in trouble itself. */
+export function isRefusal(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const { code, message, cause } = error as { code?: unknown; message?: unknown; cause?: unknown }
+  const number = Number(code)
+  if (DATA_ERRORS.has(number)) return true
+  // The same code is "too many partitions for one insert" (the data) and "merges are behind" (the store).
+  if (number === TOO_MANY_PARTS && String(message).includes('partitions')) return true
+  return cause !== undefined && isRefusal(cause)
+}
