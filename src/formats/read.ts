@@ -13,6 +13,7 @@ export type ReadOptions = {
   onChunk?: (decodeMs: number) => void | Promise<void>
 }
 
+const EXPECTED = 'a trace file (OTLP, Jaeger or Zipkin v2 JSON, OTLP protobuf)'
 /** So many first bytes tell the format. */
 const HEAD_BYTES = 256
 
@@ -48,11 +49,13 @@ const FORMATS: readonly {
  */
 export async function readTraces(source: Source, sink: SpanSink, options: ReadOptions): Promise<void> {
   let offset = 0
+  let failed = false
   const chunks = source.chunks()[Symbol.asyncIterator]()
   const next = async (): Promise<IteratorResult<Uint8Array>> => {
     try {
       return await chunks.next()
     } catch (cause) {
+      failed = true
       sink.abandon()
       const what = source.compressed() ? 'gzip data' : 'a readable file'
       const problem = `expected ${what}: ${cause instanceof Error ? cause.message : String(cause)}`
@@ -61,14 +64,17 @@ export async function readTraces(source: Source, sink: SpanSink, options: ReadOp
     }
   }
   const { head, rest } = await takeHead({ [Symbol.asyncIterator]: () => ({ next }) }, HEAD_BYTES)
-  const reader = readerOf(head, sink, options)
+  const text = Buffer.from(head.subarray(0, HEAD_BYTES)).toString('latin1')
+  const reader = FORMATS.find(({ applies }) => applies(text))?.create(sink, options)
   if (reader === undefined) {
+    // A file that broke off this early has been reported.
+    if (!failed) options.onProblem(new FormatError(`expected ${EXPECTED}, found ${shown(text)}`, { byte: 0 }))
     await chunks.return?.()
     return
   }
-  await decode(head)
+  await decode(withoutMark(head))
   for await (const chunk of rest) await decode(chunk)
-  reader.end()
+  if (!failed) reader.end()
 
   async function decode(chunk: Uint8Array): Promise<void> {
     const startMs = performance.now()
@@ -78,20 +84,16 @@ export async function readTraces(source: Source, sink: SpanSink, options: ReadOp
   }
 }
 
-function readerOf(head: Uint8Array, sink: SpanSink, options: ReadOptions): ChunkReader | undefined {
-  const text = Buffer.from(head.subarray(0, HEAD_BYTES)).toString('latin1')
-  const format = FORMATS.find(({ applies }) => applies(text))
-  if (format !== undefined) return format.create(sink, options)
-  const found =
-    head.length === 0
-      ? 'an empty file'
-      : /^(?:\xff\xfe|\xfe\xff)/.test(text)
-        ? 'UTF-16 text (save it as UTF-8)'
-        : JSON.stringify(text.slice(0, 16))
-  options.onProblem(
-    new FormatError(`expected a trace file (OTLP, Jaeger or Zipkin v2 JSON, OTLP protobuf), found ${found}`, {
-      byte: 0,
-    }),
-  )
-  return undefined
+/** The head with spaces for the byte order mark: positions stay what they are. */
+function withoutMark(head: Uint8Array): Uint8Array {
+  if (head[0] !== 0xef || head[1] !== 0xbb || head[2] !== 0xbf) return head
+  return Uint8Array.from(head, (byte, i) => (i < 3 ? 0x20 : byte))
+}
+
+/** What the file begins with instead. */
+function shown(head: string): string {
+  if (head === '') return 'an empty file'
+  return /^(?:\xff\xfe|\xfe\xff)/.test(head)
+    ? 'UTF-16 text (save it as UTF-8)'
+    : JSON.stringify(head.slice(0, 16))
 }

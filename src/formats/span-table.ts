@@ -9,13 +9,18 @@ import {
 import type { FileSpan, Resource, SpanSink } from './file-span.ts'
 
 /** Attributes are kept for the last tie-break among duplicates as long as there are no more spans than this (~1 KB each). */
-const KEPT_SPANS = 100_000
+const KEPT_SPANS = 50_000
 
 /** The part of a shape that comes from the resource. */
 type ResourceFields = Pick<ShapeFields, 'service' | 'environment' | 'namespace' | 'version' | 'instance'>
 
-/** Appends what is read to columns. `unsettled()`: rows at the end whose resource is not known yet. */
-export type SpanTable = SpanSink & { unsettled(): number }
+/** Appends what is read to columns. */
+export type SpanTable = SpanSink & {
+  /** Rows at the end whose resource is not known yet. */
+  unsettled(): number
+  /** Takes the first rows out of the columns: they are kept elsewhere now. */
+  forget(rows: number): void
+}
 
 export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): SpanTable {
   const { dictionary } = columns
@@ -70,6 +75,15 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
       return forgotten
     },
     unsettled: () => waiting.length,
+    forget(rows) {
+      for (const name of ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const) {
+        columns[name].copyWithin(0, 2 * rows, 2 * columns.count)
+      }
+      columns.status.copyWithin(0, rows, columns.count)
+      columns.shape.copyWithin(0, rows, columns.count)
+      columns.count -= rows
+      kept = undefined
+    },
   }
 
   function partOf(span: FileSpan): number {

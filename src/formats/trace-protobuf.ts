@@ -51,7 +51,9 @@ export function createTraceProtobufReader(sink: SpanSink, options: ReadOptions) 
         needed = rest.length - start + missing
         if (last) {
           wire.at = rest.length
-          fault(wire, `${missing} more bytes`)
+          const unframed = requestEnd === Number.POSITIVE_INFINITY
+          const more = unframed ? missing : Math.max(missing, requestEnd - base - wire.at)
+          fault(wire, `${more} more bytes`)
         }
         break
       }

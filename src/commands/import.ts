@@ -1,0 +1,171 @@
+import { parseArgs } from 'node:util'
+import { type Config, readConfig, splitAddress } from '../config.ts'
+import type { SpanSink } from '../formats/file-span.ts'
+import { type OutgoingSpan, otlpRequest } from '../formats/otlp-writer.ts'
+import type { CommandContext } from '../main.ts'
+import { type Answer, createSender } from './otlp-sender.ts'
+import { readTraceFiles } from './trace-files.ts'
+
+export const summary = 'send trace files to a running service'
+
+const HELP = `usage: longpole import [options] FILE...
+
+Sends trace files (OTLP JSON or protobuf, Jaeger JSON, Zipkin v2 JSON, also
+gzipped; "-" is standard input) to the OTLP/HTTP receiver of a running service.
+
+  --shift-to-now   move all times by one amount, so that the last span starts
+                   now: what is older than the retention is refused otherwise
+  -h, --help       this text
+
+Settings: LONGPOLE_OTLP_HTTP (where the receiver listens), LONGPOLE_TOKEN.
+`
+
+/** Spans a request: some hundred kilobytes to a few megabytes. */
+const SPANS_PER_REQUEST = 1000
+/** A recording cannot be from later than this; such a clock does not set the shift. */
+const CLOCK_SLACK_NS = 3_600_000_000_000n
+
+export async function run(args: readonly string[], context: CommandContext): Promise<number> {
+  const { values, positionals: files } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      'shift-to-now': { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) {
+    context.stdout.write(HELP)
+    return 0
+  }
+  const shift = values['shift-to-now']
+  const misuse =
+    files.length === 0
+      ? 'expected at least one FILE'
+      : shift && files.includes('-')
+        ? '--shift-to-now reads its files twice, which standard input does not allow'
+        : undefined
+  if (misuse !== undefined) {
+    context.stderr.write(`longpole import: ${misuse}\n\n${HELP}`)
+    return 2
+  }
+  const config = readConfig(context.env)
+  const nowNs = BigInt(Date.now()) * 1_000_000n
+  const shiftNs = shift ? await shiftFor(files, nowNs) : 0n
+  return await send(files, shiftNs, config, context)
+}
+
+/** How far to move times so that the last span starts at `nowNs`. */
+async function shiftFor(files: readonly string[], nowNs: bigint): Promise<bigint> {
+  let latest = 0n
+  let latestEver = 0n
+  let count = 0
+  const sink: SpanSink = {
+    add({ startNs }) {
+      count++
+      if (startNs > latestEver) latestEver = startNs
+      if (startNs > latest && startNs <= nowNs + CLOCK_SLACK_NS) latest = startNs
+    },
+    settle: () => {},
+    abandon: () => 0,
+  }
+  // What is wrong with the files is said when they are sent.
+  const silent = { write: () => true } as unknown as NodeJS.WritableStream
+  await readTraceFiles(files, sink, { stderr: silent, spanCount: () => count })
+  const last = latest === 0n ? latestEver : latest
+  return last === 0n ? 0n : nowNs - last
+}
+
+async function send(
+  files: readonly string[],
+  shiftNs: bigint,
+  config: Config,
+  { stdout, stderr }: CommandContext,
+): Promise<number> {
+  const post = createSender(receiverUrl(config), authorization(config), {
+    onPause: (reason, ms) => stderr.write(`${reason}; trying again in ${(ms / 1000).toFixed(1)} s\n`),
+  })
+  const outbox = createOutbox()
+  const sent = { spans: 0, rejected: 0 }
+  const reasons = new Map<string, number>()
+  const drain = async (least: number) => {
+    for (let batch = outbox.take(least); batch.length > 0; batch = outbox.take(least)) {
+      count(await post(otlpRequest(batch, shiftNs)), batch.length)
+    }
+  }
+  const read = await readTraceFiles(files, outbox.sink, {
+    withRest: true,
+    stderr,
+    spanCount: () => outbox.spanCount(),
+    onChunk: () => drain(SPANS_PER_REQUEST),
+  })
+  await drain(1)
+
+  if (read.readFiles === 0) {
+    stderr.write('longpole import: nothing could be read\n')
+    return 1
+  }
+  stdout.write(`${sent.spans - sent.rejected} spans stored\n`)
+  if (sent.rejected === 0) return 0
+  stderr.write(`longpole import: ${sent.rejected} of ${sent.spans} spans refused by the receiver\n`)
+  for (const [reason, spans] of reasons) stderr.write(`  ${spans}: ${reason}\n`)
+  if (shiftNs === 0n) stderr.write('  (--shift-to-now moves old recordings to the present)\n')
+  return 1
+
+  function count({ rejectedSpans, reason }: Answer, spans: number): void {
+    sent.spans += spans
+    sent.rejected += rejectedSpans
+    if (rejectedSpans > 0) reasons.set(reason, (reasons.get(reason) ?? 0) + rejectedSpans)
+  }
+}
+
+/** Spans whose resource is known are ready to go; the others wait for it. */
+function createOutbox() {
+  let ready: OutgoingSpan[] = []
+  let waiting: OutgoingSpan[] = []
+  let taken = 0
+  let count = 0
+  const sink: SpanSink = {
+    add(span, resource, scope) {
+      count++
+      ;(resource.attributes === undefined ? waiting : ready).push({ span, resource, scope })
+    },
+    settle() {
+      for (const span of waiting) ready.push(span)
+      waiting = []
+    },
+    abandon() {
+      const forgotten = waiting.length
+      count -= forgotten
+      waiting = []
+      return forgotten
+    },
+  }
+  return {
+    sink,
+    spanCount: () => count,
+    /** The next request's spans, if there are at least so many. */
+    take(least: number): OutgoingSpan[] {
+      if (ready.length - taken < least) {
+        ready = ready.slice(taken)
+        taken = 0
+        return []
+      }
+      const batch = ready.slice(taken, taken + SPANS_PER_REQUEST)
+      taken += batch.length
+      return batch
+    },
+  }
+}
+
+/** Where to reach what listens there: everywhere includes here. */
+function receiverUrl(config: Config): string {
+  const { host, port } = splitAddress(config.otlpHttp)
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  const name = reachable.includes(':') ? `[${reachable}]` : reachable
+  return `${config.tls === undefined ? 'http' : 'https'}://${name}:${port}/v1/traces`
+}
+
+function authorization(config: Config): Record<string, string> {
+  return config.token === undefined ? {} : { authorization: `Bearer ${config.token}` }
+}

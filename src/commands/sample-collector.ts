@@ -1,0 +1,58 @@
+import type { SampleGroup } from '../analysis/bottlenecks.ts'
+
+/** Puts the samples of several batches together, endpoint by endpoint. */
+export type SampleCollector = { add(groups: readonly SampleGroup[]): void; groups(): SampleGroup[] }
+
+export function createSampleCollector(): SampleCollector {
+  const byKey = new Map<string, SampleGroup[]>()
+  return {
+    add(groups) {
+      for (const group of groups) {
+        const { environment, namespace, service, operation } = group.endpoint
+        const key = JSON.stringify([environment, namespace, service, operation, group.scope])
+        const known = byKey.get(key)
+        if (known === undefined) byKey.set(key, [group])
+        else known.push(group)
+      }
+    },
+    groups: () => [...byKey.values()].map((parts) => (parts.length === 1 ? parts[0]! : joined(parts))),
+  }
+}
+
+function joined(parts: readonly SampleGroup[]): SampleGroup {
+  type Piece = { offset: number; part: SampleGroup['components'][number] }
+  const components = new Map<string, Piece[]>()
+  let offset = 0
+  for (const { durationsNs, components: own } of parts) {
+    for (const part of own) {
+      const key = `${part.component.kind}\n${part.component.name}`
+      const known = components.get(key)
+      if (known === undefined) components.set(key, [{ offset, part }])
+      else known.push({ offset, part })
+    }
+    offset += durationsNs.length
+  }
+  return {
+    endpoint: parts[0]!.endpoint,
+    scope: parts[0]!.scope,
+    durationsNs: concat(parts.map((part) => part.durationsNs)),
+    components: [...components.values()].map((pieces) => ({
+      component: pieces[0]!.part.component,
+      sample: Int32Array.from(
+        pieces.flatMap(({ offset: from, part }) => Array.from(part.sample, (s) => s + from)),
+      ),
+      criticalNs: concat(pieces.map(({ part }) => part.criticalNs)),
+      ifInstantNs: concat(pieces.map(({ part }) => part.ifInstantNs)),
+    })),
+  }
+}
+
+function concat(arrays: readonly Float64Array[]): Float64Array {
+  const whole = new Float64Array(arrays.reduce((sum, array) => sum + array.length, 0))
+  let at = 0
+  for (const array of arrays) {
+    whole.set(array, at)
+    at += array.length
+  }
+  return whole
+}
