@@ -1,0 +1,133 @@
+/**
+ * Decoding OTLP requests: ours into a Native block, against what one would write first (protobufjs, then a row object a
+ * span as JSONEachRow). Both in one run, alternating; compare the ratio, not the times.
+ *
+ *   npx tsx test/bench/decode.ts [seconds]
+ */
+import { availableParallelism, cpus } from 'node:os'
+import protobuf from 'protobufjs'
+import { createSpanDecoder } from '../../src/receiver/decode-spans.ts'
+import { DEFAULT_SPAN_LIMITS } from '../../src/receiver/limits.ts'
+import { encodeBlock } from '../../src/receiver/native-block.ts'
+import { clearBlock, createBlock } from '../../src/receiver/native-columns.ts'
+import { exportRequests } from './otlp-requests.ts'
+import { TRACE_PROTO } from './trace-proto.ts'
+
+const SPANS = 512
+const ATTRIBUTES = 12
+const SEED = 1
+const ROWS_A_BLOCK = 20_480
+
+const requests = exportRequests({ requests: 40, spans: SPANS, attributes: ATTRIBUTES, seed: SEED })
+const bytes = requests.reduce((sum, request) => sum + request.length, 0)
+
+const decode = createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 })
+const block = createBlock()
+const window = { earliestNs: 0, latestNs: Number.MAX_VALUE }
+
+/** Returns the times of decoding and of encoding, in ms. */
+function ours(): [number, number] {
+  clearBlock(block)
+  const start = performance.now()
+  let encodeMs = 0
+  for (const request of requests) {
+    const outcome = decode(block, request, window)
+    if (outcome.kind !== 'decoded' || outcome.rows !== SPANS) throw new Error(JSON.stringify(outcome))
+    if (block.rows >= ROWS_A_BLOCK) {
+      const at = performance.now()
+      encodeBlock(block)
+      clearBlock(block)
+      encodeMs += performance.now() - at
+    }
+  }
+  return [performance.now() - start - encodeMs, encodeMs]
+}
+
+const Request = protobuf.parse(TRACE_PROTO).root.lookupType('ExportTraceServiceRequest')
+
+type Value = {
+  stringValue?: string
+  boolValue?: boolean
+  intValue?: { toString(): string }
+  doubleValue?: number
+}
+type Attributes = { key: string; value: Value }[]
+
+function theirs(): number {
+  const start = performance.now()
+  let size = 0
+  for (const request of requests) size += rowsOf(request).length
+  if (size === 0) throw new Error('no rows')
+  return performance.now() - start
+}
+
+/** JSON lines of one request. */
+function rowsOf(request: Uint8Array): string {
+  // biome-ignore lint/suspicious/noExplicitAny: protobufjs gives no type without generated code.
+  const decoded = Request.decode(request) as any
+  const lines: string[] = []
+  for (const { resource, scopeSpans } of decoded.resourceSpans) {
+    const ResourceAttributes = mapOf(resource.attributes)
+    for (const { scope, spans } of scopeSpans) {
+      for (const span of spans) {
+        lines.push(
+          JSON.stringify({
+            Timestamp: span.startTimeUnixNano.toString(),
+            TraceId: Buffer.from(span.traceId).toString('hex'),
+            SpanId: Buffer.from(span.spanId).toString('hex'),
+            ParentSpanId: Buffer.from(span.parentSpanId).toString('hex'),
+            TraceState: span.traceState,
+            SpanName: span.name,
+            SpanKind: span.kind,
+            ServiceName: ResourceAttributes['service.name'],
+            ResourceAttributes,
+            ScopeName: scope.name,
+            ScopeVersion: scope.version,
+            SpanAttributes: mapOf(span.attributes),
+            Duration: (
+              BigInt(span.endTimeUnixNano.toString()) - BigInt(span.startTimeUnixNano.toString())
+            ).toString(),
+            StatusCode: span.status?.code ?? 0,
+            StatusMessage: span.status?.message ?? '',
+          }),
+        )
+      }
+    }
+  }
+  return lines.join('\n')
+}
+
+function mapOf(attributes: Attributes): Record<string, string> {
+  const map: Record<string, string> = {}
+  for (const { key, value } of attributes) {
+    const { stringValue, intValue, boolValue, doubleValue } = value
+    map[key] = stringValue ?? String(intValue ?? boolValue ?? doubleValue ?? '')
+  }
+  return map
+}
+
+const seconds = Number(process.argv[2] ?? 5)
+const until = performance.now() + seconds * 1000
+const decodeMs: number[] = []
+const encodeMs: number[] = []
+const rowMs: number[] = []
+while (performance.now() < until) {
+  const [d, e] = ours()
+  decodeMs.push(d)
+  encodeMs.push(e)
+  rowMs.push(theirs())
+}
+const spans = SPANS * requests.length
+const median = (times: number[]) => times.sort((a, b) => a - b)[times.length >> 1]!
+const perSpan = (times: number[]) => Number(((median(times) * 1000) / spans).toFixed(2))
+console.log(
+  JSON.stringify({
+    machine: `${cpus()[0]?.model}, ${availableParallelism()} cores, Node ${process.version}`,
+    data: `${requests.length} requests of ${SPANS} spans, ${ATTRIBUTES} attributes, ${Math.round(bytes / spans)} bytes a span, seed ${SEED}`,
+    decodeUsPerSpan: perSpan(decodeMs),
+    encodeUsPerSpan: perSpan(encodeMs),
+    protobufjsRowsUsPerSpan: perSpan(rowMs),
+    ratio: Number((median(rowMs) / (median(decodeMs) + median(encodeMs))).toFixed(1)),
+    rounds: decodeMs.length,
+  }),
+)
