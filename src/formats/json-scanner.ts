@@ -90,11 +90,17 @@ export function createJsonScanner(visitor: JsonVisitor): JsonScanner {
   let cursor = 0
   let line = 1
   let documentLine = 1
-  /** Documents are one a line so far: a line break within one means that it was cut short. */
+  /** Documents are one a line so far, and whether the chunk before ended with a line break within one. */
   let oneALine = false
+  let breakAtEnd = false
 
   return {
     write(chunk) {
+      if (breakAtEnd && chunk[0] === OPEN_OBJECT) {
+        giveUpLine(cutShort({ byte: base - 1, line: line - 1 }))
+        expect = LINE_START
+      }
+      breakAtEnd = false
       for (let i = 0; i < chunk.length; ) {
         try {
           i = scan(chunk, i)
@@ -147,12 +153,18 @@ export function createJsonScanner(visitor: JsonVisitor): JsonScanner {
     throw new FormatError(`expected ${EXPECTED[expect]}, found ${found}`, positionAt(i))
   }
 
-  function endLine(i: number): void {
-    cursor = i
+  /** In files of one document a line, a document that goes on after a line break was cut short: the next one begins there. */
+  function endLine(chunk: Uint8Array, i: number): void {
     if (oneALine && (frames.length > 0 || skim !== NONE)) {
-      throw new FormatError('the line ends in the middle of a value', positionAt(i))
+      cursor = i
+      if (i + 1 === chunk.length) breakAtEnd = true
+      else if (chunk[i + 1] === OPEN_OBJECT) throw cutShort(positionAt(i))
     }
     line++
+  }
+
+  function cutShort(at: Position): FormatError {
+    return new FormatError('the line ends in the middle of a value', at)
   }
 
   function scan(chunk: Uint8Array, i: number): number {
@@ -165,7 +177,7 @@ export function createJsonScanner(visitor: JsonVisitor): JsonScanner {
       if (expect === GIVEN_UP) return length
       const c = chunk[i]!
       if (c === NEWLINE) {
-        endLine(i)
+        endLine(chunk, i)
         if (expect === REST_OF_LINE) expect = LINE_START
       } else if (expect === LINE_START) {
         if (c === OPEN_OBJECT || c === OPEN_ARRAY) {
@@ -307,7 +319,6 @@ export function createJsonScanner(visitor: JsonVisitor): JsonScanner {
         } else if (c === BACKSLASH) {
           if (++i === length) escaped = true
         } else if (c < SPACE) {
-          if (c === NEWLINE) endLine(i)
           cursor = i
           throw new FormatError(`expected the closing quote, found a control character`, positionAt(i))
         }
@@ -315,7 +326,7 @@ export function createJsonScanner(visitor: JsonVisitor): JsonScanner {
       else if (c === OPEN_OBJECT || c === OPEN_ARRAY) open++
       else if (c === CLOSE_OBJECT || c === CLOSE_ARRAY) {
         if (--open === 0) return finishSkim(chunk, i + 1)
-      } else if (c === NEWLINE) endLine(i)
+      } else if (c === NEWLINE) endLine(chunk, i)
     }
     inString = quoted
     depth = open
