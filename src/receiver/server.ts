@@ -53,6 +53,8 @@ export type ReceiverHandle = {
 }
 
 const DAY_NS = 86_400e9
+/** For the last answers to be written when stopping. */
+const WRITE_MS = 1000
 
 /** Opens the OTLP receivers. @throws Error that names the setting if an address cannot be used */
 export async function startReceiver(options: ReceiverOptions): Promise<ReceiverHandle> {
@@ -101,14 +103,15 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
         new Promise<void>((resolve) => grpc.tryShutdown(() => resolve())),
         new Promise<void>((resolve) => http.close(() => resolve())),
       ])
-      http.closeIdleConnections()
       await batcher.stop(graceMs)
-      // What was settled just now still has to be written.
+      // What was settled just now still has to be written; a connection is idle, and can go, once it is.
+      const closing = setInterval(() => http.closeIdleConnections(), 10)
       const timer = setTimeout(() => {
         grpc.forceShutdown()
         http.closeAllConnections()
-      }, 500)
+      }, WRITE_MS)
       await closed
+      clearInterval(closing)
       clearTimeout(timer)
     },
   }
