@@ -1,0 +1,12 @@
+import { expect, it } from 'vitest'
+import { fuzzDecoder } from './fuzz.ts'
+
+it('a million broken requests: no crash, no hang, no growth of memory', () => {
+  const seed = Date.now() | 0
+  console.log(`seed ${seed}`)
+  const before = process.memoryUsage().rss
+  let malformed = 0
+  for (let part = 0; part < 10; part++) malformed += fuzzDecoder(100_000, seed + part).malformed
+  expect(malformed).toBeGreaterThan(100_000)
+  expect(process.memoryUsage().rss - before).toBeLessThan(512 * 1024 * 1024)
+})
