@@ -3,8 +3,8 @@ import type { Position } from './problem.ts'
 /** Cuts a run of bytes out of a stream of chunks. Indices are those of the chunk at hand. */
 export type ByteCutter = {
   start(index: number, at: Position): void
-  /** Text up to `end`, and nothing is being cut any more. */
-  stop(chunk: Uint8Array, end: number): string
+  /** What lies up to `end`, and nothing is being cut any more. May share memory with the chunk. */
+  stop(chunk: Uint8Array, end: number): Buffer
   drop(): void
   /** To be called with every chunk when it is worked through. */
   keep(chunk: Uint8Array): void
@@ -27,7 +27,7 @@ export function createByteCutter(): ByteCutter {
       const last = chunk.subarray(from, end)
       const bytes = pieces.length === 0 ? last : Buffer.concat([...pieces, last])
       this.drop()
-      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
+      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
     },
     drop() {
       from = -1

@@ -1,5 +1,5 @@
 import { createByteCutter } from './byte-cutter.ts'
-import { FormatError, type Position } from './problem.ts'
+import { FormatError, type Position, parseJson } from './problem.ts'
 
 /**
  * Finds the wanted values in JSON text of any size, given in chunks: containers on the way are walked through, wanted
@@ -21,8 +21,8 @@ export type JsonVisitor = {
   plan(role: string, key: string): Plan | undefined
   enter(role: string): void
   leave(role: string): void
-  take(what: string, text: string, at: Position): void
-  unplanned(text: string, at: Position): void
+  take(what: string, json: Buffer, at: Position): void
+  unplanned(json: Buffer, at: Position): void
   /** The text is broken. What was entered and not left is abandoned; scanning goes on with the next line, if it begins a value. */
   broken(error: FormatError): void
 }
@@ -342,39 +342,18 @@ export function createJsonScanner(visitor: JsonVisitor): JsonScanner {
       return end
     }
     const at = value.at()
-    const text = value.stop(chunk, end)
+    const json = value.stop(chunk, end)
     if (what === KEY_TEXT) {
+      const text = json.toString()
       key = text.includes('\\') ? (parseJson(text, at) as string) : text.slice(1, -1)
       expect = AFTER_KEY
       return end
     }
     endValue()
-    if (what !== MISFIT) visitor.take(what, text, at)
-    else if (text !== 'null')
-      throw new FormatError(`expected an array or object, found ${text.slice(0, 20)}`, at)
+    if (what !== MISFIT) visitor.take(what, json, at)
+    else if (json.toString() !== 'null') {
+      throw new FormatError(`expected an array or object, found ${json.toString().slice(0, 20)}`, at)
+    }
     return end
-  }
-}
-
-/** `Unexpected token } in JSON at position 5`, `... (line 1 column 6)`: what V8 says of faulty JSON. */
-const V8_POSITION = / in JSON at position (\d+).*| \(line \d+ column \d+\)/
-
-/** @throws FormatError at the place of the fault. */
-export function parseJson(text: string, at: Position): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause)
-    const offset = Number(V8_POSITION.exec(message)?.[1] ?? 0)
-    const before = text.slice(0, offset)
-    const lines = before.split('\n').length - 1
-    throw new FormatError(
-      `not JSON: ${message.replace(V8_POSITION, '')}`,
-      {
-        byte: at.byte + Buffer.byteLength(before),
-        ...(at.line === undefined ? {} : { line: at.line + lines }),
-      },
-      { cause },
-    )
   }
 }

@@ -16,3 +16,26 @@ export function describeProblem(error: FormatError): string {
   const { byte, line } = error.position
   return `${line === undefined ? '' : `line ${line}, `}byte ${byte}: ${error.message}`
 }
+
+/** `Unexpected token } in JSON at position 5`, `... (line 1 column 6)`: what V8 says of faulty JSON. */
+const V8_POSITION = / in JSON at position (\d+).*| \(line \d+ column \d+\)/
+
+/** @throws FormatError at the place of the fault. */
+export function parseJson(text: string, at: Position): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    const offset = Number(V8_POSITION.exec(message)?.[1] ?? 0)
+    const before = text.slice(0, offset)
+    const lines = before.split('\n').length - 1
+    throw new FormatError(
+      `not JSON: ${message.replace(V8_POSITION, '')}`,
+      {
+        byte: at.byte + Buffer.byteLength(before),
+        ...(at.line === undefined ? {} : { line: at.line + lines }),
+      },
+      { cause },
+    )
+  }
+}

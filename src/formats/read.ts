@@ -1,10 +1,20 @@
 import type { SpanSink } from './file-span.ts'
 import { FormatError } from './problem.ts'
 import { type Source, takeHead } from './source.ts'
+import type { ResourceFinder, SpanPipe } from './span-pipe.ts'
 import { createTraceJsonReader } from './trace-json.ts'
 import { createTraceProtobufReader } from './trace-protobuf.ts'
 
+/** How spans get from the scanner to the sink; one after the other, if not said otherwise. */
+export type SpanPipes = {
+  create(sink: SpanSink, find: ResourceFinder, options: ReadOptions): SpanPipe
+  /** Waits until not too many spans are under way, or none. */
+  catchUp(): Promise<void>
+  drain(): Promise<void>
+}
+
 export type ReadOptions = {
+  pipes?: SpanPipes
   /** Also what only `import` needs: events, links, messages. */
   withRest?: boolean
   /** Something is wrong with the file; what can be read of it is. */
@@ -56,6 +66,7 @@ export async function readTraces(source: Source, sink: SpanSink, options: ReadOp
       return await chunks.next()
     } catch (cause) {
       failed = true
+      await options.pipes?.drain()
       sink.abandon()
       const what = source.compressed() ? 'gzip data' : 'a readable file'
       const problem = `expected ${what}: ${cause instanceof Error ? cause.message : String(cause)}`
@@ -75,11 +86,13 @@ export async function readTraces(source: Source, sink: SpanSink, options: ReadOp
   await decode(withoutMark(head))
   for await (const chunk of rest) await decode(chunk)
   if (!failed) reader.end()
+  await options.pipes?.drain()
 
   async function decode(chunk: Uint8Array): Promise<void> {
     const startMs = performance.now()
     reader!.write(chunk)
     offset += chunk.length
+    await options.pipes?.catchUp()
     await options.onChunk?.(performance.now() - startMs)
   }
 }

@@ -1,17 +1,10 @@
-import { type FileSpan, NO_SCOPE, type Resource, type Scope, type SpanSink } from './file-span.ts'
-import { hasUnsafeTags, jaegerProcess, jaegerSpan, processKey } from './jaeger.ts'
-import {
-  createJsonScanner,
-  type JsonScanner,
-  type JsonVisitor,
-  type Plan,
-  parseJson,
-} from './json-scanner.ts'
-import { quoteLongNumbers } from './numbers.ts'
-import { hasUnsafeNumbers, isObject, otlpResource, otlpScope, otlpSpan } from './otlp-json.ts'
-import { FormatError, type Position } from './problem.ts'
+import { NO_SCOPE, type Resource, type Scope, type SpanSink } from './file-span.ts'
+import { jaegerProcess } from './jaeger.ts'
+import { createJsonScanner, type JsonScanner, type JsonVisitor, type Plan } from './json-scanner.ts'
+import { isObject, otlpResource, otlpScope } from './otlp-json.ts'
+import { type Position, parseJson } from './problem.ts'
 import type { ReadOptions } from './read.ts'
-import { isZipkinSpan, zipkinResource, zipkinSpan } from './zipkin.ts'
+import { createPipe } from './span-pipe.ts'
 
 const takeEach = (what: string): Plan => ({ take: what, each: true })
 const take = (what: string): Plan => ({ take: what, each: false })
@@ -31,15 +24,22 @@ const GRAMMAR: Readonly<Record<string, Readonly<Record<string, Plan>>>> = {
   scopeSpans: { scope: take('otlpScope'), spans: takeEach('otlpSpan') },
 }
 
-const EXPECTED = 'resourceSpans (OTLP), data or spans (Jaeger), or a Zipkin v2 span'
-
 export function createTraceJsonReader(sink: SpanSink, options: ReadOptions): JsonScanner {
-  const { withRest = false, onProblem } = options
   let resource: Resource = { attributes: undefined }
   let scope: Scope = NO_SCOPE
   const processes = new Map<string, Resource>()
   /** Zipkin names the service in every span; spans of one service share a resource. */
-  const services = new Map<string, Resource>()
+  const owners = new Map<string, Resource>()
+  const processOf = (key: string) => known(processes, key, () => ({ attributes: undefined }))
+
+  const pipe = (options.pipes?.create ?? createPipe)(
+    sink,
+    {
+      process: processOf,
+      own: (attributes) => known(owners, JSON.stringify(attributes), () => ({ attributes })),
+    },
+    options,
+  )
 
   const visitor: JsonVisitor = {
     root: 'document',
@@ -53,29 +53,22 @@ export function createTraceJsonReader(sink: SpanSink, options: ReadOptions): Jso
     },
     leave(role) {
       if (role !== 'resourceSpans' && role !== 'document') return
-      sink.settle()
-      processes.clear()
+      pipe.later(() => {
+        sink.settle()
+        processes.clear()
+      })
     },
-    take(what, text, at) {
-      TAKES[what]!(text, at)
+    take(what, json, at) {
+      if (what === 'otlpSpan' || what === 'jaegerSpan') pipe.span(what, json, at, resource, scope)
+      else TAKES[what]!(json.toString(), at)
     },
-    unplanned(text, at) {
-      const json = parseJson(text, at)
-      if (!isObject(json)) return
-      if (isZipkinSpan(json)) {
-        addSpan(at, () => zipkinSpan(json, withRest), serviceOf(json))
-        return
-      }
-      const keys = Object.keys(json)
-      // `{}` is an OTLP request without spans.
-      if (keys.length === 0) return
-      const found = keys.slice(0, 5).join(', ') + (keys.length > 5 ? ', ...' : '')
-      onProblem(new FormatError(`expected ${EXPECTED}, found an object of ${found}`, at))
-    },
+    unplanned: (json, at) => pipe.span('document', json, at, resource, scope),
     broken(error) {
-      sink.abandon()
-      processes.clear()
-      onProblem(error)
+      pipe.later(() => {
+        sink.abandon()
+        processes.clear()
+      })
+      options.onProblem(error)
     },
   }
 
@@ -86,51 +79,15 @@ export function createTraceJsonReader(sink: SpanSink, options: ReadOptions): Jso
     otlpScope(text, at) {
       scope = otlpScope(parseJson(text, at))
     },
-    otlpSpan(text, at) {
-      let json = parseJson(text, at)
-      if (hasUnsafeNumbers(json)) json = parseJson(quoteLongNumbers(text), at)
-      addSpan(at, () => otlpSpan(json, withRest), resource)
-    },
-    jaegerSpan(text, at) {
-      let json = parseJson(text, at)
-      if (hasUnsafeTags(json)) json = parseJson(quoteLongNumbers(text), at)
-      const key = processKey(json)
-      const own = isObject(json) ? json.process : undefined
-      addSpan(
-        at,
-        () => jaegerSpan(json, withRest),
-        key === undefined ? { attributes: jaegerProcess(own) } : processOf(key),
-      )
-    },
     jaegerProcesses(text, at) {
       const json = parseJson(text, at)
       if (!isObject(json)) return
-      for (const key of Object.keys(json)) processOf(key).attributes = jaegerProcess(json[key])
+      pipe.later(() => {
+        for (const key of Object.keys(json)) processOf(key).attributes = jaegerProcess(json[key])
+      })
     },
   }
   return createJsonScanner(visitor)
-
-  /** A span that makes no sense is left out and reported; the file goes on. */
-  function addSpan(at: Position, read: () => FileSpan, of: Resource): void {
-    let span: FileSpan
-    try {
-      span = read()
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error
-      onProblem(new FormatError(`${error.message}; the span is left out`, at))
-      return
-    }
-    sink.add(span, of, scope)
-  }
-
-  function processOf(key: string): Resource {
-    return known(processes, key, () => ({ attributes: undefined }))
-  }
-
-  function serviceOf(json: Readonly<Record<string, unknown>>): Resource {
-    const attributes = zipkinResource(json)
-    return known(services, String(attributes['service.name']), () => ({ attributes }))
-  }
 }
 
 function known(resources: Map<string, Resource>, key: string, create: () => Resource): Resource {

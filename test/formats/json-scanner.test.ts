@@ -19,8 +19,8 @@ function scan(text: string, chunkBytes: number) {
     plan: (_, key) => (Object.hasOwn(PLANS, key) ? PLANS[key] : undefined),
     enter: (role) => events.push(`{ ${role}`),
     leave: (role) => events.push(`} ${role}`),
-    take: (what, json) => events.push(`${what} ${JSON.stringify(JSON.parse(json))}`),
-    unplanned: (json) => events.push(`unplanned ${JSON.stringify(JSON.parse(json))}`),
+    take: (what, json) => events.push(`${what} ${JSON.stringify(JSON.parse(json.toString()))}`),
+    unplanned: (json) => events.push(`unplanned ${JSON.stringify(JSON.parse(json.toString()))}`),
     broken: (error) => problems.push(describeProblem(error)),
   }
   const scanner = createJsonScanner(visitor)
