@@ -1,0 +1,113 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Logger } from 'pino'
+import type { ChildMessage, ChildOptions } from './child.ts'
+
+export type Engine = {
+  /** Stays valid when the child is restarted. */
+  url: string
+  pid(): number | undefined
+  stop(): Promise<void>
+}
+
+const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url))
+/** A child that dies is started again after this long, doubling up to the maximum. */
+const RESTART_MS = 100
+const RESTART_MAX_MS = 10_000
+/** A child that ran this long is healthy: the next restart is quick again. */
+const HEALTHY_MS = 30_000
+const STOP_MS = 10_000
+
+/**
+ * Starts the embedded ClickHouse engine in a child process that speaks ClickHouse's HTTP interface on loopback, and
+ * keeps it running. (In a child: an engine in a worker thread hangs or crashes the process that it leaves.)
+ *
+ * @throws Error with one line that says what to install or set, when it cannot be started
+ */
+export async function startEngine(options: {
+  dataDir: string
+  host: string
+  port: number
+  log: Logger
+}): Promise<Engine> {
+  const { dataDir, host, log } = options
+  let child: ChildProcess | undefined
+  let port = options.port
+  let stopping = false
+  let delayMs = RESTART_MS
+  let timer: NodeJS.Timeout | undefined
+
+  const start = async () => {
+    const startedAt = Date.now()
+    const started = await forkChild({ dataDir, host, port, readers: true })
+    child = started.child
+    port = started.port
+    child.once('exit', (code, signal) => {
+      child = undefined
+      if (stopping) return
+      if (Date.now() - startedAt > HEALTHY_MS) delayMs = RESTART_MS
+      log.error({ code, signal, restartInMs: delayMs }, 'the engine died')
+      restartLater()
+    })
+  }
+  const restartLater = () => {
+    timer = setTimeout(async () => {
+      try {
+        await start()
+        log.info({ enginePid: child?.pid }, 'the engine runs again')
+      } catch (error) {
+        log.error({ err: error, restartInMs: delayMs }, 'the engine could not be restarted')
+        if (!stopping) restartLater()
+      }
+    }, delayMs)
+    delayMs = Math.min(2 * delayMs, RESTART_MAX_MS)
+  }
+
+  await start()
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    pid: () => child?.pid,
+    async stop() {
+      stopping = true
+      clearTimeout(timer)
+      if (child === undefined) return
+      const running = child
+      const gone = new Promise((resolve) => running.once('exit', resolve))
+      running.send('stop', () => {})
+      const force = setTimeout(() => running.kill('SIGKILL'), STOP_MS)
+      await gone
+      clearTimeout(force)
+    },
+  }
+}
+
+function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: number }> {
+  return new Promise((resolve, reject) => {
+    const child = fork(CHILD, [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const early = (code: number | null, signal: string | null) =>
+      reject(new Error(`the embedded engine ended while starting (${signal ?? `exit code ${code}`})`))
+    child.once('exit', early)
+    child.once('error', reject)
+    child.once('message', (message: ChildMessage) => {
+      child.off('exit', early)
+      if (message.type === 'ready') resolve({ child, port: message.port })
+      else reject(new Error(explain(message, options)))
+    })
+  })
+}
+
+function explain(failure: ChildMessage & { type: 'failed' }, options: ChildOptions): string {
+  switch (failure.reason) {
+    case 'no-engine':
+      return (
+        'the embedded engine cannot be loaded: install it with `npm i chdb` (glibc Linux or macOS), or set ' +
+        `LONGPOLE_CLICKHOUSE_URL to a ClickHouse server (${failure.message.split('\n')[0]})`
+      )
+    case 'port':
+      return `LONGPOLE_CLICKHOUSE_HTTP=${options.host}:${options.port}: the port is taken`
+    case 'data-dir':
+      return `LONGPOLE_DATA_DIR=${options.dataDir} cannot be used: ${failure.message}`
+    case 'other':
+      return `the embedded engine cannot be started: ${failure.message}`
+  }
+}
