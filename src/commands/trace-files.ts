@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress'
 import type { SpanSink } from '../formats/file-span.ts'
 import { describeProblem, type FormatError } from '../formats/problem.ts'
-import { readTraces } from '../formats/read.ts'
+import { readTraces, type SpanPipes } from '../formats/read.ts'
 import { openSource, type Source } from '../formats/source.ts'
 
 export type ReadResult = {
@@ -15,6 +15,7 @@ export type ReadResult = {
 
 type ReadFilesOptions = {
   withRest?: boolean
+  pipes?: SpanPipes
   stderr: NodeJS.WritableStream
   /** After every chunk; reading waits for it. */
   onChunk?: () => void | Promise<void>
@@ -58,6 +59,7 @@ export async function readTraceFiles(
     let decodeMs = 0
     await readTraces(source, sink, {
       withRest: options.withRest ?? false,
+      ...(options.pipes === undefined ? {} : { pipes: options.pipes }),
       onProblem: (problem) => problems.push(problem),
       onChunk: (ms) => {
         decodeMs += ms

@@ -311,14 +311,17 @@ export function createJsonScanner(visitor: JsonVisitor): JsonScanner {
       i++
     }
     for (; i < length; i++) {
-      const c = chunk[i]!
+      let c = chunk[i]!
       if (quoted) {
+        // Most bytes are within strings: this loop is what scanning costs.
+        while (c !== QUOTE && c !== BACKSLASH && c >= SPACE && ++i < length) c = chunk[i]!
+        if (i === length) break
         if (c === QUOTE) {
           quoted = false
           if (open === 0) return finishSkim(chunk, i + 1)
         } else if (c === BACKSLASH) {
           if (++i === length) escaped = true
-        } else if (c < SPACE) {
+        } else {
           cursor = i
           throw new FormatError(`expected the closing quote, found a control character`, positionAt(i))
         }

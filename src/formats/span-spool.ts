@@ -3,16 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createColumns, type SpanColumns } from '../trace/columns.ts'
 import { createDictionary } from '../trace/dictionary.ts'
-import type { SpanSink } from './file-span.ts'
 import { mergeRuns, type SpanRun, writeRun } from './span-run.ts'
-import { createSpanTable } from './span-table.ts'
+import { createSpanTable, type SpanTable } from './span-table.ts'
 
 /**
  * Spans of all files, in memory while they are few, else in temporary files by trace id: 3 million spans take 170 MB
  * here and about 600 MB to analyze.
  */
 export type SpanSpool = {
-  sink: SpanSink
+  sink: SpanTable
   /** To be called now and then while reading: spills if there is too much. */
   relieve(): void
   spanCount(): number

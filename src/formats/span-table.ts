@@ -4,12 +4,16 @@ import {
   SHAPE_SEPARATOR,
   type ShapeFields,
   shapeFieldsFrom,
+  shapeFieldsOf,
   shapeKeyOf,
 } from '../trace/shape.ts'
 import type { FileSpan, Resource, SpanSink } from './file-span.ts'
 
 /** Attributes are kept for the last tie-break among duplicates as long as there are no more spans than this (~1 KB each). */
 const KEPT_SPANS = 50_000
+
+/** Columns of two words a row. */
+const WIDE_COLUMNS = ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const
 
 /** The part of a shape that comes from the resource. */
 type ResourceFields = Pick<ShapeFields, 'service' | 'environment' | 'namespace' | 'version' | 'instance'>
@@ -20,6 +24,18 @@ export type SpanTable = SpanSink & {
   unsettled(): number
   /** Takes the first rows out of the columns: they are kept elsewhere now. */
   forget(rows: number): void
+  /** Whether attributes are still kept for tie-breaks. */
+  keepsAttributes(): boolean
+  /** Number of a shape without its resource, given its key. */
+  partOf(key: string): number
+  /** Appends rows of other columns, of which those numbers and the resources are known. */
+  addRows(
+    from: Omit<SpanColumns, 'dictionary' | 'tieText'>,
+    first: number,
+    end: number,
+    partOf: (row: number) => number,
+    resourceOf: (row: number) => Resource,
+  ): void
 }
 
 export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): SpanTable {
@@ -47,19 +63,14 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
 
   return {
     add(span, resource) {
-      const row = append(columns, span)
-      const part = partOf(span)
-      if (waiting.length === 0 && resource.attributes !== undefined) {
-        columns.shape[row] = shapeOf(part, resource)
-      } else {
-        columns.shape[row] = part
-        waiting.push(resource)
-      }
+      const row = appendRow(columns, span)
+      setShape(row, partOf(span), resource)
       if (kept === undefined) return
       if (row < keptSpans) kept.push({ attributes: span.attributes, resource })
       else kept = undefined
     },
     settle() {
+      if (waiting.length === 0) return
       const from = columns.count - waiting.length
       for (let i = 0; i < waiting.length; i++) {
         columns.shape[from + i] = shapeOf(columns.shape[from + i]!, waiting[i]!)
@@ -75,8 +86,20 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
       return forgotten
     },
     unsettled: () => waiting.length,
+    keepsAttributes: () => kept !== undefined,
+    partOf: partOfKey,
+    addRows(from, first, end, partOf, resourceOf) {
+      if (first === end) return
+      kept = undefined
+      const to = columns.count
+      reserve(columns, to + end - first)
+      for (const name of WIDE_COLUMNS) columns[name].set(from[name].subarray(2 * first, 2 * end), 2 * to)
+      columns.status.set(from.status.subarray(first, end), to)
+      columns.count = to + end - first
+      for (let row = first; row < end; row++) setShape(to + row - first, partOf(row), resourceOf(row))
+    },
     forget(rows) {
-      for (const name of ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const) {
+      for (const name of WIDE_COLUMNS) {
         columns[name].copyWithin(0, 2 * rows, 2 * columns.count)
       }
       columns.status.copyWithin(0, rows, columns.count)
@@ -87,14 +110,25 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
   }
 
   function partOf(span: FileSpan): number {
-    const fields = shapeFieldsFrom(span.kind, span.name, {}, span.attributes)
-    const key = shapeKeyOf(fields)
+    return partOfKey(shapeKeyOf(shapeFieldsFrom(span.kind, span.name, {}, span.attributes)))
+  }
+
+  function partOfKey(key: string): number {
     let id = partIds.get(key)
     if (id === undefined) {
-      id = parts.push(fields) - 1
+      id = parts.push(shapeFieldsOf(key)) - 1
       partIds.set(key, id)
     }
     return id
+  }
+
+  function setShape(row: number, part: number, resource: Resource): void {
+    if (waiting.length === 0 && resource.attributes !== undefined) {
+      columns.shape[row] = shapeOf(part, resource)
+    } else {
+      columns.shape[row] = part
+      waiting.push(resource)
+    }
   }
 
   function shapeOf(part: number, resource: Resource): number {
@@ -128,7 +162,8 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
   }
 }
 
-function append(columns: SpanColumns, span: FileSpan): number {
+/** Appends all but the shape. */
+export function appendRow(columns: SpanColumns, span: FileSpan): number {
   const row = columns.count
   reserve(columns, row + 1)
   putHex(columns.traceHigh, row, span.traceId, 0)

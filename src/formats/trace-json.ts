@@ -67,8 +67,8 @@ export function createTraceJsonReader(sink: SpanSink, options: ReadOptions): Jso
       pipe.later(() => {
         sink.abandon()
         processes.clear()
+        options.onProblem(error)
       })
-      options.onProblem(error)
     },
   }
 
