@@ -1,0 +1,143 @@
+import type { Bottleneck, BottleneckComponent, Verdict } from '../analysis/bottlenecks.ts'
+import { meetsTarget, type Target } from '../analysis/target.ts'
+import type { Component, ComponentKind } from '../trace/component.ts'
+
+export type ReportOptions = {
+  /** What the verdicts were given against. */
+  target?: Target | undefined
+  /** Components a table; those that would save most come first. */
+  components?: number
+}
+
+const WIDTH = 80
+/** Widths of the columns; the first takes what is left. */
+const COLUMNS = { without: 11, saves: 7, share: 9, verdict: 18 }
+const COMPONENT_WIDTH = WIDTH - 2 - Object.values(COLUMNS).reduce((a, b) => a + b)
+const COMPONENTS = 5
+
+/** What to look at first where such a component leads. */
+const NEXT: Readonly<Record<ComponentKind, string>> = {
+  database: 'look at its slowest and its most frequent statements',
+  external: 'look at its answer times; call it less often, or beside other work',
+  messaging: 'look at how long the broker takes to accept a message',
+  network: 'look at connection pools, TLS handshakes and accept queues in between',
+  queue: 'look at the number of consumers and the length of the queue',
+  service: 'profile it: the time is its own work, not its calls',
+}
+
+const CAVEAT =
+  'Predicted for these requests, with load and queues as they were: a faster\n' +
+  'component that others wait for as well can save more than this.\n'
+
+/** The report for a terminal, 80 columns wide: a table an endpoint, in the order given. */
+export function renderReport(bottlenecks: readonly Bottleneck[], options: ReportOptions = {}): string {
+  if (bottlenecks.length === 0) return 'no endpoints\n'
+  return `${bottlenecks.map((bottleneck) => endpointText(bottleneck, options)).join('\n')}\n${CAVEAT}`
+}
+
+function endpointText(bottleneck: Bottleneck, { target, components = COMPONENTS }: ReportOptions): string {
+  const { service, operation, scope, environment, namespace, entries, observed } = bottleneck
+  const where = [environment, namespace].filter((part) => part !== '').join('/')
+  const name = printable(`${service} ${operation}${where === '' ? '' : ` [${where}]`}`)
+  const unit = scope === 'trace' ? 'request' : 'call'
+  const count = `${entries.toLocaleString('en')} ${unit}${entries === 1 ? '' : 's'}`
+  const lines = [
+    `${fitted(name, WIDTH - count.length - 2)}  ${count}`,
+    `  p50 ${duration(observed.p50Ns)}, p95 ${duration(observed.p95Ns)}, p99 ${duration(observed.p99Ns)}${judged(bottleneck, target)}`,
+    row('if it were infinitely fast', 'p95', 'saves', 'of time', 'verdict'),
+    ...bottleneck.components.slice(0, components).map((component) => componentRow(component, observed.p95Ns)),
+  ]
+  const hidden = bottleneck.components.length - components
+  if (hidden > 0) lines.push(`  ... and ${hidden} more`)
+  lines.push(...next(bottleneck, target))
+  return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
+}
+
+function componentRow(component: BottleneckComponent, observedNs: number): string {
+  const { ifInstant, criticalShare, verdict } = component
+  const saved = observedNs === 0 ? 0 : 1 - ifInstant.p95Ns / observedNs
+  return row(
+    componentLabel(component),
+    duration(ifInstant.p95Ns),
+    percent(saved),
+    percent(criticalShare),
+    verdict,
+  )
+}
+
+function row(label: string, without: string, saves: string, share: string, verdict: string): string {
+  return `  ${fitted(label, COMPONENT_WIDTH)}${without.padStart(COLUMNS.without)}${saves.padStart(COLUMNS.saves)}${share.padStart(COLUMNS.share)}  ${verdict}`
+}
+
+function judged({ observed, components }: Bottleneck, target: Target | undefined): string {
+  if (target === undefined) return ''
+  const known: Readonly<Record<string, number>> = {
+    p50: observed.p50Ns,
+    p95: observed.p95Ns,
+    p99: observed.p99Ns,
+    mean: observed.meanNs,
+  }
+  const text = `${target.statistic} ${target.inclusive ? '<=' : '<'} ${duration(target.limitNs)}`
+  const value = known[target.statistic]
+  const met =
+    value === undefined
+      ? components.some(({ verdict }) => verdict === 'target-met')
+      : meetsTarget(value, target)
+  return `; target ${text} ${met ? 'met' : 'missed'}`
+}
+
+/** One or two lines: what to do, or why there is nothing to do. */
+function next(bottleneck: Bottleneck, target: Target | undefined): string[] {
+  const { components, observed } = bottleneck
+  const of = (verdict: Verdict) => components.find((component) => component.verdict === verdict)
+  if (of('target-met') !== undefined) return ['  next: nothing, the target is met']
+  const held = of('bottleneck') ?? of('leader')
+  if (held !== undefined)
+    return advice(held, `without it p95 ${duration(observed.p95Ns)} -> ${duration(held.ifInstant.p95Ns)}`)
+  const contributor = of('contributor')
+  if (contributor !== undefined) return advice(contributor, 'it is not enough alone')
+  return [
+    target === undefined
+      ? '  next: no single component saves any of the p95; calls run beside each other'
+      : '  next: no single component is enough; look at the mean of all of them',
+  ]
+}
+
+function advice(component: BottleneckComponent, why: string): string[] {
+  return [
+    `  next: ${fitted(componentLabel(component), WIDTH - 10 - why.length).trimEnd()}: ${why}`,
+    `        ${NEXT[component.kind]}`,
+  ]
+}
+
+/** Kind and name, as people are shown it. */
+export function componentLabel({ kind, name }: Component): string {
+  return `${kind === 'network' ? 'transit' : kind} ${printable(name)}`
+}
+
+/** Names come from anywhere: nothing in them may steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, ' ')
+}
+
+/** Padded to the width, or cut in the middle: both ends of a name tell something. */
+function fitted(text: string, width: number): string {
+  if (text.length <= width) return text.padEnd(width)
+  const head = Math.ceil((width - 3) / 2)
+  return `${text.slice(0, head)}...${text.slice(text.length - (width - 3 - head))}`
+}
+
+function percent(share: number): string {
+  return `${Math.round(100 * share)} %`
+}
+
+/** `412 ns`, `1.5 ms`, `12 s`: three digits are enough to compare. */
+export function duration(ns: number): string {
+  const units: readonly [string, number][] = [
+    ['s', 1e9],
+    ['ms', 1e6],
+    ['us', 1e3],
+  ]
+  const [unit, scale] = units.find(([, size]) => Math.abs(ns) >= size) ?? ['ns', 1]
+  return `${Number((ns / scale).toPrecision(3))} ${unit}`
+}

@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest'
+import type { Bottleneck, BottleneckComponent } from '../../src/analysis/bottlenecks.ts'
+import { parseTarget } from '../../src/analysis/target.ts'
+import { duration, renderReport } from '../../src/commands/report-table.ts'
+
+const distribution = (ns: number) => ({ p50Ns: ns / 2, p95Ns: ns, p99Ns: ns, meanNs: ns / 2 })
+const component = (
+  kind: BottleneckComponent['kind'],
+  name: string,
+  p95Ns: number,
+  verdict: BottleneckComponent['verdict'],
+): BottleneckComponent => ({
+  kind,
+  name,
+  criticalShare: 0.5,
+  presentShare: 1,
+  ifInstant: distribution(p95Ns),
+  p95Interval: null,
+  verdict,
+})
+const endpoint = (components: BottleneckComponent[], rest: Partial<Bottleneck> = {}): Bottleneck => ({
+  service: 'shop',
+  operation: 'GET /',
+  scope: 'trace',
+  environment: '',
+  namespace: '',
+  entries: 1234,
+  observed: distribution(800e6),
+  components,
+  ...rest,
+})
+
+test('a bottleneck, and what to do next', () => {
+  const report = renderReport(
+    [
+      endpoint([
+        component('database', 'postgresql/shop', 120e6, 'bottleneck'),
+        component('network', 'shop->stock', 790e6, 'not a bottleneck'),
+      ]),
+    ],
+    { target: parseTarget('p95<500ms') },
+  )
+  expect(report.split('\n').slice(0, 6)).toEqual([
+    'shop GET /                                                        1,234 requests',
+    '  p50 400 ms, p95 800 ms, p99 800 ms; target p95 < 500 ms missed',
+    '  if it were infinitely fast               p95  saves  of time  verdict',
+    '  database postgresql/shop              120 ms   85 %     50 %  bottleneck',
+    '  transit shop->stock                   790 ms    1 %     50 %  not a bottleneck',
+    '  next: database postgresql/shop: without it p95 800 ms -> 120 ms',
+  ])
+})
+
+test.each([
+  ['leader', 'next: service shop: without it p95 800 ms -> 1 ms'],
+  ['contributor', 'next: service shop: it is not enough alone'],
+  ['not a bottleneck', 'next: no single component saves any'],
+  ['target-met', 'next: nothing, the target is met'],
+] as const)('%s: %s', (verdict, next) => {
+  expect(renderReport([endpoint([component('service', 'shop', 1e6, verdict)])])).toContain(next)
+})
+
+test('long names are cut, control characters taken out: no line is longer than 80', () => {
+  const long = `\x1b[2J${'x'.repeat(200)}`
+  const report = renderReport(
+    [
+      endpoint([component('service', long, 1, 'leader'), component('queue', long, 1, 'not a bottleneck')], {
+        service: long,
+        operation: long,
+        environment: 'prod',
+        scope: 'service',
+        entries: 1,
+      }),
+    ],
+    { target: parseTarget('p99.9<=1.5s') },
+  )
+  expect(Math.max(...report.split('\n').map((line) => line.length))).toBe(80)
+  expect(report).not.toContain('\x1b')
+})
+
+test('only the first components are listed', () => {
+  const many = Array.from({ length: 9 }, (_, i) => component('service', `s${i}`, i, 'not a bottleneck'))
+  expect(renderReport([endpoint(many)])).toContain('  ... and 4 more\n')
+})
+
+test.each([
+  [0, '0 ns'],
+  [999, '999 ns'],
+  [1500, '1.5 us'],
+  [12_345_678, '12.3 ms'],
+  [61e9, '61 s'],
+])('%d ns is %s', (ns, text) => {
+  expect(duration(ns)).toBe(text)
+})
