@@ -176,7 +176,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
         retryForMs: limits.retryForMs,
         mayRetry: () => !stopping && downUntil < 0,
       })
-      if (failure === undefined) {
+      if (failure === undefined || rows.includes(STORED)) {
         if (downUntil >= 0) log.info('the store takes spans again')
         downUntil = -1
       } else {

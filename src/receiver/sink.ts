@@ -34,3 +34,10 @@ export function isRefusal(error: unknown): boolean {
   if (number === TOO_MANY_PARTS && String(message).includes('partitions')) return true
   return cause !== undefined && isRefusal(cause)
 }
+
+/** Whether it is the store that says so, by an error code of its own, rather than the way to it. */
+export function isAnswer(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const { code, cause } = error as { code?: unknown; cause?: unknown }
+  return /^\d+$/.test(String(code)) || (cause !== undefined && isAnswer(cause))
+}

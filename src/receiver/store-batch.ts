@@ -2,69 +2,92 @@ import type { Logger } from 'pino'
 import { observe, type ReceiverCounters } from './counters.ts'
 import { encodeBlock } from './native-block.ts'
 import type { SpanBlock } from './native-columns.ts'
-import { isRefusal, type SpanSink } from './sink.ts'
+import { isAnswer, isRefusal, type SpanSink } from './sink.ts'
 
 export type StoreOptions = {
   sink: SpanSink
   log: Logger
   counters: ReceiverCounters
-  /** How long an insert may take before it counts as failed, and how long it is repeated. */
+  /** How long an insert may take before it counts as failed, and how long one is repeated. */
   insertTimeoutMs: number
   retryForMs: number
-  /** False once retrying is pointless: the service stops, or the store has been down before. */
+  /** False once repeating is pointless: the service stops, or the store was down already. */
   mayRetry: () => boolean
 }
 
-/** What became of each row. */
+/** What became of a row. */
 export const PENDING = 0
 export const STORED = 1
 export const REFUSED = 2
 
 const FIRST_RETRY_MS = 100
-/** An insert whose rows are bad in this many places is not taken apart any further. */
+/** A block that is refused in this many places is not taken apart any further. */
 const MAX_REFUSALS = 2000
 
 /**
- * Puts a block's rows into the store. Rows the store refuses for their data are searched for by halving and left out;
- * `rows` says what became of each. PENDING ones: the store is in trouble. Never rejects.
+ * Puts a block's rows into the store. Those it refuses for their data are searched for by halving and left out; `rows`
+ * says what became of each. PENDING ones: the store is in trouble, `failure` says which. Never rejects.
  */
 export async function storeBlock(
   block: SpanBlock,
   token: string,
   options: StoreOptions,
 ): Promise<{ rows: Uint8Array; failure: unknown }> {
-  const { log, counters } = options
+  const { log, counters, mayRetry } = options
   const rows = new Uint8Array(block.rows)
   const giveUpAt = Date.now() + options.retryForMs
   let refusals = 0
-  const ranges: [from: number, to: number][] = [[0, block.rows]]
-  for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
-    const [from, to] = range
+
+  /** undefined: stored. */
+  const insert = async (from: number, to: number): Promise<unknown> => {
     const isWhole = to - from === block.rows
-    const failure = await insertWithRetries(
-      {
-        rows: to - from,
-        native: encodeBlock(block, from, to),
-        token: isWhole ? token : `${token}:${from}-${to}`,
-      },
-      giveUpAt,
-      options,
-    )
-    if (failure === undefined) {
-      rows.fill(STORED, from, to)
-    } else if (!isRefusal(failure)) {
-      counters.insertFailures++
-      return { rows, failure }
-    } else if (to - from === 1 || ++refusals > MAX_REFUSALS) {
+    const native = encodeBlock(block, from, to)
+    const batch = { rows: to - from, native, token: isWhole ? token : `${token}:${from}-${to}` }
+    const failure = await insertWithRetries(batch, giveUpAt, options)
+    if (failure === undefined) rows.fill(STORED, from, to)
+    return failure
+  }
+
+  /** Of a range that failed. undefined: what is to be stored of it is. */
+  const settle = (from: number, to: number, failure: unknown): Promise<unknown> =>
+    isRefusal(failure) ? isolate(from, to, failure) : narrow(from, to, failure)
+
+  const isolate = async (from: number, to: number, failure: unknown): Promise<unknown> => {
+    if (to - from === 1 || ++refusals > MAX_REFUSALS) {
       log.error({ err: failure, rows: to - from }, 'spans refused by the store')
       rows.fill(REFUSED, from, to)
-    } else {
-      if (isWhole) log.warn({ err: failure, rows: block.rows }, 'insert refused for its data, isolating it')
-      const middle = (from + to) >>> 1
-      ranges.push([middle, to], [from, middle])
+      return undefined
     }
+    const middle = (from + to) >>> 1
+    for (const [a, b] of [
+      [from, middle],
+      [middle, to],
+    ] as const) {
+      const failed = await insert(a, b)
+      const left = failed === undefined ? undefined : await settle(a, b, failed)
+      if (left !== undefined) return left
+    }
+    return undefined
   }
-  return { rows, failure: undefined }
+
+  /**
+   * A store that answers, but with an error that blames neither the data nor clearly itself: where one half goes in,
+   * the other alone is to blame, and whoever sent it alone is to try again.
+   */
+  const narrow = async (from: number, to: number, failure: unknown): Promise<unknown> => {
+    if (to - from === 1 || !isAnswer(failure) || !mayRetry()) return failure
+    const middle = (from + to) >>> 1
+    const lower = await insert(from, middle)
+    const upper = await insert(middle, to)
+    if (lower !== undefined && upper !== undefined) return failure
+    if (lower !== undefined) return settle(from, middle, lower)
+    return upper === undefined ? undefined : settle(middle, to, upper)
+  }
+
+  const failed = await insert(0, block.rows)
+  const failure = failed === undefined ? undefined : await settle(0, block.rows, failed)
+  if (failure !== undefined) counters.insertFailures++
+  return { rows, failure }
 }
 
 /** undefined: inserted. Else the last error. The same bytes with the same token each time. */

@@ -222,6 +222,39 @@ describe('rows the store refuses', () => {
   })
 })
 
+describe('an error that blames neither the data nor clearly the store', () => {
+  const answering = (isBad: (id: string) => boolean) => {
+    const sink = createMemorySink()
+    sink.before = (rows) => {
+      if (rows.some((row) => isBad(row.SpanId as string))) {
+        throw Object.assign(new Error('Memory limit exceeded'), { code: '241' })
+      }
+    }
+    return sink
+  }
+
+  it('is narrowed down: only whose rows do not go in is to try again', async () => {
+    const sink = answering((id) => id === '0000000000000013')
+    const { send, refusal } = batcherOn(sink, { retryForMs: 0 })
+    const outcomes = await Promise.all([
+      send(sampleSpans(10, 1)),
+      send(sampleSpans(10, 11)),
+      send(sampleSpans(10, 21)),
+    ])
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['stored', 'unavailable', 'stored'])
+    expect(refusal()).toBeUndefined()
+    expect(ids(sink)).toHaveLength(29)
+  })
+
+  it('that neither half escapes is the store being down', async () => {
+    const sink = answering(() => true)
+    const { send, refusal } = batcherOn(sink, { retryForMs: 0 })
+    expect((await send(sampleSpans(1000))).kind).toBe('unavailable')
+    expect(sink.inserts.map(({ rows }) => rows)).toEqual([1000, 500, 500])
+    expect(refusal()).toMatchObject({ kind: 'unavailable' })
+  })
+})
+
 describe('memory', () => {
   it('is counted from the decoding to the acknowledgement; over the budget nothing more is let in', async () => {
     const sink = createMemorySink()
