@@ -6,6 +6,7 @@ import { type Config, ConfigError, readConfig, splitAddress } from '../config.ts
 import { startEngine } from '../engine/start.ts'
 import { createLog } from '../log.ts'
 import type { CommandContext } from '../main.ts'
+import { SPAN_COLUMNS } from '../receiver/native-columns.ts'
 import { type ReceiverHandle, startReceiver } from '../receiver/server.ts'
 import { openStore, type Store } from '../store/store.ts'
 
@@ -92,7 +93,7 @@ export async function startService(
       stops.push(() => engine.stop())
       url = engine.url
     }
-    const store = await openStore({
+    const store = openStore({
       url,
       database: config.clickhouseDatabase,
       retentionDays: config.retentionDays,
@@ -107,7 +108,9 @@ export async function startService(
       receiver = await startReceiver({
         grpc: config.otlpGrpc,
         http: config.otlpHttp,
-        sink: { insert: (batch) => store.insertSpans(batch) },
+        sink: {
+          insert: (batch) => store.insertSpans({ ...batch, columns: SPAN_COLUMNS.map((c) => c.name) }),
+        },
         retentionDays: config.retentionDays,
         token: config.token,
         tls: config.tls,

@@ -39,12 +39,15 @@ export function createColumns(dictionary: Dictionary, capacity = 1024): SpanColu
   }
 }
 
+/** Columns of two words a row. */
+const WIDE = ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const
+
 /** Makes room for `rows` rows in all; arrays are replaced when they grow. */
 export function reserve(columns: SpanColumns, rows: number): void {
   const capacity = columns.shape.length
   if (rows <= capacity) return
   const next = Math.max(rows, Math.ceil(capacity * 1.5))
-  for (const name of ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const) {
+  for (const name of WIDE) {
     const wide = new Uint32Array(2 * next)
     wide.set(columns[name])
     columns[name] = wide
@@ -111,4 +114,19 @@ export function epochNs(words: Uint32Array, row: number): bigint {
 
 function hex8(word: number): string {
   return word.toString(16).padStart(8, '0')
+}
+
+/** Copies rows of one set of columns to the end of another with the same dictionary. */
+export function appendRows(to: SpanColumns, from: SpanColumns, rows: ArrayLike<number>): void {
+  reserve(to, to.count + rows.length)
+  for (let i = 0; i < rows.length; i++) {
+    const source = rows[i]!
+    const row = to.count++
+    for (const name of WIDE) {
+      to[name][2 * row] = from[name][2 * source]!
+      to[name][2 * row + 1] = from[name][2 * source + 1]!
+    }
+    to.status[row] = from.status[source]!
+    to.shape[row] = from.shape[source]!
+  }
 }

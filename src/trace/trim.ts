@@ -64,7 +64,7 @@ export function trimChildren(tree: TraceTree, from: number, to: number, toleranc
 
 function allowance(lengthNs: number, toleranceNs: number): number {
   const share = Math.floor(lengthNs / SHARE)
-  return share > toleranceNs ? share : toleranceNs
+  return Math.max(share, toleranceNs)
 }
 
 /** First slot whose start is at least `bound` (`after`: beyond it); starts ascend. */

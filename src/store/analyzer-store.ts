@@ -1,0 +1,159 @@
+import type { SpanColumns } from '../trace/columns.ts'
+import type { Dictionary } from '../trace/dictionary.ts'
+import { decodeLeanSpans, LEAN_COLUMNS } from './lean-spans.ts'
+import type { SampleKey } from './results.ts'
+import type { Store } from './store.ts'
+
+/** A trace with spans that no analysis has seen. */
+export type WaitingTrace = {
+  traceId: string
+  firstStoredMs: number
+  lastStoredMs: number
+  rowCount: number
+  hasRoot: boolean
+  /** Earlier analyses of it, 0: none. */
+  analyses: number
+  /** First span stored, by the earlier analyses. */
+  knownFirstStoredMs: number
+}
+
+/** Trace ids that fit well into one statement. */
+const IDS_AT_ONCE = 2000
+
+/** Hex of the two halves, as the ids are written everywhere else. */
+const TRACE_ID = `lower(concat(leftPad(hex(TraceHigh), 16, '0'), leftPad(hex(TraceLow), 16, '0')))`
+
+const time = (ms: number) => `fromUnixTimestamp64Milli(toInt64(${Math.floor(ms)}))`
+
+/** The store's clock, by which StoredAt counts. */
+export async function readClock(store: Store): Promise<number> {
+  const rows = await store.client.query({
+    query: 'SELECT toUnixTimestamp64Milli(now64(3)) AS now',
+    format: 'JSONEachRow',
+  })
+  return Number((await rows.json<{ now: string }>())[0]!.now)
+}
+
+/** Rows stored in (fromMs, toMs], by minute. */
+export async function countStored(
+  store: Store,
+  fromMs: number,
+  toMs: number,
+): Promise<{ minuteMs: number; rows: number }[]> {
+  const answer = await store.client.query({
+    query: `
+      SELECT toUnixTimestamp(toStartOfMinute(StoredAt)) AS minute, count() AS rows FROM spans_lean
+      WHERE StoredAt > ${time(fromMs)} AND StoredAt <= ${time(toMs)}
+      GROUP BY minute ORDER BY minute`,
+    format: 'JSONEachRow',
+  })
+  const rows = await answer.json<{ minute: number; rows: string }>()
+  return rows.map(({ minute, rows }) => ({ minuteMs: minute * 1000, rows: Number(rows) }))
+}
+
+/** Traces with a span stored in (fromMs, toMs] that no analysis has seen. */
+export async function listWaiting(store: Store, fromMs: number, toMs: number): Promise<WaitingTrace[]> {
+  const answer = await store.client.query({
+    query: `
+      WITH stored AS (
+        SELECT TraceHigh, TraceLow, min(StoredAt) AS First, max(StoredAt) AS Last, count() AS Rows,
+               max(ParentId = 0) AS HasRoot
+        FROM spans_lean
+        WHERE StoredAt > ${time(fromMs)} AND StoredAt <= ${time(toMs)}
+        GROUP BY TraceHigh, TraceLow)
+      SELECT ${TRACE_ID} AS traceId,
+             toUnixTimestamp64Milli(s.First) AS firstStoredMs, toUnixTimestamp64Milli(s.Last) AS lastStoredMs,
+             s.Rows AS rowCount, s.HasRoot AS hasRoot, a.Analyses AS analyses,
+             toUnixTimestamp64Milli(a.FirstStored) AS knownFirstStoredMs
+      FROM stored AS s
+      LEFT JOIN (
+        SELECT TraceHigh, TraceLow, FirstStored, LastStored, RowCount, Analyses FROM analyzed_traces FINAL
+        WHERE (TraceHigh, TraceLow) IN (SELECT TraceHigh, TraceLow FROM stored)) AS a
+      ON s.TraceHigh = a.TraceHigh AND s.TraceLow = a.TraceLow
+      WHERE a.Analyses = 0 OR s.Last > a.LastStored OR (s.First <= a.FirstStored AND s.Rows > a.RowCount)`,
+    format: 'JSONEachRow',
+  })
+  const rows = await answer.json<Record<keyof WaitingTrace, string | number>>()
+  return rows.map((row) => ({
+    traceId: String(row.traceId),
+    firstStoredMs: Number(row.firstStoredMs),
+    lastStoredMs: Number(row.lastStoredMs),
+    rowCount: Number(row.rowCount),
+    hasRoot: Number(row.hasRoot) === 1,
+    analyses: Number(row.analyses),
+    knownFirstStoredMs: Number(row.knownFirstStoredMs),
+  }))
+}
+
+/** Lean spans stored in (fromMs, toMs], of one of `parts` shares of the traces. */
+export async function readStored(
+  store: Store,
+  dictionary: Dictionary,
+  window: { fromMs: number; toMs: number; part: number; parts: number },
+): Promise<SpanColumns> {
+  const { fromMs, toMs, part, parts } = window
+  const bytes = await store.queryNative(`
+    SELECT ${LEAN_COLUMNS} FROM spans_lean
+    WHERE StoredAt > ${time(fromMs)} AND StoredAt <= ${time(toMs)}
+    ${parts > 1 ? `AND TraceLow % ${parts} = ${part}` : ''}`)
+  return decodeLeanSpans(bytes, dictionary)
+}
+
+/** Lean spans of some traces stored from `fromMs` on, the first `limit` of them. */
+export async function readTraces(
+  store: Store,
+  dictionary: Dictionary,
+  traceIds: readonly string[],
+  fromMs: number,
+  limit: number,
+): Promise<SpanColumns> {
+  const ids = traceIds.map((id) => `(0x${id.slice(0, 16)}, 0x${id.slice(16)})`).join(', ')
+  const bytes = await store.queryNative(`
+    SELECT ${LEAN_COLUMNS} FROM spans_lean
+    WHERE StoredAt >= ${time(fromMs)} AND (TraceHigh, TraceLow) IN (${ids})
+    ${Number.isFinite(limit) ? `ORDER BY StoredAt, SpanId LIMIT ${limit}` : ''}`)
+  return decodeLeanSpans(bytes, dictionary)
+}
+
+/** Keys of the samples that earlier analyses of these traces gave. */
+export async function readSampleKeys(store: Store, traceIds: readonly string[]): Promise<SampleKey[]> {
+  const keys: SampleKey[] = []
+  for (let from = 0; from < traceIds.length; from += IDS_AT_ONCE) {
+    const ids = traceIds.slice(from, from + IDS_AT_ONCE).map((id) => `'${id}'`)
+    const answer = await store.client.query({
+      query: `
+        SELECT Environment, Namespace, Service, Operation, Scope, TraceId, SpanId,
+               toString(toUnixTimestamp64Nano(Start)) AS StartNs
+        FROM samples FINAL WHERE TraceId IN (${ids.join(', ')})`,
+      format: 'JSONEachRow',
+    })
+    keys.push(...(await answer.json<SampleKey>()))
+  }
+  return keys
+}
+
+/** Operations that endpoints have been stored under, by service. */
+export async function readOperations(store: Store): Promise<{ Service: string; Operation: string }[]> {
+  const answer = await store.client.query({
+    query: 'SELECT DISTINCT Service, Operation FROM samples',
+    format: 'JSONEachRow',
+  })
+  return answer.json()
+}
+
+export async function readState(store: Store, name: string): Promise<string | undefined> {
+  const answer = await store.client.query({
+    query: 'SELECT Value FROM analyzer_state FINAL WHERE Name = {name:String}',
+    query_params: { name },
+    format: 'JSONEachRow',
+  })
+  return (await answer.json<{ Value: string }>())[0]?.Value
+}
+
+export async function writeState(store: Store, name: string, value: string, version: number): Promise<void> {
+  await store.client.insert({
+    table: 'analyzer_state',
+    values: [{ Name: name, Value: value, Version: String(version) }],
+    format: 'JSONEachRow',
+  })
+}

@@ -1,0 +1,58 @@
+import { createColumns, reserve, type SpanColumns } from '../trace/columns.ts'
+import type { Dictionary } from '../trace/dictionary.ts'
+import { type NativeReader, readLowCardinality, readText, readVarint, readWords } from './native.ts'
+
+/** The lean columns in the order in which they are read; the decoder goes by it. */
+export const LEAN_COLUMNS = 'TraceHigh, TraceLow, SpanId, ParentId, StartNs, EndNs, Status, Shape'
+
+/**
+ * Decodes a Native answer of LEAN_COLUMNS into columns, without an object a span: numbers are copied as they are,
+ * shapes are looked up once a block and distinct value.
+ *
+ * @throws RangeError when the bytes are not such an answer
+ */
+export function decodeLeanSpans(bytes: Buffer, dictionary: Dictionary): SpanColumns {
+  const columns = createColumns(dictionary, Math.max(1024, Math.floor(bytes.length / 40)))
+  const reader: NativeReader = { bytes, at: 0 }
+  while (reader.at < bytes.length) {
+    const width = readVarint(reader)
+    const rows = readVarint(reader)
+    const row = columns.count
+    reserve(columns, row + rows)
+    for (let c = 0; c < width; c++) {
+      const name = readText(reader)
+      readText(reader) // type
+      switch (name) {
+        case 'TraceHigh':
+          readWords(reader, rows, columns.traceHigh, row)
+          break
+        case 'TraceLow':
+          readWords(reader, rows, columns.traceLow, row)
+          break
+        case 'SpanId':
+          readWords(reader, rows, columns.spanId, row)
+          break
+        case 'ParentId':
+          readWords(reader, rows, columns.parentId, row)
+          break
+        case 'StartNs':
+          readWords(reader, rows, columns.start, row)
+          break
+        case 'EndNs':
+          readWords(reader, rows, columns.end, row)
+          break
+        case 'Status':
+          columns.status.set(bytes.subarray(reader.at, reader.at + rows), row)
+          reader.at += rows
+          break
+        case 'Shape':
+          readLowCardinality(reader, rows, columns.shape, row, dictionary.shape)
+          break
+        default:
+          throw new RangeError(`unexpected column ${JSON.stringify(name)} in the answer`)
+      }
+    }
+    columns.count = row + rows
+  }
+  return columns
+}

@@ -1,0 +1,84 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ClickHouseClient } from '@clickhouse/client'
+
+const SCHEMA = join(import.meta.dirname, '..', '..', 'schema')
+
+/** Tables whose rows expire with the spans, and the column that their TTL counts from. */
+const EXPIRING: Readonly<Record<string, string>> = {
+  otel_traces: 'Timestamp',
+  otel_traces_trace_id_ts: 'Start',
+  spans_lean: 'StoredAt',
+  samples: 'Start',
+  segments: 'Start',
+  analyzed_traces: 'FirstStored',
+}
+
+export type Migration = { version: number; name: string; statements: string[] }
+
+/** The numbered files of schema/, in order. @throws Error if a number is missing or stands twice */
+export function readMigrations(): Migration[] {
+  const files = readdirSync(SCHEMA)
+    .filter((name) => name.endsWith('.sql'))
+    .sort()
+  return files.map((file, i) => {
+    const version = Number(file.slice(0, 3))
+    if (version !== i + 1) throw new Error(`schema/${file}: expected number ${i + 1}`)
+    const text = readFileSync(join(SCHEMA, file), 'utf8')
+    const statements = text
+      .split(/;\s*(?:\n|$)/)
+      .map((statement) => statement.trim())
+      .filter((statement) => statement.replace(/--.*$/gm, '').trim() !== '')
+    return { version, name: file, statements }
+  })
+}
+
+/**
+ * Applies what the database does not have yet, once each. Safe for several processes at a time: every statement may
+ * run twice (IF NOT EXISTS), and a version counts as applied only after all its statements.
+ *
+ * @throws Error that names the file that failed
+ */
+export async function migrate(client: ClickHouseClient, retentionDays: number): Promise<number[]> {
+  await client.command({
+    query: `CREATE TABLE IF NOT EXISTS schema_migrations (Version UInt32, Name String, AppliedAt DateTime DEFAULT now())
+            ENGINE = ReplacingMergeTree ORDER BY Version`,
+  })
+  const answer = await client.query({
+    query: 'SELECT Version FROM schema_migrations FINAL',
+    format: 'JSONEachRow',
+  })
+  const applied = new Set((await answer.json<{ Version: number }>()).map((row) => row.Version))
+  const done: number[] = []
+  for (const { version, name, statements } of readMigrations()) {
+    if (applied.has(version)) continue
+    try {
+      for (const query of statements) await client.command({ query })
+      await client.insert({
+        table: 'schema_migrations',
+        values: [{ Version: version, Name: name }],
+        format: 'JSONEachRow',
+      })
+    } catch (error) {
+      throw new Error(`schema/${name} could not be applied`, { cause: error })
+    }
+    done.push(version)
+  }
+  await setRetention(client, retentionDays)
+  return done
+}
+
+/** Brings the tables' TTL to the setting, where it differs. */
+async function setRetention(client: ClickHouseClient, retentionDays: number): Promise<void> {
+  const answer = await client.query({
+    query: `SELECT name, engine_full FROM system.tables WHERE database = currentDatabase() AND name IN {names:Array(String)}`,
+    query_params: { names: Object.keys(EXPIRING) },
+    format: 'JSONEachRow',
+  })
+  for (const { name, engine_full } of await answer.json<{ name: string; engine_full: string }>()) {
+    if (engine_full.includes(`toIntervalDay(${retentionDays})`)) continue
+    await client.command({
+      query: `ALTER TABLE ${name} MODIFY TTL toDate(${EXPIRING[name]}) + toIntervalDay(${retentionDays})`,
+    })
+  }
+}

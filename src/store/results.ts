@@ -1,0 +1,302 @@
+import { type Analysis, SAMPLE_KINDS, SERVICE } from '../analysis/result.ts'
+import { idHex, traceIdHex } from '../trace/columns.ts'
+import { OTHER_COMPONENT } from '../trace/component.ts'
+import { REPAIR_KINDS } from '../trace/repair.ts'
+import { STATUS_ERROR } from '../trace/span.ts'
+import { type NativeColumn, writeBlock } from './native.ts'
+
+/** Identity of a stored sample: the sorting key of `samples`. */
+export type SampleKey = {
+  Environment: string
+  Namespace: string
+  Service: string
+  Operation: string
+  Scope: string
+  /** Epoch ns. */
+  StartNs: string
+  TraceId: string
+  SpanId: string
+}
+
+/** What the analyzer knows of a trace beside its analysis. */
+export type TraceStamp = {
+  firstStoredMs: number
+  lastStoredMs: number
+  rowCount: number
+  analyses: number
+  flag: string
+}
+
+/** One Native block of `samples`: those of the analysis, and a deletion for each key of `gone`. */
+export function samplesBlock(
+  analysis: Analysis,
+  nameOf: (endpoint: number) => string,
+  gone: readonly SampleKey[],
+  version: number,
+): { rows: number; block: Buffer; keys: Set<string> } {
+  const { spans, traces, samples, components } = analysis
+  const { dictionary } = spans
+  const start: bigint[] = []
+  const text = {
+    Environment: [] as string[],
+    Namespace: [] as string[],
+    Service: [] as string[],
+    Operation: [] as string[],
+    Scope: [] as string[],
+    ServiceVersion: [] as string[],
+    TraceId: [] as string[],
+    SpanId: [] as string[],
+    EntryKind: [] as string[],
+  }
+  const durationNs: number[] = []
+  const queueWaitNs: number[] = []
+  const isError: number[] = []
+  const ends: number[] = []
+  const kinds: string[] = []
+  const names: string[] = []
+  const criticalNs: number[] = []
+  const ifInstantNs: number[] = []
+  const isDeleted: number[] = []
+  const keys = new Set<string>()
+
+  for (let trace = 0; trace < traces.count; trace++) {
+    const traceId = traceIdHex(spans, traces.span[trace]!)
+    const origin = traces.origin[trace]!
+    for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
+      if (samples.counted[s] === 0) continue
+      const row = samples.span[s]!
+      const endpoint = dictionary.endpoints[samples.endpoint[s]!]!
+      const startNs = origin + BigInt(samples.startNs[s]!)
+      const sample = {
+        ...endpoint,
+        operation: nameOf(samples.endpoint[s]!),
+        scope: samples.kind[s] === SERVICE ? 'service' : 'trace',
+        spanId: idHex(spans.spanId, row),
+      }
+      push(startNs, traceId, sample)
+      text.ServiceVersion.push(dictionary.fields(spans.shape[row]!).version)
+      text.EntryKind.push(SAMPLE_KINDS[samples.kind[s]!]!)
+      durationNs.push(samples.durationNs[s]!)
+      queueWaitNs.push(samples.queueWaitNs[s]!)
+      isError.push(spans.status[row] === STATUS_ERROR ? 1 : 0)
+      isDeleted.push(0)
+      pushComponents(s)
+    }
+  }
+  for (const key of gone) {
+    const { Environment, Namespace, Service, Operation, Scope } = key
+    const id = keyOf(
+      Environment,
+      Namespace,
+      Service,
+      Operation,
+      Scope,
+      BigInt(key.StartNs),
+      key.TraceId,
+      key.SpanId,
+    )
+    if (keys.has(id)) continue
+    push(BigInt(key.StartNs), key.TraceId, {
+      environment: Environment,
+      namespace: Namespace,
+      service: Service,
+      operation: Operation,
+      scope: Scope,
+      spanId: key.SpanId,
+    })
+    text.ServiceVersion.push('')
+    text.EntryKind.push('')
+    durationNs.push(0)
+    queueWaitNs.push(0)
+    isError.push(0)
+    isDeleted.push(1)
+    ends.push(kinds.length)
+  }
+
+  const rows = start.length
+  const columns: NativeColumn[] = [
+    { name: 'Start', type: 'DateTime64(9)', values: start },
+    ...Object.entries(text).map(([name, values]) => ({ name, type: 'String' as const, values })),
+    { name: 'DurationNs', type: 'UInt64', values: durationNs },
+    { name: 'QueueWaitNs', type: 'UInt64', values: queueWaitNs },
+    { name: 'IsError', type: 'UInt8', values: isError },
+    { name: 'ComponentKinds', type: 'Array(String)', ends, values: kinds },
+    { name: 'ComponentNames', type: 'Array(String)', ends, values: names },
+    { name: 'CriticalNs', type: 'Array(UInt64)', ends, values: criticalNs },
+    { name: 'IfInstantNs', type: 'Array(UInt64)', ends, values: ifInstantNs },
+    { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
+    { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
+  ]
+  return { rows, block: writeBlock(rows, columns), keys }
+
+  function push(
+    startNs: bigint,
+    traceId: string,
+    of: {
+      environment: string
+      namespace: string
+      service: string
+      operation: string
+      scope: string
+      spanId: string
+    },
+  ): void {
+    start.push(startNs)
+    text.Environment.push(of.environment)
+    text.Namespace.push(of.namespace)
+    text.Service.push(of.service)
+    text.Operation.push(of.operation)
+    text.Scope.push(of.scope)
+    text.TraceId.push(traceId)
+    text.SpanId.push(of.spanId)
+    if (gone.length > 0) {
+      keys.add(
+        keyOf(of.environment, of.namespace, of.service, of.operation, of.scope, startNs, traceId, of.spanId),
+      )
+    }
+  }
+
+  /** Components beyond the first 64 are one: service (other). */
+  function pushComponents(s: number): void {
+    let otherNs = 0
+    for (let i = samples.firstComponent[s]!; i < samples.firstComponent[s + 1]!; i++) {
+      if (components.bound[i] === 1) {
+        otherNs += components.criticalNs[i]!
+        continue
+      }
+      const component = dictionary.components[components.component[i]!]!
+      kinds.push(component.kind)
+      names.push(component.name)
+      criticalNs.push(components.criticalNs[i]!)
+      ifInstantNs.push(components.ifInstantNs[i]!)
+    }
+    if (otherNs > 0) {
+      kinds.push(OTHER_COMPONENT.kind)
+      names.push(OTHER_COMPONENT.name)
+      criticalNs.push(otherNs)
+      ifInstantNs.push(samples.durationNs[s]! - otherNs)
+    }
+    ends.push(kinds.length)
+  }
+}
+
+function keyOf(...parts: (string | bigint)[]): string {
+  return parts.join('\n')
+}
+
+/** One Native block of `segments`: the critical path of every entry. */
+export function segmentsBlock(analysis: Analysis, version: number): { rows: number; block: Buffer } {
+  const { spans, traces, samples, segments } = analysis
+  const { dictionary } = spans
+  const start: bigint[] = []
+  const traceIds: string[] = []
+  const entryIds: string[] = []
+  const ends: number[] = []
+  const spanIds: number[] = []
+  const services: string[] = []
+  const spanNames: string[] = []
+  const kinds: string[] = []
+  const names: string[] = []
+  const from: number[] = []
+  const to: number[] = []
+  for (let trace = 0; trace < traces.count; trace++) {
+    const traceId = traceIdHex(spans, traces.span[trace]!)
+    for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
+      if (samples.counted[s] === 0 || samples.kind[s] === SERVICE) continue
+      start.push(traces.origin[trace]! + BigInt(samples.startNs[s]!))
+      traceIds.push(traceId)
+      entryIds.push(idHex(spans.spanId, samples.span[s]!))
+      for (let i = samples.firstSegment[s]!; i < samples.firstSegment[s + 1]!; i++) {
+        const row = segments.span[i]!
+        const component = dictionary.components[segments.component[i]!]!
+        const fields = dictionary.fields(spans.shape[row]!)
+        spanIds.push(spans.spanId[2 * row]!, spans.spanId[2 * row + 1]!)
+        services.push(fields.service)
+        spanNames.push(fields.name)
+        kinds.push(component.kind)
+        names.push(component.name)
+        from.push(segments.startNs[i]!)
+        to.push(segments.endNs[i]!)
+      }
+      ends.push(services.length)
+    }
+  }
+  const rows = start.length
+  const block = writeBlock(rows, [
+    { name: 'Start', type: 'DateTime64(9)', values: start },
+    { name: 'TraceId', type: 'String', values: traceIds },
+    { name: 'EntrySpanId', type: 'String', values: entryIds },
+    { name: 'SpanIds', type: 'Array(UInt64)', ends, words: Uint32Array.from(spanIds) },
+    { name: 'Services', type: 'Array(String)', ends, values: services },
+    { name: 'SpanNames', type: 'Array(String)', ends, values: spanNames },
+    { name: 'ComponentKinds', type: 'Array(String)', ends, values: kinds },
+    { name: 'ComponentNames', type: 'Array(String)', ends, values: names },
+    { name: 'StartNs', type: 'Array(UInt64)', ends, values: from },
+    { name: 'EndNs', type: 'Array(UInt64)', ends, values: to },
+    { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
+    { name: 'IsDeleted', type: 'UInt8', values: new Uint8Array(rows) },
+  ])
+  return { rows, block }
+}
+
+/** One Native block of `analyzed_traces`. `stampOf` gets the trace id in hex. */
+export function tracesBlock(
+  analysis: Analysis,
+  stampOf: (traceId: string) => TraceStamp,
+  version: number,
+): { rows: number; block: Buffer } {
+  const { spans, traces, repairs } = analysis
+  const rows = traces.count
+  const high = new Uint32Array(2 * rows)
+  const low = new Uint32Array(2 * rows)
+  const ids: string[] = []
+  const firstStored: bigint[] = []
+  const lastStored: bigint[] = []
+  const rowCounts: number[] = []
+  const spanCounts: number[] = []
+  const analyses: number[] = []
+  const flags: string[] = []
+  const ends: number[] = []
+  const repairKinds: string[] = []
+  const repairCounts: number[] = []
+  for (let trace = 0; trace < rows; trace++) {
+    const span = traces.span[trace]!
+    for (let word = 0; word < 2; word++) {
+      high[2 * trace + word] = spans.traceHigh[2 * span + word]!
+      low[2 * trace + word] = spans.traceLow[2 * span + word]!
+    }
+    const id = traceIdHex(spans, span)
+    const stamp = stampOf(id)
+    ids.push(id)
+    firstStored.push(BigInt(stamp.firstStoredMs))
+    lastStored.push(BigInt(stamp.lastStoredMs))
+    rowCounts.push(stamp.rowCount)
+    spanCounts.push(traces.spanCount[trace]!)
+    analyses.push(stamp.analyses)
+    flags.push(stamp.flag)
+    const counts = new Uint32Array(REPAIR_KINDS.length)
+    for (let i = traces.firstRepair[trace]!; i < traces.firstRepair[trace + 1]!; i++)
+      counts[repairs.kind[i]!]!++
+    counts.forEach((count, kind) => {
+      if (count === 0) return
+      repairKinds.push(REPAIR_KINDS[kind]!)
+      repairCounts.push(count)
+    })
+    ends.push(repairKinds.length)
+  }
+  const block = writeBlock(rows, [
+    { name: 'TraceHigh', type: 'UInt64', words: high },
+    { name: 'TraceLow', type: 'UInt64', words: low },
+    { name: 'TraceId', type: 'String', values: ids },
+    { name: 'FirstStored', type: 'DateTime64(3)', values: firstStored },
+    { name: 'LastStored', type: 'DateTime64(3)', values: lastStored },
+    { name: 'RowCount', type: 'UInt32', values: rowCounts },
+    { name: 'SpanCount', type: 'UInt32', values: spanCounts },
+    { name: 'RepairKinds', type: 'Array(String)', ends, values: repairKinds },
+    { name: 'RepairCounts', type: 'Array(UInt32)', ends, values: repairCounts },
+    { name: 'Analyses', type: 'UInt32', values: analyses },
+    { name: 'Flag', type: 'String', values: flags },
+    { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
+  ])
+  return { rows, block }
+}

@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { type ClickHouseClient, createClient } from '@clickhouse/client'
+import type { Logger } from 'pino'
+import { migrate } from './migrate.ts'
+
+const QUERIES = join(import.meta.dirname, '..', '..', 'schema', 'queries')
+
+/** Inserts of rows that a view feeds on: repeated under one token, neither table nor view keeps them twice. */
+const DEDUPLICATED = { deduplicate_blocks_in_dependent_materialized_views: 1 } as const
+const REQUEST_TIMEOUT_MS = 120_000
+
+export type StoreOptions = {
+  url: string
+  database: string
+  retentionDays: number
+  rollupRetentionDays: number
+  log: Logger
+}
+
+export type SpanBatch = {
+  rows: number
+  native: Uint8Array
+  /** Columns of the block; the table's others take their defaults. */
+  columns: readonly string[]
+  /** Makes a repetition of the same bytes harmless. */
+  token: string
+  signal?: AbortSignal | undefined
+}
+
+export type Store = {
+  readonly client: ClickHouseClient
+  /** Applies schema/; returns the versions that were new. */
+  migrate(): Promise<number[]>
+  /** Whether the store answers. */
+  ping(): Promise<boolean>
+  /** One Native block of span columns; returns when it is stored. */
+  insertSpans(batch: SpanBatch): Promise<void>
+  /** One Native block into a table of results. */
+  insertBlock(table: string, native: Uint8Array, token: string): Promise<void>
+  /** Rows of schema/queries/NAME.sql with its {name:Type} parameters. */
+  query<Row>(name: string, params?: Record<string, unknown>): Promise<Row[]>
+  /** The answer of a query as bytes of the Native format. */
+  queryNative(sql: string, params?: Record<string, unknown>): Promise<Buffer>
+  close(): Promise<void>
+}
+
+/** Opens the store; everything goes through ClickHouse's client and a URL. The database is created by `migrate`. */
+export function openStore({ url, database, retentionDays, log }: StoreOptions): Store {
+  const client = createClient({
+    url,
+    database,
+    request_timeout: REQUEST_TIMEOUT_MS,
+    max_open_connections: 16,
+    application: 'longpole',
+    // Faults are thrown, and said once by those who catch them.
+    log: { level: 127 },
+  })
+  const texts = new Map<string, string>()
+
+  return {
+    client,
+
+    async migrate() {
+      // The database cannot be created from within itself.
+      const outside = createClient({ url, database: 'default', log: { level: 127 } })
+      try {
+        await outside.command({ query: `CREATE DATABASE IF NOT EXISTS \`${database}\`` })
+      } finally {
+        await outside.close()
+      }
+      const applied = await migrate(client, retentionDays)
+      if (applied.length > 0) log.info({ database, versions: applied }, 'schema applied')
+      return applied
+    },
+
+    async ping() {
+      const answer = await client.ping()
+      return answer.success
+    },
+
+    async insertSpans({ rows, native, columns, token, signal }) {
+      if (rows === 0) return
+      const names = columns.map((name) => `\`${name}\``).join(', ')
+      await insertNative(`INSERT INTO otel_traces (${names}) FORMAT Native`, native, token, signal)
+    },
+
+    insertBlock: (table, native, token) => insertNative(`INSERT INTO ${table} FORMAT Native`, native, token),
+
+    async query(name, params = {}) {
+      let text = texts.get(name)
+      if (text === undefined) {
+        text = readFileSync(join(QUERIES, `${name}.sql`), 'utf8')
+        texts.set(name, text)
+      }
+      const answer = await client.query({ query: text, query_params: params, format: 'JSONEachRow' })
+      return answer.json()
+    },
+
+    async queryNative(sql, params = {}) {
+      const { stream } = await client.exec({ query: `${sql} FORMAT Native`, query_params: params })
+      const chunks: Buffer[] = []
+      for await (const chunk of stream) chunks.push(chunk as Buffer)
+      return Buffer.concat(chunks)
+    },
+
+    close: () => client.close(),
+  }
+
+  async function insertNative(
+    query: string,
+    native: Uint8Array,
+    token: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { stream } = await client.exec({
+      query,
+      values: Readable.from([native]),
+      clickhouse_settings: { ...DEDUPLICATED, insert_deduplication_token: token },
+      ...(signal === undefined ? {} : { abort_signal: signal }),
+    })
+    for await (const _ of stream) {
+      // The answer is empty; reading it frees the connection.
+    }
+  }
+}
