@@ -1,6 +1,15 @@
-/** Where rows go: the store. One Native block of SPAN_COLUMNS; `token` makes a repetition of the same bytes harmless. */
-export type SpanSink = {
-  insert(batch: { rows: number; native: Uint8Array; token: string; signal: AbortSignal }): Promise<void>
+/** Where rows go: the store. */
+export type SpanSink = { insert(batch: SpanBatch): Promise<void> }
+
+export type SpanBatch = {
+  rows: number
+  /** One Native block of these columns of `otel_traces`. */
+  native: Uint8Array
+  columns: readonly string[]
+  /** Makes a repetition of the same bytes harmless. */
+  token: string
+  /** Aborted when nobody waits for it any more. */
+  signal: AbortSignal
 }
 
 /**

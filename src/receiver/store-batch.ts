@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
 import { observe, type ReceiverCounters } from './counters.ts'
 import { encodeBlock } from './native-block.ts'
-import type { SpanBlock } from './native-columns.ts'
-import { isAnswer, isRefusal, type SpanSink } from './sink.ts'
+import { SPAN_COLUMNS, type SpanBlock } from './native-columns.ts'
+import { isAnswer, isRefusal, type SpanBatch, type SpanSink } from './sink.ts'
 
 export type StoreOptions = {
   sink: SpanSink
@@ -20,6 +20,7 @@ export const PENDING = 0
 export const STORED = 1
 export const REFUSED = 2
 
+const COLUMNS = SPAN_COLUMNS.map(({ name }) => name)
 const FIRST_RETRY_MS = 100
 /** A block that is refused in this many places is not taken apart any further. */
 const MAX_REFUSALS = 2000
@@ -42,7 +43,12 @@ export async function storeBlock(
   const insert = async (from: number, to: number): Promise<unknown> => {
     const isWhole = to - from === block.rows
     const native = encodeBlock(block, from, to)
-    const batch = { rows: to - from, native, token: isWhole ? token : `${token}:${from}-${to}` }
+    const batch = {
+      rows: to - from,
+      native,
+      columns: COLUMNS,
+      token: isWhole ? token : `${token}:${from}-${to}`,
+    }
     const failure = await insertWithRetries(batch, giveUpAt, options)
     if (failure === undefined) rows.fill(STORED, from, to)
     return failure
@@ -92,7 +98,7 @@ export async function storeBlock(
 
 /** undefined: inserted. Else the last error. The same bytes with the same token each time. */
 async function insertWithRetries(
-  batch: { rows: number; native: Uint8Array; token: string },
+  batch: Omit<SpanBatch, 'signal'>,
   giveUpAt: number,
   { sink, log, counters, insertTimeoutMs, mayRetry }: StoreOptions,
 ): Promise<unknown> {
