@@ -14,7 +14,9 @@ Sends trace files (OTLP JSON or protobuf, Jaeger JSON, Zipkin v2 JSON, also
 gzipped; "-" is standard input) to the OTLP/HTTP receiver of a running service.
 
   --shift-to-now   move all times by one amount, so that the last span starts
-                   now: what is older than the retention is refused otherwise
+                   now: what is older than the retention is refused otherwise.
+                   Files recorded further apart than the retention are moved
+                   each on its own.
   -h, --help       this text
 
 Settings: LONGPOLE_OTLP_HTTP (where the receiver listens), LONGPOLE_TOKEN.
@@ -22,6 +24,8 @@ Settings: LONGPOLE_OTLP_HTTP (where the receiver listens), LONGPOLE_TOKEN.
 
 /** Spans a request: some hundred kilobytes to a few megabytes. */
 const SPANS_PER_REQUEST = 1000
+/** Requests under way at a time: while one is being stored, the next ones are encoded. */
+const REQUESTS_AT_ONCE = 4
 /** A recording cannot be from later than this; such a clock does not set the shift. */
 const CLOCK_SLACK_NS = 3_600_000_000_000n
 
@@ -51,12 +55,28 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   }
   const config = readConfig(context.env)
   const nowNs = BigInt(Date.now()) * 1_000_000n
-  const shiftNs = shift ? await shiftFor(files, nowNs) : 0n
-  return await send(files, shiftNs, config, context)
+  const shipments = shift ? await shifted(files, nowNs, config.retentionDays) : [{ files, shiftNs: 0n }]
+  if (shipments.length > 1) context.stderr.write('recorded too far apart: each file is moved on its own\n')
+  return await send(shipments, config, context)
 }
 
-/** How far to move times so that the last span starts at `nowNs`. */
-async function shiftFor(files: readonly string[], nowNs: bigint): Promise<bigint> {
+/** Files whose times are moved by the same amount. */
+type Shipment = { files: readonly string[]; shiftNs: bigint }
+
+const DAY_NS = 86_400n * 1_000_000_000n
+
+/** All files together, or each on its own where they do not fit into the retention together. */
+async function shifted(files: readonly string[], nowNs: bigint, retentionDays: number): Promise<Shipment[]> {
+  const latest: bigint[] = []
+  for (const file of files) latest.push(await latestStart(file, nowNs))
+  const known = latest.filter((ns) => ns > 0n).sort((a, b) => Number(a - b))
+  const last = known.at(-1) ?? nowNs
+  if (last - (known[0] ?? last) < BigInt(retentionDays) * DAY_NS) return [{ files, shiftNs: nowNs - last }]
+  return files.map((file, i) => ({ files: [file], shiftNs: latest[i] === 0n ? 0n : nowNs - latest[i]! }))
+}
+
+/** When the last span starts; 0: not known. */
+async function latestStart(file: string, nowNs: bigint): Promise<bigint> {
   let latest = 0n
   let latestEver = 0n
   let count = 0
@@ -71,14 +91,12 @@ async function shiftFor(files: readonly string[], nowNs: bigint): Promise<bigint
   }
   // What is wrong with the files is said when they are sent.
   const silent = { write: () => true } as unknown as NodeJS.WritableStream
-  await readTraceFiles(files, sink, { stderr: silent, spanCount: () => count })
-  const last = latest === 0n ? latestEver : latest
-  return last === 0n ? 0n : nowNs - last
+  await readTraceFiles([file], sink, { stderr: silent, spanCount: () => count })
+  return latest === 0n ? latestEver : latest
 }
 
 async function send(
-  files: readonly string[],
-  shiftNs: bigint,
+  shipments: readonly Shipment[],
   config: Config,
   { stdout, stderr }: CommandContext,
 ): Promise<number> {
@@ -88,20 +106,38 @@ async function send(
   const outbox = createOutbox()
   const sent = { spans: 0, rejected: 0 }
   const reasons = new Map<string, number>()
-  const drain = async (least: number) => {
+  const underWay = new Set<Promise<void>>()
+  let failure: unknown
+  const drain = async (least: number, shiftNs: bigint) => {
     for (let batch = outbox.take(least); batch.length > 0; batch = outbox.take(least)) {
-      count(await post(otlpRequest(batch, shiftNs)), batch.length)
+      const spans = batch.length
+      const request = post(otlpRequest(batch, shiftNs)).then(
+        (answer) => count(answer, spans),
+        (error) => {
+          failure ??= error
+        },
+      )
+      underWay.add(request)
+      request.finally(() => underWay.delete(request))
+      if (underWay.size >= REQUESTS_AT_ONCE) await Promise.race(underWay)
+      if (failure !== undefined) throw failure
     }
   }
-  const read = await readTraceFiles(files, outbox.sink, {
-    withRest: true,
-    stderr,
-    spanCount: () => outbox.spanCount(),
-    onChunk: () => drain(SPANS_PER_REQUEST),
-  })
-  await drain(1)
+  let readFiles = 0
+  for (const { files, shiftNs } of shipments) {
+    const read = await readTraceFiles(files, outbox.sink, {
+      withRest: true,
+      stderr,
+      spanCount: () => outbox.spanCount(),
+      onChunk: () => drain(SPANS_PER_REQUEST, shiftNs),
+    })
+    await drain(1, shiftNs)
+    readFiles += read.readFiles
+  }
+  await Promise.all(underWay)
+  if (failure !== undefined) throw failure
 
-  if (read.readFiles === 0) {
+  if (readFiles === 0) {
     stderr.write('longpole import: nothing could be read\n')
     return 1
   }
@@ -109,8 +145,10 @@ async function send(
   if (sent.rejected === 0) return 0
   stderr.write(`longpole import: ${sent.rejected} of ${sent.spans} spans refused by the receiver\n`)
   for (const [reason, spans] of reasons) stderr.write(`  ${spans}: ${reason}\n`)
-  if (shiftNs === 0n) stderr.write('  (--shift-to-now moves old recordings to the present)\n')
-  return 1
+  if (shipments.every(({ shiftNs }) => shiftNs === 0n))
+    stderr.write('  (--shift-to-now moves old recordings to the present)\n')
+  // Unfinished spans and the like are refused from every recording; that nothing was taken is a failure.
+  return sent.rejected === sent.spans ? 1 : 0
 
   function count({ rejectedSpans, reason }: Answer, spans: number): void {
     sent.spans += spans

@@ -1,5 +1,8 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { run } from '../../src/commands/import.ts'
@@ -80,9 +83,16 @@ test('what the receiver refuses is counted, with its reason', async () => {
   const partial = answer(200, { partialSuccess: { rejectedSpans: '3', errorMessage: 'older than 7 days' } })
   const { env } = await receiver(partial)
   const { code, out, err } = await importFiles(env, fixture('zipkin.json'))
-  expect([code, out]).toEqual([1, '2 spans stored\n'])
+  expect([code, out]).toEqual([0, '2 spans stored\n'])
   expect(err).toContain('3 of 5 spans refused by the receiver\n  3: older than 7 days\n')
   expect(err).toContain('--shift-to-now')
+})
+
+test('1 when it refuses everything', async () => {
+  const { env } = await receiver(
+    answer(200, { partialSuccess: { rejectedSpans: 5, errorMessage: 'too old' } }),
+  )
+  expect((await importFiles(env, fixture('zipkin.json'))).code).toBe(1)
 })
 
 test('a refusal for good ends it', async () => {
@@ -119,6 +129,20 @@ test('--shift-to-now moves all times by one amount, the last start to now', asyn
     .toSorted((a, b) => Number(a - b))
     .at(-1)!
   expect(last >= before && last <= BigInt(Date.now()) * 1_000_000n).toBe(true)
+})
+
+test('--shift-to-now moves files that lie too far apart each on its own', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'longpole-test-'))
+  const old = join(directory, 'old.json')
+  const span = { traceId: 'a', id: 'b', timestamp: 1_400_000_000_000_000, duration: 5 }
+  writeFileSync(old, JSON.stringify([span]))
+  const { requests, env } = await receiver(ok)
+  const { code, out, err } = await importFiles(env, '--shift-to-now', old, fixture('zipkin.json'))
+  expect([code, out]).toEqual([0, '6 spans stored\n'])
+  expect(err).toContain('each file is moved on its own')
+  const { spans } = await readSpans(requests.map(({ body }) => body).join('\n'))
+  const ages = spans.map(({ span: { startNs } }) => Date.now() - Number(startNs / 1_000_000n))
+  expect(Math.max(...ages)).toBeLessThan(60_000)
 })
 
 describe('bad usage', () => {
