@@ -99,10 +99,10 @@ WITH
         mapKeys(SpanAttributes), mapValues(SpanAttributes)) AS Transport
 SELECT
     StoredAt,
-    reinterpretAsUInt64(reverse(unhex(substring(TraceId, 1, 16)))) AS TraceHigh,
-    reinterpretAsUInt64(reverse(unhex(substring(TraceId, 17, 16)))) AS TraceLow,
-    reinterpretAsUInt64(reverse(unhex(SpanId))) AS SpanId,
-    reinterpretAsUInt64(reverse(unhex(ParentSpanId))) AS ParentId,
+    reinterpretAsUInt64(reverse(unhex(substring(t.TraceId, 1, 16)))) AS TraceHigh,
+    reinterpretAsUInt64(reverse(unhex(substring(t.TraceId, 17, 16)))) AS TraceLow,
+    reinterpretAsUInt64(reverse(unhex(t.SpanId))) AS SpanId,
+    reinterpretAsUInt64(reverse(unhex(t.ParentSpanId))) AS ParentId,
     if(bitTest(Flags, 0), 0, toUInt64(toUnixTimestamp64Nano(Timestamp))) AS StartNs,
     toUInt64(toUnixTimestamp64Nano(Timestamp)) + Duration - EndBeforeStartNs AS EndNs,
     multiIf(StatusCode IN ('Error', 'STATUS_CODE_ERROR'), 2, StatusCode IN ('Ok', 'STATUS_CODE_OK'), 1, 0) AS Status,
@@ -128,5 +128,5 @@ SELECT
             SpanAttributes['rpc.method'],
             if(Transport, '1', '')
         ]), '\x1f')) AS Shape
-FROM otel_traces
-WHERE TraceId != '' AND SpanId != '';
+FROM otel_traces AS t
+WHERE t.TraceId != '' AND t.SpanId != '';

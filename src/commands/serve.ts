@@ -6,7 +6,6 @@ import { type Config, ConfigError, readConfig, splitAddress } from '../config.ts
 import { startEngine } from '../engine/start.ts'
 import { createLog } from '../log.ts'
 import type { CommandContext } from '../main.ts'
-import { SPAN_COLUMNS } from '../receiver/native-columns.ts'
 import { type ReceiverHandle, startReceiver } from '../receiver/server.ts'
 import { openStore, type Store } from '../store/store.ts'
 

@@ -11,6 +11,11 @@ export type Engine = {
 }
 
 const CHILD = fileURLToPath(new URL('./child.ts', import.meta.url))
+/** Node 20 needs tsx to run the sources, whatever runs its parent; later ones run them as they are. */
+const TYPESCRIPT =
+  'typescript' in process.features && process.features.typescript
+    ? []
+    : ['--import', import.meta.resolve('tsx')]
 /** A child that dies is started again after this long, doubling up to the maximum. */
 const RESTART_MS = 100
 const RESTART_MAX_MS = 10_000
@@ -83,7 +88,10 @@ export async function startEngine(options: {
 
 function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: number }> {
   return new Promise((resolve, reject) => {
-    const child = fork(CHILD, [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const child = fork(CHILD, [JSON.stringify(options)], {
+      execArgv: TYPESCRIPT,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
     const early = (code: number | null, signal: string | null) =>
       reject(new Error(`the embedded engine ended while starting (${signal ?? `exit code ${code}`})`))
     child.once('exit', early)

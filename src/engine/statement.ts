@@ -25,7 +25,8 @@ const INSERT_SELECT = new RegExp(
   `^INSERT\\s+INTO\\s+(?:TABLE\\s+)?${NAME}(?:\\.${NAME})?\\s*(?:\\([^()]*\\))?\\s*(?:SETTINGS\\s+[\\w\\s=,.']+?)?\\s*\\(?\\s*(?:SELECT|WITH)\\b`,
   'i',
 )
-const ANSWERS_ROWS = /^\(*\s*(SELECT|WITH|SHOW|DESCRIBE|DESC|EXPLAIN|EXISTS|CHECK)\b/i
+/** What the engine can stream; SHOW, DESCRIBE and the like are answered whole. */
+const ANSWERS_ROWS = /^\(*\s*(SELECT|WITH)\b/i
 
 /** Functions, engines and sources that reach files, URLs, programs or other servers. */
 const REACHES_OUT = new Set(

@@ -1,0 +1,209 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
+import { readStored } from '../../src/store/analyzer-store.ts'
+import type { Store } from '../../src/store/store.ts'
+import { epochNs, idHex, traceIdHex } from '../../src/trace/columns.ts'
+import { createDictionary } from '../../src/trace/dictionary.ts'
+import { SHAPE_FIELDS, shapeFieldsFrom } from '../../src/trace/shape.ts'
+import { insertCollectorSpans, openTestStore, startTestEngine, type TestEngine } from '../support/store.ts'
+
+let engine: TestEngine
+let store: Store & { database: string }
+
+beforeAll(async () => {
+  engine = await startTestEngine()
+  store = await openTestStore(engine.url)
+})
+afterAll(async () => {
+  await store?.close()
+  await engine?.stop()
+})
+
+const rows = async <T>(query: string) =>
+  (await store.client.query({ query, format: 'JSONEachRow' })).json<T>()
+const nowNs = BigInt(Date.now()) * 1_000_000n
+
+describe('schema', () => {
+  it('is applied once, also by several at a time', async () => {
+    expect(await store.migrate()).toEqual([])
+    const another = await openTestStore(engine.url)
+    await another.client.command({ query: 'DROP TABLE schema_migrations' })
+    await Promise.all([another.migrate(), another.migrate(), another.migrate()])
+    expect(await another.migrate()).toEqual([])
+    await another.close()
+  })
+
+  it('has the columns that the receiver writes, of the types it writes', async () => {
+    const table = new Map(
+      (await rows<{ name: string; type: string }>('DESCRIBE TABLE otel_traces')).map((c) => [c.name, c.type]),
+    )
+    for (const { name, type } of SPAN_COLUMNS) expect([name, table.get(name)]).toEqual([name, type])
+  })
+
+  it('keeps spans as long as the setting says', async () => {
+    const longer = await openTestStore(engine.url, 31)
+    const answer = await longer.client.query({
+      query: `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name IN ('otel_traces', 'samples')`,
+      format: 'JSONEachRow',
+    })
+    for (const { engine_full } of await answer.json<{ engine_full: string }>()) {
+      expect(engine_full).toContain('toIntervalDay(31)')
+    }
+    await longer.close()
+  })
+})
+
+describe('lean spans', () => {
+  it('hold ids, true times and status of what a Collector inserts', async () => {
+    const traceId = '0123456789abcdef8123456789abcdef'
+    await insertCollectorSpans(store, [
+      { TraceId: traceId, SpanId: 'ffffffffffffff01', startNs: nowNs, durationNs: 7, StatusCode: 'Error' },
+      {
+        TraceId: traceId,
+        SpanId: '8000000000000002',
+        ParentSpanId: 'ffffffffffffff01',
+        startNs: nowNs + 5n,
+        extra: { EndBeforeStartNs: '3' },
+      },
+      { TraceId: traceId, SpanId: '0000000000000003', startNs: nowNs + 6n, extra: { Flags: 1 } },
+    ])
+    const window = { fromMs: 0, toMs: Date.now() + 60_000, part: 0, parts: 1 }
+    const spans = await readStored(store, createDictionary(), window)
+    const read = Array.from({ length: spans.count }, (_, row) => ({
+      traceId: traceIdHex(spans, row),
+      id: idHex(spans.spanId, row),
+      parent: idHex(spans.parentId, row),
+      start: epochNs(spans.start, row),
+      end: epochNs(spans.end, row),
+      status: spans.status[row],
+    })).filter((span) => span.traceId === traceId)
+    expect(read.sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
+      { traceId, id: '0000000000000003', parent: '0000000000000000', start: 0n, end: nowNs + 6n, status: 0 },
+      {
+        traceId,
+        id: '8000000000000002',
+        parent: 'ffffffffffffff01',
+        start: nowNs + 5n,
+        end: nowNs + 2n,
+        status: 0,
+      },
+      {
+        traceId,
+        id: 'ffffffffffffff01',
+        parent: '0000000000000000',
+        start: nowNs,
+        end: nowNs + 7n,
+        status: 2,
+      },
+    ])
+  })
+
+  it('have the shape that the same attributes have in files', async () => {
+    const kinds = ['Internal', 'Server', 'Client', 'Producer', 'Consumer', 'Unspecified']
+    const value = fc.constantFrom('', 'a', 'b c', 'x\x1fy', "it's \\ \n", 'größe')
+    const attributes = fc.dictionary(
+      fc.constantFrom(
+        'db.system',
+        'db.system.name',
+        'db.name',
+        'db.namespace',
+        'db.query.summary',
+        'server.address',
+        'peer.service',
+        'messaging.system',
+        'messaging.destination.name',
+        'messaging.operation.type',
+        'http.request.method',
+        'http.route',
+        'rpc.method',
+        'net.peer.name',
+        'tls.cipher',
+        'network.x',
+        'url.full',
+        'dns.x',
+        'httpx',
+        'thread.name',
+      ),
+      value,
+      { maxKeys: 8 },
+    )
+    const resource = fc.dictionary(
+      fc.constantFrom(
+        'service.name',
+        'deployment.environment.name',
+        'service.namespace',
+        'service.version',
+        'service.instance.id',
+        'host.name',
+      ),
+      value,
+    )
+    const spans = fc.sample(
+      fc.record({ kind: fc.constantFrom(...kinds), name: value, attributes, resource }),
+      {
+        numRuns: 300,
+        seed: 7,
+      },
+    )
+    const traceId = 'aa'.repeat(16)
+    await insertCollectorSpans(
+      store,
+      spans.map(({ kind, name, attributes, resource }, i) => ({
+        TraceId: traceId,
+        SpanId: (i + 1).toString(16).padStart(16, '0'),
+        SpanKind: kind,
+        SpanName: name,
+        ServiceName: resource['service.name'] ?? '',
+        SpanAttributes: attributes,
+        ResourceAttributes: resource,
+        startNs: nowNs,
+      })),
+    )
+    const dictionary = createDictionary()
+    const window = { fromMs: 0, toMs: Date.now() + 60_000, part: 0, parts: 1 }
+    const read = await readStored(store, dictionary, window)
+    let compared = 0
+    for (let row = 0; row < read.count; row++) {
+      if (traceIdHex(read, row) !== traceId) continue
+      const { kind, name, attributes, resource } = spans[Number.parseInt(idHex(read.spanId, row), 16) - 1]!
+      const known = kind === 'Unspecified' ? 'INTERNAL' : kind.toUpperCase()
+      const expected = shapeFieldsFrom(known, name, resource, attributes)
+      for (const field of SHAPE_FIELDS) expected[field] = expected[field].replaceAll('\x1f', ' ')
+      expect(dictionary.fields(read.shape[row]!)).toEqual(expected)
+      compared++
+    }
+    expect(compared).toBe(spans.length)
+  })
+})
+
+describe('inserts', () => {
+  it('repeated under one token are stored once, in tables that views feed too', async () => {
+    const block = async (token: string) => {
+      await store.client.insert({
+        table: 'otel_traces',
+        values: [
+          {
+            Timestamp: new Date().toISOString().slice(0, 19).replace('T', ' '),
+            TraceId: 'bb'.repeat(16),
+            SpanId: '00000000000000ff',
+          },
+        ],
+        format: 'JSONEachRow',
+        clickhouse_settings: {
+          insert_deduplication_token: token,
+          deduplicate_blocks_in_dependent_materialized_views: 1,
+        },
+      })
+    }
+    await block('one')
+    await block('one')
+    const counts = (table: string, where: string) =>
+      rows<{ n: string }>(`SELECT toString(count()) AS n FROM ${table} WHERE ${where}`)
+    expect(await counts('otel_traces', `TraceId = '${'bb'.repeat(16)}'`)).toEqual([{ n: '1' }])
+    expect(await counts('spans_lean', 'SpanId = 255')).toEqual([{ n: '1' }])
+    expect(await counts('otel_traces_trace_id_ts', `TraceId = '${'bb'.repeat(16)}'`)).toEqual([{ n: '1' }])
+    await block('two')
+    expect(await counts('spans_lean', 'SpanId = 255')).toEqual([{ n: '2' }])
+  })
+})
