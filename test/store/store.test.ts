@@ -186,7 +186,7 @@ describe('inserts', () => {
           {
             Timestamp: new Date().toISOString().slice(0, 19).replace('T', ' '),
             TraceId: 'bb'.repeat(16),
-            SpanId: '00000000000000ff',
+            SpanId: '00000000abcdef01',
           },
         ],
         format: 'JSONEachRow',
@@ -201,9 +201,9 @@ describe('inserts', () => {
     const counts = (table: string, where: string) =>
       rows<{ n: string }>(`SELECT toString(count()) AS n FROM ${table} WHERE ${where}`)
     expect(await counts('otel_traces', `TraceId = '${'bb'.repeat(16)}'`)).toEqual([{ n: '1' }])
-    expect(await counts('spans_lean', 'SpanId = 255')).toEqual([{ n: '1' }])
+    expect(await counts('spans_lean', 'SpanId = 0xabcdef01')).toEqual([{ n: '1' }])
     expect(await counts('otel_traces_trace_id_ts', `TraceId = '${'bb'.repeat(16)}'`)).toEqual([{ n: '1' }])
     await block('two')
-    expect(await counts('spans_lean', 'SpanId = 255')).toEqual([{ n: '2' }])
+    expect(await counts('spans_lean', 'SpanId = 0xabcdef01')).toEqual([{ n: '2' }])
   })
 })
