@@ -7,6 +7,7 @@ import { parseTarget, type Target } from '../analysis/target.ts'
 import { createDecodePool } from '../formats/decode-pool.ts'
 import { createSpanSpool, type SpanSpool } from '../formats/span-spool.ts'
 import type { CommandContext } from '../main.ts'
+import { createFlameGraph } from './flame-graph.ts'
 import { createOutput, type Output } from './output.ts'
 import { renderReport } from './report-table.ts'
 import { createSampleCollector } from './sample-collector.ts'
@@ -27,6 +28,8 @@ if one component were infinitely fast.
   --top N                only the N endpoints that most time is spent in
                          (10, but for --json)
   --json                 everything as JSON
+  --format FORMAT        instead of the report, the critical paths added up as a
+                         flame graph: speedscope or folded
   --timings              one JSON line on standard error: how long what took
   --dependencies MODE    learned (default) or single: what calls waited for,
                          learned over all traces or from each trace alone
@@ -39,6 +42,7 @@ type Options = {
   summary: boolean
   json: boolean
   timings: boolean
+  format: 'speedscope' | 'folded' | undefined
   endpoint: string | undefined
   top: number | undefined
 }
@@ -83,6 +87,7 @@ function parseOptions(args: readonly string[]): Options | 'help' | { usageError:
       endpoint: { type: 'string' },
       top: { type: 'string' },
       json: { type: 'boolean', default: false },
+      format: { type: 'string' },
       timings: { type: 'boolean', default: false },
       dependencies: { type: 'string', default: 'learned' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -93,6 +98,11 @@ function parseOptions(args: readonly string[]): Options | 'help' | { usageError:
   if (values.dependencies !== 'single' && values.dependencies !== 'learned') {
     return { usageError: `--dependencies: expected single or learned, found ${values.dependencies}` }
   }
+  const { format } = values
+  if (format !== undefined && format !== 'speedscope' && format !== 'folded') {
+    return { usageError: `--format: expected speedscope or folded, found ${format}` }
+  }
+  if (format !== undefined && values.json) return { usageError: '--format and --json exclude each other' }
   if (values.top !== undefined && !/^[1-9]\d{0,8}$/.test(values.top)) {
     return { usageError: `--top: expected a whole number above 0, found ${values.top}` }
   }
@@ -109,6 +119,7 @@ function parseOptions(args: readonly string[]): Options | 'help' | { usageError:
     summary: values.summary,
     json: values.json,
     timings: values.timings,
+    format,
     endpoint: values.endpoint,
     top: values.top === undefined ? undefined : Number(values.top),
   }
@@ -131,7 +142,7 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   if (spans === 0) context.stderr.write('longpole analyze: the files hold no span\n')
 
   const output = createOutput(context.stdout)
-  const report = options.json ? jsonReport(options, output) : textReport(options, output)
+  const report = reportFor(options, output)
   const samples = createSampleCollector()
   const timings = { assembleMs: 0, criticalPathMs: 0, whatIfMs: 0 }
   let traces = 0
@@ -188,6 +199,26 @@ type Report = {
   begin(): Promise<void>
   traces(analysis: Analysis): Promise<void>
   end(bottlenecks: Bottleneck[]): Promise<void>
+}
+
+function reportFor(options: Options, output: Output): Report {
+  if (options.format !== undefined) return flameReport(options, options.format, output)
+  return options.json ? jsonReport(options, output) : textReport(options, output)
+}
+
+function flameReport({ endpoint, files }: Options, format: 'speedscope' | 'folded', output: Output): Report {
+  const graph = createFlameGraph()
+  return {
+    begin: async () => {},
+    traces: async (analysis) => graph.add(analysis, (of) => endpoint === undefined || matches(endpoint, of)),
+    async end() {
+      if (format === 'speedscope') {
+        await output.write(`${JSON.stringify(graph.speedscope(files.join(' ')))}\n`)
+        return
+      }
+      for (const line of graph.folded()) await output.write(line)
+    },
+  }
 }
 
 function jsonReport({ summary, endpoint, top }: Options, output: Output): Report {
