@@ -5,13 +5,12 @@
  *   npx tsx test/bench/decode.ts [seconds]
  */
 import { availableParallelism, cpus } from 'node:os'
-import protobuf from 'protobufjs'
 import { createSpanDecoder } from '../../src/receiver/decode-spans.ts'
 import { DEFAULT_SPAN_LIMITS } from '../../src/receiver/limits.ts'
 import { encodeBlock } from '../../src/receiver/native-block.ts'
 import { clearBlock, createBlock } from '../../src/receiver/native-columns.ts'
 import { exportRequests } from './otlp-requests.ts'
-import { TRACE_PROTO } from './trace-proto.ts'
+import { rowsOf } from './protobufjs-rows.ts'
 
 const SPANS = 512
 const ATTRIBUTES = 12
@@ -43,67 +42,16 @@ function ours(): [number, number] {
   return [performance.now() - start - encodeMs, encodeMs]
 }
 
-const Request = protobuf.parse(TRACE_PROTO).root.lookupType('ExportTraceServiceRequest')
-
-type Value = {
-  stringValue?: string
-  boolValue?: boolean
-  intValue?: { toString(): string }
-  doubleValue?: number
-}
-type Attributes = { key: string; value: Value }[]
-
 function theirs(): number {
   const start = performance.now()
   let size = 0
-  for (const request of requests) size += rowsOf(request).length
+  for (const request of requests) {
+    size += rowsOf(request)
+      .map((row) => JSON.stringify(row))
+      .join('\n').length
+  }
   if (size === 0) throw new Error('no rows')
   return performance.now() - start
-}
-
-/** JSON lines of one request. */
-function rowsOf(request: Uint8Array): string {
-  // biome-ignore lint/suspicious/noExplicitAny: protobufjs gives no type without generated code.
-  const decoded = Request.decode(request) as any
-  const lines: string[] = []
-  for (const { resource, scopeSpans } of decoded.resourceSpans) {
-    const ResourceAttributes = mapOf(resource.attributes)
-    for (const { scope, spans } of scopeSpans) {
-      for (const span of spans) {
-        lines.push(
-          JSON.stringify({
-            Timestamp: span.startTimeUnixNano.toString(),
-            TraceId: Buffer.from(span.traceId).toString('hex'),
-            SpanId: Buffer.from(span.spanId).toString('hex'),
-            ParentSpanId: Buffer.from(span.parentSpanId).toString('hex'),
-            TraceState: span.traceState,
-            SpanName: span.name,
-            SpanKind: span.kind,
-            ServiceName: ResourceAttributes['service.name'],
-            ResourceAttributes,
-            ScopeName: scope.name,
-            ScopeVersion: scope.version,
-            SpanAttributes: mapOf(span.attributes),
-            Duration: (
-              BigInt(span.endTimeUnixNano.toString()) - BigInt(span.startTimeUnixNano.toString())
-            ).toString(),
-            StatusCode: span.status?.code ?? 0,
-            StatusMessage: span.status?.message ?? '',
-          }),
-        )
-      }
-    }
-  }
-  return lines.join('\n')
-}
-
-function mapOf(attributes: Attributes): Record<string, string> {
-  const map: Record<string, string> = {}
-  for (const { key, value } of attributes) {
-    const { stringValue, intValue, boolValue, doubleValue } = value
-    map[key] = stringValue ?? String(intValue ?? boolValue ?? doubleValue ?? '')
-  }
-  return map
 }
 
 const seconds = Number(process.argv[2] ?? 5)

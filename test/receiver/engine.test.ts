@@ -1,8 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import fc from 'fast-check'
 import { pino } from 'pino'
@@ -10,56 +8,40 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Engine, startEngine } from '../../src/engine/start.ts'
 import { SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
 import type { ReceiverHandle } from '../../src/receiver/server.ts'
-import { isRefusal, type SpanSink } from '../../src/receiver/sink.ts'
+import { isRefusal } from '../../src/receiver/sink.ts'
+import { openStore, type Store } from '../../src/store/store.ts'
 import { readNative } from './native-reader.ts'
 import { openReceiver, stopReceivers } from './open-receiver.ts'
 import { anySpan, readableOf, rowOf, type SampleSpan, sampleSpans } from './span-samples.ts'
 
 const NAMES = SPAN_COLUMNS.map(({ name }) => `\`${name}\``).join(', ')
+const log = pino({ level: 'silent' })
 
 let directory: string
 let engine: Engine
-let client: ClickHouseClient
+let store: Store
 let receiver: ReceiverHandle
 
-/** A table of the receiver's own columns in the real engine: what we call Native, ClickHouse reads as Native. */
+/** The store's own table in the real engine: what we call Native, ClickHouse reads as Native. */
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'longpole-receiver-'))
-  engine = await startEngine({
-    dataDir: directory,
-    host: '127.0.0.1',
-    port: 0,
-    log: pino({ level: 'silent' }),
+  engine = await startEngine({ dataDir: directory, host: '127.0.0.1', port: 0, log })
+  store = openStore({ url: engine.url, database: 'spans', retentionDays: 7, rollupRetentionDays: 7, log })
+  await store.migrate()
+  await store.client.command({
+    query: "ALTER TABLE otel_traces ADD CONSTRAINT named CHECK SpanName != 'bad'",
   })
-  client = createClient({ url: engine.url, log: { level: ClickHouseLogLevel.OFF } })
-  const sink: SpanSink = {
-    async insert({ native, token }) {
-      const { stream } = await client.exec({
-        query: `INSERT INTO spans (${NAMES}) FORMAT Native`,
-        values: Readable.from([native]),
-        clickhouse_settings: { insert_deduplication_token: token },
-      })
-      for await (const _ of stream);
-    },
-  }
-  receiver = (await openReceiver({ sink: sink as never })).receiver
+  receiver = (await openReceiver({ sink: { insert: store.insertSpans } as never })).receiver
 })
 
 afterAll(async () => {
   await stopReceivers()
-  await client.close()
+  await store.close()
   await engine.stop()
   await rm(directory, { recursive: true })
 })
 
-beforeEach(async () => {
-  await client.command({ query: 'DROP TABLE IF EXISTS spans' })
-  const columns = SPAN_COLUMNS.map(({ name, type }) => `\`${name}\` ${type}`).join(', ')
-  await client.command({
-    query: `CREATE TABLE spans (${columns}, CONSTRAINT named CHECK SpanName != 'bad')
-      ENGINE = MergeTree ORDER BY tuple() SETTINGS non_replicated_deduplication_window = 1000`,
-  })
-})
+beforeEach(() => store.client.command({ query: 'TRUNCATE TABLE otel_traces' }))
 
 async function send(spans: SampleSpan[]): Promise<unknown> {
   const response = await fetch(`http://${receiver.httpAddress}/v1/traces`, {
@@ -73,14 +55,19 @@ async function send(spans: SampleSpan[]): Promise<unknown> {
 }
 
 async function stored() {
-  const { stream } = await client.exec({ query: `SELECT ${NAMES} FROM spans FORMAT Native` })
-  const chunks: Buffer[] = []
-  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  const bytes = await store.queryNative(`SELECT ${NAMES} FROM otel_traces`)
   const key = (row: object) => Object.values(row).slice(1, 3).join()
-  return readNative(Buffer.concat(chunks)).sort((a, b) => (key(a) < key(b) ? -1 : 1))
+  return readNative(bytes).sort((a, b) => (key(a) < key(b) ? -1 : 1))
 }
 
 describe('the real engine', () => {
+  it('has the columns that are sent to it, by name and type', async () => {
+    const answer = await store.client.query({ query: 'DESCRIBE TABLE otel_traces', format: 'JSONEachRow' })
+    const columns = await answer.json<{ name: string; type: string }>()
+    const typeOf = new Map(columns.map(({ name, type }) => [name, type]))
+    for (const { name, type } of SPAN_COLUMNS) expect(typeOf.get(name), name).toBe(type)
+  })
+
   it('stores every span as it was', async () => {
     const seed = Date.now() & 0x7fffffff
     const spans = fc.sample(anySpan, { numRuns: 300, seed })
@@ -103,13 +90,13 @@ describe('the real engine', () => {
 
   it('its complaints are told apart: the data, or the store', async () => {
     const errorOf = (query: string) =>
-      client.command({ query }).then(
+      store.client.command({ query }).then(
         () => undefined,
         (error: unknown) => error,
       )
-    expect(isRefusal(await errorOf("INSERT INTO spans (SpanName) SELECT 'bad'"))).toBe(true)
+    expect(isRefusal(await errorOf("INSERT INTO otel_traces (SpanName) SELECT 'bad'"))).toBe(true)
     expect(isRefusal(await errorOf('INSERT INTO nowhere SELECT 1'))).toBe(false)
-    await client.command({
+    await store.client.command({
       query: 'CREATE OR REPLACE TABLE daily (d Date) ENGINE = MergeTree PARTITION BY d ORDER BY d',
     })
     const manyDays = "INSERT INTO daily SELECT toDate('2025-01-01') + number FROM numbers(150)"
