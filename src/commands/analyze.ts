@@ -34,6 +34,8 @@ if one component were infinitely fast.
   --dependencies MODE    learned (default) or single: what calls waited for,
                          learned over all traces or from each trace alone
   -h, --help             this text
+
+Ids that are not hexadecimal, or too long, are replaced by hashes of them.
 `
 
 type Options = {

@@ -54,6 +54,12 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     return 2
   }
   const config = readConfig(context.env)
+  if (splitAddress(config.otlpHttp).port === 0) {
+    context.stderr.write(
+      'longpole import: LONGPOLE_OTLP_HTTP: expected the port the receiver listens at, found 0\n',
+    )
+    return 2
+  }
   const nowNs = BigInt(Date.now()) * 1_000_000n
   const shipments = shift ? await shifted(files, nowNs, config.retentionDays) : [{ files, shiftNs: 0n }]
   if (shipments.length > 1) context.stderr.write('recorded too far apart: each file is moved on its own\n')

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeRequest } from './otlp-proto.ts'
 import { dump, readColumns } from './read-all.ts'
@@ -186,5 +187,30 @@ test('whole nanoseconds survive as JSON numbers', async () => {
   const { columns } = await readColumns(text)
   expect(dump(columns)).toEqual(
     WORLD.map((line) => line.replace('1700000000005000000', '1700000000005000001')),
+  )
+})
+
+test('damaged files are read or reported, never thrown', async () => {
+  const files = Object.values(FILES)
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat({ max: files.length - 1 }),
+      fc.array(fc.record({ at: fc.nat(), bytes: fc.uint8Array({ maxLength: 4 }), cut: fc.nat({ max: 8 }) }), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+      fc.constantFrom(7, 1 << 20),
+      async (which, edits, chunkBytes) => {
+        let bytes = files[which]!
+        for (const { at, bytes: put, cut } of edits) {
+          const from = at % bytes.length
+          bytes = Buffer.concat([bytes.subarray(0, from), put, bytes.subarray(from + cut)])
+        }
+        const { columns, problems } = await readColumns(bytes, chunkBytes)
+        expect(columns.count).toBeLessThanOrEqual(WORLD.length + edits.length)
+        for (const problem of problems) expect(problem).toMatch(/^(?:line \d+, )?byte \d+: /)
+      },
+    ),
+    { numRuns: 2000 },
   )
 })
