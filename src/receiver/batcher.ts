@@ -5,6 +5,7 @@ import { addCounts, type ReceiverCounters } from './counters.ts'
 import type { SpanDecoder } from './decode-spans.ts'
 import type { TimeWindow } from './decoding.ts'
 import { describeRejects, type RejectCounts } from './limits.ts'
+import type { NativeMemory } from './native-block.ts'
 import { blockBytes, blockCapacity, clearBlock, createBlock, type SpanBlock } from './native-columns.ts'
 import type { ExportOutcome } from './outcome.ts'
 import type { SpanSink } from './sink.ts'
@@ -78,6 +79,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   const sealed: Batch[] = []
   const running = new Set<Batch>()
   const spare: SpanBlock[] = []
+  const memory: NativeMemory = []
   let timer: NodeJS.Timeout | undefined
   let lastStartAt = Number.NEGATIVE_INFINITY
   let stopping = false
@@ -176,6 +178,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
         insertTimeoutMs: limits.insertTimeoutMs,
         retryForMs: limits.retryForMs,
         mayRetry: () => !stopping && downUntil < 0,
+        memory,
       })
       if (failure === undefined || rows.includes(STORED)) {
         if (downUntil >= 0) log.info('the store takes spans again')

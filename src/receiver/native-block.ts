@@ -15,9 +15,9 @@ import {
  */
 type Output = { bytes: Buffer; at: number }
 
-/** Rows `from` up to `to` of the block as Native bytes, in memory of their own. */
-export function encodeBlock(block: SpanBlock, from = 0, to = block.rows): Buffer {
-  const out: Output = { bytes: Buffer.allocUnsafeSlow(sizeBound(block)), at: 0 }
+/** Rows `from` up to `to` of the block as Native bytes, in memory that is nobody else's. */
+export function encodeBlock(block: SpanBlock, from = 0, to = block.rows, memory?: NativeMemory): Buffer {
+  const out: Output = { bytes: takeBuffer(sizeBound(block), memory), at: 0 }
   writeVarint(out, SPAN_COLUMNS.length)
   writeVarint(out, to - from)
   for (const { name, type } of SPAN_COLUMNS) {
@@ -26,6 +26,28 @@ export function encodeBlock(block: SpanBlock, from = 0, to = block.rows): Buffer
     if (to > from) WRITERS[name](out, block, from, to)
   }
   return out.bytes.subarray(0, out.at)
+}
+
+/**
+ * Buffers of blocks that are in the store. Each insert takes tens of megabytes: made anew and left to the garbage
+ * collector, they keep it busy all the time.
+ */
+export type NativeMemory = Buffer[]
+
+const MAX_KEPT_BUFFERS = 3
+const MAX_KEPT_BYTES = 128 * 1024 * 1024
+
+function takeBuffer(size: number, memory: NativeMemory | undefined): Buffer {
+  const kept = memory?.pop()
+  if (kept !== undefined && kept.length >= size) return kept
+  // With room for the next ones to be somewhat larger.
+  return Buffer.allocUnsafeSlow(memory === undefined ? size : Math.ceil(1.25 * size))
+}
+
+/** Gives back what `encodeBlock` returned, once nothing reads it any more. */
+export function giveBack(native: Buffer, memory: NativeMemory): void {
+  if (memory.length >= MAX_KEPT_BUFFERS || native.buffer.byteLength > MAX_KEPT_BYTES) return
+  memory.push(Buffer.from(native.buffer as ArrayBuffer))
 }
 
 type Writer = (out: Output, block: SpanBlock, from: number, to: number) => void

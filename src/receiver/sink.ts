@@ -3,7 +3,7 @@ export type SpanSink = { insert(batch: SpanBatch): Promise<void> }
 
 export type SpanBatch = {
   rows: number
-  /** One Native block of these columns of `otel_traces`. */
+  /** One Native block of these columns of `otel_traces`. Once the insert has succeeded the memory is used again. */
   native: Uint8Array
   columns: readonly string[]
   /** Makes a repetition of the same bytes harmless. */

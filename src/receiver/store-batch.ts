@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { observe, type ReceiverCounters } from './counters.ts'
-import { encodeBlock } from './native-block.ts'
+import { encodeBlock, giveBack, type NativeMemory } from './native-block.ts'
 import { SPAN_COLUMNS, type SpanBlock } from './native-columns.ts'
 import { isAnswer, isRefusal, type SpanBatch, type SpanSink } from './sink.ts'
 
@@ -13,6 +13,7 @@ export type StoreOptions = {
   retryForMs: number
   /** False once repeating is pointless: the service stops, or the store was down already. */
   mayRetry: () => boolean
+  memory: NativeMemory
 }
 
 /** What became of a row. */
@@ -34,7 +35,7 @@ export async function storeBlock(
   token: string,
   options: StoreOptions,
 ): Promise<{ rows: Uint8Array; failure: unknown }> {
-  const { log, counters, mayRetry } = options
+  const { log, counters, mayRetry, memory } = options
   const rows = new Uint8Array(block.rows)
   const giveUpAt = Date.now() + options.retryForMs
   let refusals = 0
@@ -42,7 +43,7 @@ export async function storeBlock(
   /** undefined: stored. */
   const insert = async (from: number, to: number): Promise<unknown> => {
     const isWhole = to - from === block.rows
-    const native = encodeBlock(block, from, to)
+    const native = encodeBlock(block, from, to, memory)
     const batch = {
       rows: to - from,
       native,
@@ -50,7 +51,11 @@ export async function storeBlock(
       token: isWhole ? token : `${token}:${from}-${to}`,
     }
     const failure = await insertWithRetries(batch, giveUpAt, options)
-    if (failure === undefined) rows.fill(STORED, from, to)
+    // After a failure somebody may still be reading it.
+    if (failure === undefined) {
+      rows.fill(STORED, from, to)
+      giveBack(native, memory)
+    }
     return failure
   }
 

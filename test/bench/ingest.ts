@@ -3,7 +3,7 @@
  * to it in the same run what one would write first (protobufjs, rows, JSONEachRow, the same batches), and the engine
  * alone fed with ready-made Native blocks: the limit. Compare the ratios.
  *
- *   npx tsx test/bench/ingest.ts [seconds a part]
+ *   npx tsx test/bench/ingest.ts [seconds a part] [one part]
  */
 import { fork } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -27,7 +27,18 @@ const SHAPE = { spans: 512, attributes: 12, seed: 1 }
 const ROWS_A_BLOCK = 20_480
 const COLUMNS = SPAN_COLUMNS.map(({ name }) => name)
 
+const PARTS = {
+  'engine alone': engineAlone,
+  ours: () => withOurs({ gzip: false, concurrency: 64 }),
+  'ours, gzip': () => withOurs({ gzip: true, concurrency: 64 }),
+  'ours, 50k spans/s': () => withOurs({ gzip: false, concurrency: 0, rate: 50_000 }),
+  'protobufjs, JSONEachRow, an insert an export': () => withFirst(1, 8),
+  'protobufjs, JSONEachRow, shared inserts': () => withFirst(20_000, 2),
+}
+type Measured = Awaited<ReturnType<typeof measure>>
+
 const seconds = Number(process.argv[2] ?? 10)
+const only = process.argv[3]
 const log = pino({ level: 'warn' })
 const directory = await mkdtemp(join(tmpdir(), 'longpole-bench-'))
 const engine = await startEngine({ dataDir: directory, host: '127.0.0.1', port: 0, log })
@@ -36,12 +47,10 @@ try {
   await store.migrate()
   console.log(`${cpus()[0]?.model}, ${availableParallelism()} cores, Node ${process.version}`)
   console.log(`${JSON.stringify(SHAPE)}, ${seconds} s a part`)
-  const limit = await engineAlone()
-  const ours = await withOurs({ gzip: false, concurrency: 64 })
-  const gzip = await withOurs({ gzip: true, concurrency: 64 })
-  const paced = await withOurs({ gzip: false, concurrency: 0, rate: 50_000 })
-  const first = await withFirst()
-  const table = { limit, ours, gzip, paced, first }
+  const table: Record<string, Partial<Measured> & { spansPerSecond: number }> = {}
+  for (const [name, run] of Object.entries(PARTS)) {
+    if (only === undefined || only === name) table[name] = await run()
+  }
   console.table(
     Object.fromEntries(
       Object.entries(table).map(([name, row]) => [
@@ -50,9 +59,10 @@ try {
       ]),
     ),
   )
-  const ratio = (a: { spansPerSecond: number }, b: { spansPerSecond: number }) =>
-    (a.spansPerSecond / b.spansPerSecond).toFixed(2)
-  console.log(`ours / first: ${ratio(ours, first)}   ours / engine alone: ${ratio(ours, limit)}`)
+  const ours = table.ours?.spansPerSecond ?? Number.NaN
+  for (const [name, { spansPerSecond }] of Object.entries(table)) {
+    console.log(`ours / ${name}: ${(ours / spansPerSecond).toFixed(2)}`)
+  }
 } finally {
   await store.close()
   await engine.stop()
@@ -94,8 +104,8 @@ async function withOurs(load: Pick<Load, 'gzip' | 'concurrency' | 'rate'>) {
   return result
 }
 
-/** grpc-js as it comes, protobufjs, row objects, JSONEachRow; inserts shared the same way. */
-async function withFirst() {
+/** grpc-js as it comes, protobufjs, row objects, JSONEachRow; an insert once there are so many rows, or at 100 ms. */
+async function withFirst(rowsAnInsert: number, concurrentInserts: number) {
   await empty(store)
   let rows: Record<string, unknown>[] = []
   let waiting: (() => void)[] = []
@@ -112,7 +122,7 @@ async function withFirst() {
     await store.client.insert({ table: 'otel_traces', values, format: 'JSONEachRow' })
     running--
     for (const callback of callbacks) callback()
-    if (rows.length > 0 && timer === undefined) timer = setTimeout(flush, 1)
+    if (rows.length > 0) timer ??= setTimeout(flush, 1)
   }
   const server = new Server({ 'grpc.max_receive_message_length': 64 * 1024 * 1024 })
   const identity = (bytes: Buffer) => bytes
@@ -132,7 +142,7 @@ async function withFirst() {
       Export: (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
         for (const row of rowsOf(call.request)) rows.push(row)
         waiting.push(() => callback(null, Buffer.alloc(0)))
-        if (rows.length >= 20_000 && running < 2) void flush()
+        if (rows.length >= rowsAnInsert && running < concurrentInserts) void flush()
         else timer ??= setTimeout(flush, 100)
       },
     },

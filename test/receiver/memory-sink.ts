@@ -21,7 +21,7 @@ export function createMemorySink(): MemorySink {
     after: () => {},
     async insert({ rows: count, native, token }) {
       const attempt = sink.inserts.length
-      sink.inserts.push({ rows: count, token, native })
+      sink.inserts.push({ rows: count, token, native: Buffer.from(native) })
       const rows = readNative(native)
       if (rows.length !== count) throw new Error(`${rows.length} rows in a batch of ${count}`)
       await sink.before(rows, attempt)
