@@ -125,7 +125,7 @@ function distributionOf(sorted: Float64Array): Distribution {
   }
 }
 
-function compareBottlenecks(a: Bottleneck, b: Bottleneck): number {
+export function compareBottlenecks(a: Bottleneck, b: Bottleneck): number {
   for (const key of ['environment', 'namespace', 'service', 'operation'] as const) {
     if (a[key] !== b[key]) return a[key] < b[key] ? -1 : 1
   }

@@ -22,7 +22,7 @@ export type EntryJson = {
   durationNs: number
   queueWaitNs: number
   criticalPath: { spanId: string; component: Component; startNs: number; endNs: number }[]
-  components: { kind: string; name: string; criticalNs: number; ifInstantNs: number; bound?: true }[]
+  components: (Component & { criticalNs: number; ifInstantNs: number; bound?: true })[]
 }
 
 export function traceJson(analysis: Analysis, trace: number): TraceJson {
@@ -88,7 +88,7 @@ function entryJson(analysis: Analysis, sample: number, origin: bigint): EntryJso
       ...(components.bound[i] === 1 ? { bound: true } : {}),
     })
   }
-  parts.sort((a, b) => a.ifInstantNs - b.ifInstantNs || compareComponents(a as Component, b as Component))
+  parts.sort((a, b) => a.ifInstantNs - b.ifInstantNs || compareComponents(a, b))
   return {
     spanId: idHex(spans.spanId, samples.span[sample]!),
     service: endpoint.service,

@@ -41,6 +41,8 @@ export type Store = {
   insertBlock(table: string, native: Uint8Array, token: string): Promise<void>
   /** Rows of schema/queries/NAME.sql with its {name:Type} parameters. */
   query<Row>(name: string, params?: Record<string, unknown>): Promise<Row[]>
+  /** The same, in batches of rows as arrays of their columns. */
+  stream<Row>(name: string, params?: Record<string, unknown>): AsyncIterable<Row[]>
   /** The answer of a query as bytes of the Native format. */
   queryNative(sql: string, params?: Record<string, unknown>): Promise<Buffer>
   close(): Promise<void>
@@ -89,13 +91,17 @@ export function openStore({ url, database, retentionDays, log }: StoreOptions): 
     insertBlock: (table, native, token) => insertNative(`INSERT INTO ${table} FORMAT Native`, native, token),
 
     async query(name, params = {}) {
-      let text = texts.get(name)
-      if (text === undefined) {
-        text = readFileSync(join(QUERIES, `${name}.sql`), 'utf8')
-        texts.set(name, text)
-      }
-      const answer = await client.query({ query: text, query_params: params, format: 'JSONEachRow' })
+      const answer = await client.query({ query: textOf(name), query_params: params, format: 'JSONEachRow' })
       return answer.json()
+    },
+
+    async *stream<Row>(name: string, params: Record<string, unknown> = {}) {
+      const answer = await client.query({
+        query: textOf(name),
+        query_params: params,
+        format: 'JSONCompactEachRow',
+      })
+      for await (const rows of answer.stream()) yield rows.map((row) => row.json<Row>())
     },
 
     async queryNative(sql, params = {}) {
@@ -106,6 +112,15 @@ export function openStore({ url, database, retentionDays, log }: StoreOptions): 
     },
 
     close: () => client.close(),
+  }
+
+  function textOf(name: string): string {
+    let text = texts.get(name)
+    if (text === undefined) {
+      text = readFileSync(join(QUERIES, `${name}.sql`), 'utf8')
+      texts.set(name, text)
+    }
+    return text
   }
 
   async function insertNative(

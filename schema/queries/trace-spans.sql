@@ -1,0 +1,18 @@
+-- Every distinct span of one trace, as stored.
+WITH (
+    SELECT (min(Start), max(End)) FROM otel_traces_trace_id_ts WHERE TraceId = {traceId:String}
+) AS bounds
+SELECT
+    SpanId AS spanId, ParentSpanId AS parentSpanId, SpanName AS name, SpanKind AS kind, ServiceName AS service,
+    toString(toUnixTimestamp64Nano(Timestamp)) AS timestampNs, toString(Duration) AS durationNs,
+    toString(EndBeforeStartNs) AS endBeforeStartNs, Flags AS flags,
+    StatusCode AS status, StatusMessage AS statusMessage,
+    ResourceAttributes AS resource, SpanAttributes AS attributes,
+    arrayMap((t, n, a) -> (toString(toUnixTimestamp64Nano(t)), n, a), Events.Timestamp, Events.Name, Events.Attributes)
+        AS events,
+    arrayMap((t, s, st, a) -> (t, s, st, a), Links.TraceId, Links.SpanId, Links.TraceState, Links.Attributes) AS links
+FROM otel_traces
+WHERE TraceId = {traceId:String} AND Timestamp >= bounds.1 AND Timestamp < bounds.2 + INTERVAL 1 SECOND
+ORDER BY Timestamp, SpanId, SpanKind
+LIMIT 1 BY SpanId, SpanKind, ParentSpanId, SpanName, ServiceName, Timestamp, Duration, StatusCode,
+    SpanAttributes, ResourceAttributes

@@ -1,0 +1,95 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Logger } from 'pino'
+import type { Store } from '../store/store.ts'
+import { addBottleneckRoutes } from './bottlenecks.ts'
+import { ApiError, errorJson } from './errors.ts'
+import { createMetrics, type MetricSources } from './metrics.ts'
+import { addTraceRoutes } from './traces.ts'
+
+export type ApiOptions = {
+  store: Store
+  log: Logger
+  /** Asked for as `Authorization: Bearer`, where set; /healthz and /readyz answer without. */
+  token?: string | undefined
+  metrics?: MetricSources
+}
+
+const OPEN = new Set(['/healthz', '/readyz'])
+/** What a store that is away looks like: refused, reset, timed out. */
+const AWAY = /ECONN|EPIPE|ENOTFOUND|socket hang up|Timeout/i
+
+export function createApi({ store, log, token, metrics = {} }: ApiOptions): OpenAPIHono {
+  const app = new OpenAPIHono({
+    defaultHook: (result, c) => {
+      if (result.success) return
+      const details = result.error.issues.map((issue) => ({
+        parameter: issue.path.join('.'),
+        message: issue.message,
+      }))
+      const message = details.map((d) => `${d.parameter}: ${d.message}`).join('; ')
+      return errorJson(c, new ApiError(400, 'bad-parameter', message, details))
+    },
+  })
+  const scraped = createMetrics(metrics)
+
+  app.use(async (c, next) => {
+    // A page elsewhere must not read this through a name that it points here.
+    const host = (c.req.header('host') ?? '').replace(/:\d+$/, '')
+    const origin = c.req.header('origin')
+    if (origin !== undefined && URL.canParse(origin) && new URL(origin).hostname !== host) {
+      return errorJson(c, new ApiError(403, 'foreign-origin', 'requests from other sites are refused'))
+    }
+    if (token !== undefined && !OPEN.has(c.req.path) && !isToken(c.req.header('authorization'), token)) {
+      c.header('WWW-Authenticate', 'Bearer')
+      return errorJson(c, new ApiError(401, 'unauthorized', 'a bearer token is needed'))
+    }
+    return next()
+  })
+  app.onError((error, c) => {
+    if (error instanceof ApiError) return errorJson(c, error)
+    if (AWAY.test(`${error.message} ${(error as NodeJS.ErrnoException).code ?? ''}`)) {
+      return errorJson(c, new ApiError(503, 'store-unavailable', 'the store does not answer'))
+    }
+    log.error({ err: error, path: c.req.path }, 'request failed')
+    return errorJson(c, new ApiError(500, 'internal', 'the request failed; the log says why'))
+  })
+  app.notFound((c) =>
+    errorJson(c, new ApiError(404, 'no-such-route', `there is no ${c.req.method} ${c.req.path}`)),
+  )
+
+  app.get('/healthz', (c) => c.json({ status: 'ok' }))
+  app.get('/readyz', async (c) => {
+    if (await store.ping().catch(() => false)) return c.json({ status: 'ready' })
+    return errorJson(c, new ApiError(503, 'store-unavailable', 'the store does not answer'))
+  })
+  app.get('/metrics', async (c) =>
+    c.body(await scraped.scrape(), 200, { 'Content-Type': scraped.contentType }),
+  )
+  app.get('/', (c) =>
+    c.json({
+      name: 'longpole',
+      start: ['/api/v1/endpoints', '/api/v1/bottlenecks', '/api/v1/components', '/api/v1/traces'],
+      openapi: '/openapi.json',
+    }),
+  )
+  addBottleneckRoutes(app, store)
+  addTraceRoutes(app, store)
+  app.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: {
+      title: 'Longpole',
+      version: '1',
+      description:
+        'If this component were infinitely fast, would the endpoint still be slow? Times in ns end in Ns. Predictions ' +
+        'are for the requests as they were, load and queues included: real savings can be larger.',
+    },
+  })
+  return app
+}
+
+/** In constant time: hashes have one length. */
+function isToken(authorization: string | undefined, token: string): boolean {
+  const hash = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(hash(authorization ?? ''), hash(`Bearer ${token}`))
+}

@@ -1,0 +1,83 @@
+import { z } from '@hono/zod-openapi'
+import { parseTarget, type Target } from '../analysis/target.ts'
+import type { SampleFilter } from '../store/read-samples.ts'
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+}
+/** `now`, `now-1h`, `now-30m`. */
+const RELATIVE = /^now(?:-(\d+)([smhdw]))?$/
+
+/** A time as epoch ms: ISO 8601, or relative to now. undefined if it is neither. */
+export function parseTime(text: string, nowMs: number): number | undefined {
+  const relative = RELATIVE.exec(text)
+  if (relative !== null) return nowMs - Number(relative[1] ?? 0) * (UNIT_MS[relative[2] ?? 's'] ?? 0)
+  const ms = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(ms) ? undefined : ms
+}
+
+const time = (fallback: string, description: string) =>
+  z
+    .string()
+    .default(fallback)
+    .refine((text) => parseTime(text, 0) !== undefined, 'expected an ISO 8601 time, or now-1h')
+    .openapi({ description, example: fallback })
+
+export const RangeQuery = z.object({
+  from: time('now-1h', 'Start of the range: ISO 8601 or relative (`now-1h`)'),
+  to: time('now', 'End of the range, not included'),
+  environment: z.string().optional().openapi({ description: 'deployment.environment.name' }),
+  namespace: z.string().optional().openapi({ description: 'service.namespace' }),
+  service: z.string().optional().openapi({ description: 'service.name' }),
+  operation: z.string().optional().openapi({ description: 'Endpoint, as /endpoints names it' }),
+  scope: z
+    .enum(['trace', 'service'])
+    .optional()
+    .openapi({ description: 'trace: entries of traces; service: SERVER spans within them' }),
+})
+
+export const PageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).default(100).openapi({ description: 'Rows at the most' }),
+  offset: z.coerce.number().int().min(0).default(0).openapi({ description: 'Rows left out before them' }),
+})
+
+export const TargetQuery = z.object({
+  target: z
+    .string()
+    .optional()
+    .refine((text) => text === undefined || targetOf(text) !== undefined, 'expected a target, as p95<500ms')
+    .openapi({ description: 'What the endpoint should keep', example: 'p95<500ms' }),
+})
+
+/** undefined for text that is no target. */
+export function targetOf(text: string | undefined): Target | undefined {
+  try {
+    return text === undefined ? undefined : parseTarget(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The filter of the store that a range asks for. */
+export function filterOf(query: z.infer<typeof RangeQuery>): SampleFilter {
+  const nowMs = Date.now()
+  return {
+    fromMs: Math.floor(parseTime(query.from, nowMs)!),
+    toMs: Math.ceil(parseTime(query.to, nowMs)!),
+    environment: query.environment ?? '*',
+    namespace: query.namespace ?? '*',
+    service: query.service ?? '*',
+    operation: query.operation ?? '*',
+    scope: query.scope ?? '*',
+  }
+}
+
+/** One page of rows, and where the next begins (null: nowhere). */
+export function pageOf<T>(rows: readonly T[], { limit, offset }: z.infer<typeof PageQuery>) {
+  const end = offset + limit
+  return { rows: rows.slice(offset, end), total: rows.length, nextOffset: end < rows.length ? end : null }
+}

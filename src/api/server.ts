@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { type ApiOptions, createApi } from './app.ts'
+
+export type ApiHandle = { address: string; stop(): Promise<void> }
+
+/** Serves the API. @throws Error that names the setting if the address cannot be used */
+export async function startApi(
+  options: ApiOptions & { address: string; tls?: { certFile: string; keyFile: string } | undefined },
+): Promise<ApiHandle> {
+  const colon = options.address.lastIndexOf(':')
+  const host = options.address.slice(0, colon)
+  const listener = getRequestListener(createApi(options).fetch)
+  const server =
+    options.tls === undefined
+      ? createServer(listener)
+      : createTlsServer(
+          { cert: readFileSync(options.tls.certFile), key: readFileSync(options.tls.keyFile) },
+          listener,
+        )
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message
+      reject(new Error(`LONGPOLE_API=${options.address}: ${why}`, { cause }))
+    })
+    server.listen(Number(options.address.slice(colon + 1)), host.replace(/^\[|\]$/g, ''), resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  return {
+    address: `${host}:${port}`,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeIdleConnections()
+      }),
+  }
+}

@@ -1,0 +1,43 @@
+import type { Bottleneck } from '../analysis/bottlenecks.ts'
+
+/** Rows a page. */
+const PAGE = 200
+
+/** All pages of `/api/v1/bottlenecks` of a running service. @throws Error that says how to reach one */
+export async function readBottlenecks(from: {
+  url: string
+  token: string | undefined
+  query: Record<string, string | undefined>
+}): Promise<Bottleneck[]> {
+  const bottlenecks: Bottleneck[] = []
+  let offset: number | null = 0
+  while (offset !== null) {
+    const url = new URL('/api/v1/bottlenecks', from.url)
+    for (const [name, value] of Object.entries({
+      ...from.query,
+      limit: String(PAGE),
+      offset: String(offset),
+    })) {
+      if (value !== undefined) url.searchParams.set(name, value)
+    }
+    const page: { bottlenecks: Bottleneck[]; nextOffset: number | null } = await getJson(url, from.token)
+    bottlenecks.push(...page.bottlenecks)
+    offset = page.nextOffset
+  }
+  return bottlenecks
+}
+
+async function getJson<T>(url: URL, token: string | undefined): Promise<T> {
+  let answer: Response
+  try {
+    answer = await fetch(url, { headers: token === undefined ? {} : { Authorization: `Bearer ${token}` } })
+  } catch (cause) {
+    throw new Error(
+      `no service answers at ${url.origin}; start one with \`npm start\`, or set LONGPOLE_API`,
+      { cause },
+    )
+  }
+  const body = (await answer.json().catch(() => undefined)) as { error?: { message: string } } | undefined
+  if (!answer.ok) throw new Error(body?.error?.message ?? `${url.origin} answered ${answer.status}`)
+  return body as T
+}
