@@ -38,9 +38,7 @@ function joined(parts: readonly SampleGroup[]): SampleGroup {
     durationsNs: concat(parts.map((part) => part.durationsNs)),
     components: [...components.values()].map((pieces) => ({
       component: pieces[0]!.part.component,
-      sample: Int32Array.from(
-        pieces.flatMap(({ offset: from, part }) => Array.from(part.sample, (s) => s + from)),
-      ),
+      sample: shifted(pieces.map(({ offset: by, part }) => ({ by, samples: part.sample }))),
       criticalNs: concat(pieces.map(({ part }) => part.criticalNs)),
       ifInstantNs: concat(pieces.map(({ part }) => part.ifInstantNs)),
     })),
@@ -54,5 +52,13 @@ function concat(arrays: readonly Float64Array[]): Float64Array {
     whole.set(array, at)
     at += array.length
   }
+  return whole
+}
+
+/** One after the other, each moved by its offset. */
+function shifted(pieces: readonly { by: number; samples: Int32Array }[]): Int32Array {
+  const whole = new Int32Array(pieces.reduce((sum, { samples }) => sum + samples.length, 0))
+  let at = 0
+  for (const { by, samples } of pieces) for (const sample of samples) whole[at++] = sample + by
   return whole
 }
