@@ -61,7 +61,14 @@ export type Batcher = {
 }
 
 type Waiter = { from: number; to: number; rejected: RejectCounts; settle: (outcome: ExportOutcome) => void }
-type Batch = { block: SpanBlock; waiters: Waiter[]; bytes: number; firstAt: number; lastAt: number }
+type Batch = {
+  block: SpanBlock
+  waiters: Waiter[]
+  bytes: number
+  /** Of its first and last export, on the monotonic clock. */
+  firstAt: number
+  lastAt: number
+}
 
 const RETRY_AFTER_MS = 1000
 /** While the store is down, how long until an export is tried on it again. */
@@ -116,6 +123,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     batch.lastAt = now
     return new Promise((settle) => {
       batch.waiters.push({ from, to: block.rows, rejected, settle })
+      if (counters.waitingSinceMs === 0) counters.waitingSinceMs = Date.now()
       schedule()
     })
   }
@@ -195,9 +203,16 @@ export function createBatcher(options: BatcherOptions): Batcher {
     } finally {
       running.delete(batch)
       budget.give(batch.bytes)
+      counters.waitingSinceMs = oldestMs()
       recycle(batch.block)
       schedule()
     }
+  }
+
+  function oldestMs(): number {
+    const waiting = [...running, ...sealed, ...(open === undefined || open.block.rows === 0 ? [] : [open])]
+    if (waiting.length === 0) return 0
+    return Date.now() - (performance.now() - Math.min(...waiting.map(({ firstAt }) => firstAt)))
   }
 
   function settle(batch: Batch, rows: Uint8Array): void {

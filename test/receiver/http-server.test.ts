@@ -105,6 +105,32 @@ describe('/v1/traces', () => {
     expect((await post(receiver, '/v1/traces', PROTOBUF, good)).status).toBe(200)
   })
 
+  it('a sender that asks first is told to go on, or why not', async () => {
+    const { receiver, sink } = await openReceiver({ token: 'secret' })
+    const ask = (token: string) =>
+      new Promise<{ status: number; wentOn: boolean }>((resolve, reject) => {
+        let wentOn = false
+        const request = httpRequest(`http://${receiver.httpAddress}/v1/traces`, {
+          method: 'POST',
+          headers: { ...PROTOBUF, authorization: `Bearer ${token}`, expect: '100-continue' },
+        })
+        request.on('continue', () => {
+          wentOn = true
+          request.end(good)
+        })
+        request.on('response', (response) => {
+          response.resume()
+          resolve({ status: response.statusCode ?? 0, wentOn })
+          request.destroy()
+        })
+        request.on('error', reject)
+        request.flushHeaders()
+      })
+    expect(await ask('secret')).toEqual({ status: 200, wentOn: true })
+    expect(await ask('wrong')).toEqual({ status: 401, wentOn: false })
+    expect(sink.rows).toHaveLength(3)
+  })
+
   it('other paths, methods, types and encodings are refused', async () => {
     const { receiver } = await openReceiver()
     const statusOf = async (...args: Parameters<typeof post>) => (await post(...args)).status
