@@ -107,7 +107,7 @@ async function send(
   { stdout, stderr }: CommandContext,
 ): Promise<number> {
   const post = createSender(receiverUrl(config), authorization(config), {
-    onPause: (reason, ms) => stderr.write(`${reason}; trying again in ${(ms / 1000).toFixed(1)} s\n`),
+    onPause: (reason) => stderr.write(`${reason}; waiting for it\n`),
   })
   const outbox = createOutbox()
   const sent = { spans: 0, rejected: 0 }

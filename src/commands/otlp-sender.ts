@@ -4,11 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export type Answer = { rejectedSpans: number; reason: string }
 
 export type SenderOptions = {
-  /** Tries of one request; the pauses between them double from `pauseMs`, unless the receiver names one. */
-  tries?: number
+  /** How long one request is tried for; the pauses double from `pauseMs`, unless the receiver names one. */
+  patienceMs?: number
   pauseMs?: number
-  /** Said once a pause. */
-  onPause?: (reason: string, pauseMs: number) => void
+  /** A request is to be tried again; said at most every `noticeMs`, however many wait. */
+  onPause?: (reason: string) => void
+  noticeMs?: number
 }
 
 /** 429 and 503 ask for patience; 502 and 504 are a proxy whose service is about to come back. */
@@ -24,13 +25,15 @@ export function createSender(
   headers: Readonly<Record<string, string>>,
   options: SenderOptions = {},
 ): (body: string) => Promise<Answer> {
-  const { tries = 12, pauseMs = 250, onPause } = options
+  const { patienceMs = 120_000, pauseMs = 250, onPause, noticeMs = 10_000 } = options
   /** Once it answered, a connection that fails is worth another try. */
   let reached = false
+  let noticedAtMs = Number.NEGATIVE_INFINITY
 
   return async (body) => {
+    const startMs = performance.now()
     for (let attempt = 1; ; attempt++) {
-      const last = attempt >= tries
+      const last = performance.now() - startMs >= patienceMs
       let reason: string
       let named: number | undefined
       try {
@@ -52,7 +55,10 @@ export function createSender(
         if (last || !reached) throw new Error(reason, { cause: error })
       }
       const pause = named ?? Math.min(pauseMs * 2 ** (attempt - 1), LONGEST_PAUSE_MS)
-      onPause?.(reason, pause)
+      if (performance.now() - noticedAtMs >= noticeMs) {
+        noticedAtMs = performance.now()
+        onPause?.(reason)
+      }
       await sleep(pause)
     }
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { run } from '../../src/commands/import.ts'
-import { retryAfterMs } from '../../src/commands/otlp-sender.ts'
+import { createSender, retryAfterMs } from '../../src/commands/otlp-sender.ts'
 import { dump, readColumns, readSpans } from '../formats/read-all.ts'
 import { capture } from './capture.ts'
 
@@ -76,7 +76,15 @@ test('a busy receiver is asked again after the pause it names', async () => {
   expect(code).toBe(0)
   expect(requests).toHaveLength(3)
   expect(new Set(requests.map(({ body }) => body)).size).toBe(1)
-  expect(err).toMatch(/answered 429: queue is full; trying again in 0\.0 s/)
+  expect(err.match(/waiting for it/g)).toHaveLength(1)
+  expect(err).toMatch(/answered 429: queue is full; waiting for it/)
+})
+
+test('patience ends', async () => {
+  const { requests, env } = await receiver(answer(503, { message: 'no store' }, { 'retry-after': '0' }))
+  const post = createSender(`http://${env.LONGPOLE_OTLP_HTTP}/v1/traces`, {}, { patienceMs: 50 })
+  await expect(post('{}')).rejects.toThrow('answered 503: no store')
+  expect(requests.length).toBeGreaterThan(1)
 })
 
 test('what the receiver refuses is counted, with its reason', async () => {
