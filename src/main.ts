@@ -23,7 +23,6 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   analyze: () => import('./commands/analyze.ts'),
   import: () => import('./commands/import.ts'),
   report: () => import('./commands/report.ts'),
-  check: () => import('./commands/check.ts'),
   migrate: () => import('./commands/migrate.ts'),
 }
 

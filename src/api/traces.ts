@@ -13,13 +13,10 @@ const tracesRoute = createRoute({
   summary: 'Samples, slowest or newest first',
   request: {
     query: RangeQuery.extend(PageQuery.shape).extend({
-      component: z
-        .string()
-        .optional()
-        .openapi({
-          description: 'On the critical path: a name, or kind:name',
-          example: 'database:postgresql/orders',
-        }),
+      component: z.string().optional().openapi({
+        description: 'On the critical path: a name, or kind:name',
+        example: 'database:postgresql/orders',
+      }),
       minDurationMs: z.coerce.number().min(0).default(0),
       sort: z.enum(['duration', 'start']).default('duration'),
     }),

@@ -42,7 +42,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     return 0
   }
   const target = values.target === undefined ? undefined : parseTarget(values.target)
-  const given = values as Record<string, string | undefined>
+  const given = values as Record<string, string | boolean | undefined>
   const config = readConfig(context.env)
   const bottlenecks = await readBottlenecks({
     url: values.url ?? `${config.tls === undefined ? 'http' : 'https'}://${config.api}`,

@@ -68,7 +68,7 @@ export function parseRoles(text: string | undefined): readonly Role[] {
   return roles as Role[]
 }
 
-function awaitSignal(): Promise<string> {
+export function awaitSignal(): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
   })
@@ -107,9 +107,7 @@ export async function startService(
       receiver = await startReceiver({
         grpc: config.otlpGrpc,
         http: config.otlpHttp,
-        sink: {
-          insert: (batch) => store.insertSpans({ ...batch, columns: SPAN_COLUMNS.map((c) => c.name) }),
-        },
+        sink: { insert: store.insertSpans },
         retentionDays: config.retentionDays,
         token: config.token,
         tls: config.tls,

@@ -1,4 +1,4 @@
-import type { ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import {
   Metadata,
   Server,
@@ -90,10 +90,21 @@ function isGzip(bytes: Buffer): boolean {
  */
 type InnerCall = { stream?: ServerHttp2Stream; incomingEncoding?: string }
 
+const STREAM_WINDOW_BYTES = 1024 * 1024
+const SESSION_WINDOW_BYTES = 4 * 1024 * 1024
+const FRAME_BYTES = 256 * 1024
+
 /** Turns calls away before their message is read, counts what is read, and ends what never arrives. */
 function gate({ intake, budget, isAllowed, requestTimeoutMs }: GrpcOptions): ServerInterceptor {
+  const widened = new WeakSet<ServerHttp2Session>()
   return (method, call) => {
     const { stream, incomingEncoding } = call as InnerCall
+    const session = stream?.session
+    if (session != null && !widened.has(session)) {
+      widened.add(session)
+      session.settings({ initialWindowSize: STREAM_WINDOW_BYTES, maxFrameSize: FRAME_BYTES })
+      session.setLocalWindowSize(SESSION_WINDOW_BYTES)
+    }
     let taken = 0
     let timer: NodeJS.Timeout | undefined
     const free = () => {

@@ -1,0 +1,94 @@
+import type { Bottleneck } from '../analysis/bottlenecks.ts'
+import { GATEWAY } from './shop.ts'
+
+/** What was planted in an endpoint, and how to see in the report whether it was found. */
+export type PlantedTruth = {
+  operation: string
+  planted: string
+  /** What the report says; undefined where nothing can find this yet. */
+  found: ((bottleneck: Bottleneck) => Found) | undefined
+}
+export type Found = { text: string; ok: boolean }
+
+/** Without it, the endpoint is at least this much faster at p95. */
+const HOLDS_BACK = 0.5
+/** ... and at most this much where something else takes its place. */
+const MASKED = 0.1
+
+const ms = (ns: number) => `${Math.round(ns / 1e6)} ms`
+
+/** The component would save most at p95, and most of it. */
+function holdsBack(kind: string, name: string) {
+  return ({ components, observed }: Bottleneck): Found => {
+    const leader = components[0]
+    if (leader === undefined) return { text: 'no component', ok: false }
+    const saved = 1 - leader.ifInstant.p95Ns / observed.p95Ns
+    return {
+      text: `${leader.kind} ${leader.name}: p95 ${ms(observed.p95Ns)} -> ${ms(leader.ifInstant.p95Ns)}`,
+      ok: leader.kind === kind && leader.name === name && saved >= HOLDS_BACK,
+    }
+  }
+}
+
+/** The component has most of the critical path, and hardly anything would be won without it. */
+function isMasked(kind: string, name: string) {
+  return ({ components, observed }: Bottleneck): Found => {
+    const widest = components.reduce((a, b) => (b.criticalShare > a.criticalShare ? b : a))
+    const saved = 1 - widest.ifInstant.p95Ns / observed.p95Ns
+    return {
+      text: `${widest.name} has ${Math.round(100 * widest.criticalShare)} % of the path, without it p95 ${ms(observed.p95Ns)} -> ${ms(widest.ifInstant.p95Ns)}`,
+      ok: widest.kind === kind && widest.name === name && widest.criticalShare >= 0.5 && saved <= MASKED,
+    }
+  }
+}
+
+export const ANSWER_KEY: readonly PlantedTruth[] = [
+  {
+    operation: 'GET /catalog/{sku}',
+    planted: 'held back by the database postgresql/catalog',
+    found: holdsBack('database', 'postgresql/catalog'),
+  },
+  {
+    operation: 'POST /checkout',
+    planted: 'held back by the external api.bank.example',
+    found: holdsBack('external', 'api.bank.example'),
+  },
+  {
+    operation: 'GET /home',
+    planted: 'recommendations has most of the path, but adverts masks it: alone it saves almost nothing',
+    found: isMasked('service', 'recommendations'),
+  },
+  {
+    operation: 'GET /reports/daily',
+    planted: 'slow in the own code of reports',
+    found: holdsBack('service', 'reports'),
+  },
+  {
+    operation: 'GET /orders/{id}/items',
+    planted: 'an N+1: one query an item',
+    found: undefined,
+  },
+  {
+    operation: 'POST /cart',
+    planted: 'a third of the calls to pricing fail and are retried',
+    found: undefined,
+  },
+  { operation: 'POST /newsletter', planted: 'a queue that falls behind: kafka/newsletter', found: undefined },
+  { operation: 'GET /stock/{sku}', planted: 'one of three instances of inventory is slow', found: undefined },
+]
+
+export type CheckedTruth = { operation: string; planted: string; found: string; ok: boolean | undefined }
+
+/** The answer key beside a report (entries of traces); `ok` is undefined for what nothing can find yet. */
+export function checkAnswerKey(bottlenecks: readonly Bottleneck[], key = ANSWER_KEY): CheckedTruth[] {
+  return key.map(({ operation, planted, found }) => {
+    if (found === undefined) return { operation, planted, found: 'not detected yet', ok: undefined }
+    const bottleneck = bottlenecks.find(
+      (b) => b.scope === 'trace' && b.service === GATEWAY && b.operation === operation,
+    )
+    if (bottleneck === undefined)
+      return { operation, planted, found: 'the endpoint is not in the report', ok: false }
+    const { text, ok } = found(bottleneck)
+    return { operation, planted, found: text, ok }
+  })
+}
