@@ -1,4 +1,4 @@
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { Http2Session, ServerHttp2Stream } from 'node:http2'
 import {
   Metadata,
   Server,
@@ -90,17 +90,21 @@ function isGzip(bytes: Buffer): boolean {
  */
 type InnerCall = { stream?: ServerHttp2Stream; incomingEncoding?: string }
 
+/**
+ * HTTP/2's own 64 KiB window and 16 KiB frames cost a message of some hundred KiB several round trips, and a sixth of
+ * the CPU time.
+ */
 const STREAM_WINDOW_BYTES = 1024 * 1024
 const SESSION_WINDOW_BYTES = 4 * 1024 * 1024
 const FRAME_BYTES = 256 * 1024
 
 /** Turns calls away before their message is read, counts what is read, and ends what never arrives. */
 function gate({ intake, budget, isAllowed, requestTimeoutMs }: GrpcOptions): ServerInterceptor {
-  const widened = new WeakSet<ServerHttp2Session>()
+  const widened = new WeakSet<Http2Session>()
   return (method, call) => {
     const { stream, incomingEncoding } = call as InnerCall
     const session = stream?.session
-    if (session != null && !widened.has(session)) {
+    if (session != null && !session.destroyed && !widened.has(session)) {
       widened.add(session)
       session.settings({ initialWindowSize: STREAM_WINDOW_BYTES, maxFrameSize: FRAME_BYTES })
       session.setLocalWindowSize(SESSION_WINDOW_BYTES)
