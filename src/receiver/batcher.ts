@@ -19,10 +19,12 @@ export type BatchLimits = {
   maxRows: number
   /** ... at the latest this long after its first export, ... */
   waitMs: number
-  /** ... or, if the store is idle, once no export has come for this long. */
+  /** ... or, if the store is idle, once no export has come for this long and the last insert began this long ago. */
   quietMs: number
-  /** Between the starts of two inserts, unless they are full: parts are not free. */
   gapMs: number
+  /** With fewer rows than this, the wait and the gap are this long: an insert costs the engine some 25 ms, however small. */
+  smallRows: number
+  smallWaitMs: number
   concurrentInserts: number
   insertTimeoutMs: number
   retryForMs: number
@@ -32,12 +34,14 @@ export const DEFAULT_BATCH_LIMITS: BatchLimits = {
   rows: 20_000,
   bytes: 32 * 1024 * 1024,
   maxRows: 60_000,
-  waitMs: 200,
+  waitMs: 100,
   quietMs: 20,
   gapMs: 50,
+  smallRows: 256,
+  smallWaitMs: 250,
   concurrentInserts: 2,
-  // SDK exporters wait for 10 s unless told otherwise: they are to hear of it before that.
   insertTimeoutMs: 30_000,
+  // SDK exporters wait for 10 s unless told otherwise: they are to hear of it before that.
   retryForMs: 8_000,
 }
 
@@ -88,6 +92,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   const spare: SpanBlock[] = []
   const memory: NativeMemory = []
   let timer: NodeJS.Timeout | undefined
+  let timerAt = 0
   let lastStartAt = Number.NEGATIVE_INFINITY
   let stopping = false
   /** Since the last insert the store could not take; -1: all is well. */
@@ -142,7 +147,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   /** Starts what is due, and sets the timer for what is not. */
   function schedule(): void {
-    while (sealed.length > 0 && running.size < limits.concurrentInserts) void run(sealed.shift()!)
+    while (sealed.length > 0 && running.size < limits.concurrentInserts) run(sealed.shift()!)
     if (open === undefined) return
     const isBusy = running.size >= limits.concurrentInserts
     const { rows } = open.block
@@ -153,14 +158,19 @@ export function createBatcher(options: BatcherOptions): Batcher {
     }
     // The end of an insert comes back here.
     if (isBusy) return
-    const atLatest = open.firstAt + limits.waitMs
+    const isSmall = rows < limits.smallRows
+    const atLatest = open.firstAt + (isSmall ? limits.smallWaitMs : limits.waitMs)
+    const afterLast = lastStartAt + (isSmall ? limits.smallWaitMs : limits.gapMs)
     const dueAt =
-      running.size > 0
-        ? atLatest
-        : Math.min(atLatest, Math.max(open.lastAt + limits.quietMs, lastStartAt + limits.gapMs))
+      running.size > 0 ? atLatest : Math.min(atLatest, Math.max(open.lastAt + limits.quietMs, afterLast))
     const waitMs = dueAt - performance.now()
-    if (waitMs <= 0) run(seal())
-    else timer ??= setTimeout(wake, waitMs)
+    if (waitMs <= 0) {
+      run(seal())
+    } else if (timer === undefined || dueAt < timerAt) {
+      clearTimeout(timer)
+      timerAt = dueAt
+      timer = setTimeout(wake, waitMs)
+    }
   }
 
   function wake(): void {

@@ -23,6 +23,7 @@ export const REFUSED = 2
 
 const COLUMNS = SPAN_COLUMNS.map(({ name }) => name)
 const FIRST_RETRY_MS = 100
+const MAX_RETRY_MS = 1000
 /** A block that is refused in this many places is not taken apart any further. */
 const MAX_REFUSALS = 2000
 
@@ -107,7 +108,7 @@ async function insertWithRetries(
   giveUpAt: number,
   { sink, log, counters, insertTimeoutMs, mayRetry }: StoreOptions,
 ): Promise<unknown> {
-  for (let delayMs = FIRST_RETRY_MS; ; delayMs *= 2) {
+  for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(2 * delayMs, MAX_RETRY_MS)) {
     const startedAt = performance.now()
     try {
       await withTimeout(insertTimeoutMs, (signal) => sink.insert({ ...batch, signal }))

@@ -15,7 +15,7 @@ function batcherOn(sink: MemorySink, limits: Partial<BatchLimits> = {}, memoryBy
     sink,
     decode: createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 }),
     window: () => ({ earliestNs: Number(NOW_NS) - 86_400e9, latestNs: Number(NOW_NS) + 86_400e9 }),
-    limits: { ...DEFAULT_BATCH_LIMITS, waitMs: 50, quietMs: 10, gapMs: 0, ...limits },
+    limits: { ...DEFAULT_BATCH_LIMITS, waitMs: 50, quietMs: 10, gapMs: 0, smallRows: 0, ...limits },
     budget: createBudget(memoryBytes, counters),
     counters,
     log: pino({ level: 'silent' }),
@@ -86,6 +86,20 @@ describe('sharing inserts', () => {
     open()
     await Promise.all(sent)
     expect(sink.inserts.map(({ rows }) => rows)).toEqual([10, 10, 40, 40, 20])
+  })
+
+  it('few rows wait longer than many, and are not inserted as often', async () => {
+    const sink = createMemorySink()
+    const { send } = batcherOn(sink, { smallRows: 50, smallWaitMs: 1500, waitMs: 1e9 })
+    await send(sampleSpans(10))
+    const few = [send(sampleSpans(10, 11)), send(sampleSpans(10, 21))]
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(sink.inserts.map(({ rows }) => rows)).toEqual([10])
+    // With these there are enough: they go as soon as it is quiet.
+    await Promise.all([...few, send(sampleSpans(40, 31))])
+    expect(sink.inserts.map(({ rows }) => rows)).toEqual([10, 60])
+    await send(sampleSpans(10, 71))
+    expect(sink.inserts.map(({ rows }) => rows)).toEqual([10, 60, 10])
   })
 
   it('an export whose spans are all rejected is answered at once', async () => {

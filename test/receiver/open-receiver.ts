@@ -27,6 +27,8 @@ export async function openReceiver(
     retentionDays: 7,
     log: pino({}, destination),
     ...options,
+    // Small batches are what tests send.
+    limits: { ...options.limits, batches: { smallRows: 0, ...options.limits?.batches } },
     sink,
   })
   open.push(receiver)
