@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js'
+import { type Server as GrpcServer, ServerCredentials, setLogger } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import { readTls, type TlsFiles, type TlsMaterial, tokenCheck } from './access.ts'
 import { type BatchLimits, createBatcher, DEFAULT_BATCH_LIMITS } from './batcher.ts'
@@ -83,6 +83,8 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
   const intake = createIntake({ batcher, gunzip: createGunzip(maxMessageBytes), counters, log })
   const edge = { intake, budget, isAllowed, maxMessageBytes, requestTimeoutMs }
 
+  // Else grpc-js writes to standard error beside what is logged or thrown.
+  setLogger({ error: (...detail: unknown[]) => log.debug({ detail: detail.join(' ') }, 'grpc-js') })
   const grpc = createGrpcServer(edge)
   const http = createHttpServer({ ...edge, tls })
   const grpcPort = await bindGrpc(grpc, options.grpc, tls)
