@@ -98,6 +98,16 @@ export function createBatcher(options: BatcherOptions): Batcher {
   /** Since the last insert the store could not take; -1: all is well. */
   let downUntil = -1
 
+  // Worked out when it is read.
+  Object.defineProperty(counters, 'queueAgeSeconds', {
+    enumerable: true,
+    get() {
+      const waiting = [...running, ...sealed, ...(open === undefined ? [] : [open])]
+      const now = performance.now()
+      return Math.max(0, ...waiting.map(({ firstAt }) => (now - firstAt) / 1000))
+    },
+  })
+
   function submit(request: Uint8Array): Promise<ExportOutcome> {
     if (stopping) return Promise.resolve(unavailable('the receiver is stopping'))
     const now = performance.now()
@@ -128,7 +138,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
     batch.lastAt = now
     return new Promise((settle) => {
       batch.waiters.push({ from, to: block.rows, rejected, settle })
-      if (counters.waitingSinceMs === 0) counters.waitingSinceMs = Date.now()
       schedule()
     })
   }
@@ -213,16 +222,9 @@ export function createBatcher(options: BatcherOptions): Batcher {
     } finally {
       running.delete(batch)
       budget.give(batch.bytes)
-      counters.waitingSinceMs = oldestMs()
       recycle(batch.block)
       schedule()
     }
-  }
-
-  function oldestMs(): number {
-    const waiting = [...running, ...sealed, ...(open === undefined || open.block.rows === 0 ? [] : [open])]
-    if (waiting.length === 0) return 0
-    return Date.now() - (performance.now() - Math.min(...waiting.map(({ firstAt }) => firstAt)))
   }
 
   function settle(batch: Batch, rows: Uint8Array): void {

@@ -13,7 +13,7 @@ export const OUTCOMES = [
   'aborted',
 ] as const
 
-/** What the receiver has done since it started; all but `bytesInFlight` and `waitingSinceMs` only grow. */
+/** What the receiver has done since it started; all but `bytesInFlight` and `queueAgeSeconds` only grow. */
 export type ReceiverCounters = {
   /** Export requests of traces, by transport. */
   requests: { grpc: number; http: number }
@@ -26,8 +26,8 @@ export type ReceiverCounters = {
   cut: CutCounts
   bytesReceived: number
   bytesInFlight: number
-  /** Epoch ms of the oldest export that is decoded and not yet answered; 0: none waits. */
-  waitingSinceMs: number
+  /** How long the oldest export that is decoded has been waiting for its answer. */
+  queueAgeSeconds: number
   /** Requests with other signals: accepted and dropped. */
   discarded: { metrics: number; logs: number }
   inserts: number
@@ -47,7 +47,7 @@ export function createCounters(): ReceiverCounters {
     cut: noCuts(),
     bytesReceived: 0,
     bytesInFlight: 0,
-    waitingSinceMs: 0,
+    queueAgeSeconds: 0,
     discarded: { metrics: 0, logs: 0 },
     inserts: 0,
     insertRetries: 0,
