@@ -52,11 +52,7 @@ export async function storeBlock(
       token: isWhole ? token : `${token}:${from}-${to}`,
     }
     const failure = await insertWithRetries(batch, giveUpAt, options)
-    // After a failure somebody may still be reading it.
-    if (failure === undefined) {
-      rows.fill(STORED, from, to)
-      giveBack(native, memory)
-    }
+    if (failure === undefined) rows.fill(STORED, from, to)
     return failure
   }
 
@@ -104,14 +100,17 @@ export async function storeBlock(
 
 /** undefined: inserted. Else the last error. The same bytes with the same token each time. */
 async function insertWithRetries(
-  batch: Omit<SpanBatch, 'signal'>,
+  batch: Omit<SpanBatch, 'signal'> & { native: Buffer },
   giveUpAt: number,
-  { sink, log, counters, insertTimeoutMs, mayRetry }: StoreOptions,
+  { sink, log, counters, insertTimeoutMs, mayRetry, memory }: StoreOptions,
 ): Promise<unknown> {
-  for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(2 * delayMs, MAX_RETRY_MS)) {
+  for (let attempt = 0; ; attempt++) {
+    const delayMs = Math.min(FIRST_RETRY_MS * 2 ** attempt, MAX_RETRY_MS)
     const startedAt = performance.now()
     try {
       await withTimeout(insertTimeoutMs, (signal) => sink.insert({ ...batch, signal }))
+      // After a failure somebody may still be reading it.
+      if (attempt === 0) giveBack(batch.native, memory)
       counters.inserts++
       observe(counters.batchRows, batch.rows)
       observe(counters.insertSeconds, (performance.now() - startedAt) / 1000)
