@@ -5,7 +5,7 @@ export type Counters = { readonly [name: string]: unknown }
 export type MetricSources = Readonly<Record<string, Counters | undefined>>
 
 /** Values that may fall. */
-const GAUGES = new Set(['bytesInFlight', 'lagSeconds'])
+const GAUGES = new Set(['bytesInFlight', 'lagSeconds', 'queueAgeSeconds'])
 type Histogram = { bounds: readonly number[]; counts: readonly number[]; sum: number; count: number }
 
 /**

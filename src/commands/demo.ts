@@ -148,7 +148,7 @@ async function sendSpans(address: string, spans: readonly ReadableSpan[]): Promi
 function truthsTable(truths: readonly CheckedTruth[]): string {
   const table = new Table({
     head: ['endpoint', 'planted', 'found', ''],
-    colWidths: [24, 24, 24, 5],
+    colWidths: [23, 23, 24, 5],
     wordWrap: true,
     style: { head: [], border: [], compact: true },
   })
