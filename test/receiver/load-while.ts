@@ -4,11 +4,13 @@ import { join } from 'node:path'
 import { Client, credentials, status } from '@grpc/grpc-js'
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import { pino } from 'pino'
-import { startEngine } from '../../src/engine/start.ts'
+import { type Engine, startEngine } from '../../src/engine/start.ts'
+import type { BatchLimits } from '../../src/receiver/batcher.ts'
 import { startReceiver } from '../../src/receiver/server.ts'
 import { openStore } from '../../src/store/store.ts'
 import { seeded } from '../bench/random.ts'
 import { readableOf, sampleSpans } from './span-samples.ts'
+import { MODES, openStoreProxy, type StoreProxy } from './store-proxy.ts'
 
 const SPANS = 200
 const SENDERS = 6
@@ -16,7 +18,7 @@ const SENDERS = 6
 const RETRYABLE = new Set<number>([status.UNAVAILABLE, status.RESOURCE_EXHAUSTED, status.DEADLINE_EXCEEDED])
 const TRACES = '/opentelemetry.proto.collector.trace.v1.TraceService/Export'
 
-export type KillResult = {
+export type LoadResult = {
   sent: number
   lost: number
   acknowledged: number
@@ -24,28 +26,31 @@ export type KillResult = {
   unknown: number
 }
 
+export type Disturbed = { engine: Engine; proxy: StoreProxy; random: () => number }
+
 /**
- * Sends spans over gRPC while the engine's process is killed at random moments. Every request is repeated until it is
- * acknowledged; in the end every span that was acknowledged must be in the store, and nothing that was never sent.
+ * Sends spans over gRPC while `disturb` does its worst. Every request is repeated until it is acknowledged; in the end
+ * every span that was acknowledged must be in the store, and nothing that was never sent.
  */
-export async function killEngineUnderLoad(rounds: number, seed: number): Promise<KillResult> {
-  const random = seeded(seed)
+export async function loadWhile(
+  disturb: (what: Disturbed) => Promise<void>,
+  seed: number,
+  batches: Partial<BatchLimits> = {},
+): Promise<LoadResult> {
   const log = pino({ level: 'silent' })
-  const directory = await mkdtemp(join(tmpdir(), 'longpole-kill-'))
+  const directory = await mkdtemp(join(tmpdir(), 'longpole-load-'))
   const engine = await startEngine({ dataDir: directory, host: '127.0.0.1', port: 0, log })
-  const store = openStore({
-    url: engine.url,
-    database: 'kill',
-    retentionDays: 7,
-    rollupRetentionDays: 7,
-    log,
-  })
+  const proxy = await openStoreProxy(engine.url)
+  const options = { database: 'load', retentionDays: 7, rollupRetentionDays: 7, log }
+  const store = openStore({ ...options, url: engine.url })
+  const throughProxy = openStore({ ...options, url: proxy.url })
   await store.migrate()
   const receiver = await startReceiver({
     grpc: '127.0.0.1:0',
     http: '127.0.0.1:0',
-    sink: { insert: store.insertSpans },
+    sink: { insert: throughProxy.insertSpans },
     retentionDays: 7,
+    limits: { batches },
     log,
   })
   const client = new Client(receiver.grpcAddress, credentials.createInsecure())
@@ -77,12 +82,7 @@ export async function killEngineUnderLoad(rounds: number, seed: number): Promise
   }
   const senders = Array.from({ length: SENDERS }, sender)
   try {
-    for (let round = 0; round < rounds; round++) {
-      await pause(100 + 900 * random())
-      // The engine takes its time to come back if it is killed again and again.
-      while (engine.pid() === undefined) await pause(20)
-      process.kill(engine.pid()!, 'SIGKILL')
-    }
+    await disturb({ engine, proxy, random: seeded(seed) })
     await pause(500)
     isOver = true
     await Promise.all(senders)
@@ -102,12 +102,40 @@ export async function killEngineUnderLoad(rounds: number, seed: number): Promise
     isOver = true
     client.close()
     await receiver.stop(1000)
+    await throughProxy.close()
     await store.close()
+    await proxy.close()
     await engine.stop()
     await rm(directory, { recursive: true })
   }
 }
 
-function pause(ms: number): Promise<void> {
+/** kill -9 of the engine's process at random moments. */
+export function killEngine(rounds: number): (what: Disturbed) => Promise<void> {
+  return async ({ engine, random }) => {
+    for (let round = 0; round < rounds; round++) {
+      await pause(100 + 900 * random())
+      // The engine takes its time to come back if it is killed again and again.
+      while (engine.pid() === undefined) await pause(20)
+      process.kill(engine.pid()!, 'SIGKILL')
+    }
+  }
+}
+
+/** A store that answers 500, hangs, or closes connections, before or after it has done what it was asked. */
+export function misbehave(rounds: number, eachMs: number): (what: Disturbed) => Promise<void> {
+  return async ({ proxy }) => {
+    for (let round = 0; round < rounds; round++) {
+      for (const mode of MODES) {
+        proxy.mode = mode
+        await pause(eachMs)
+        proxy.mode = 'through'
+        await pause(eachMs / 2)
+      }
+    }
+  }
+}
+
+export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
