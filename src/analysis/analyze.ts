@@ -9,8 +9,11 @@ import { createTree, growTree } from '../trace/tree.ts'
 import type { Analysis } from './result.ts'
 import { closeResult, createResultBuilder, makeRoom } from './result-builder.ts'
 import { createSampler } from './sample.ts'
+import { type AnalysisTimings, createLaps } from './timings.ts'
 
 export type AnalysisOptions = {
+  /** Where the time went is added here. */
+  timings?: AnalysisTimings
   /** Whether SERVER spans that are no entries are samples too; true if not given. */
   serviceScope?: boolean
 }
@@ -21,10 +24,11 @@ export type AnalysisOptions = {
  * result does not depend on the order of the rows.
  */
 export function analyzeSpans(spans: SpanColumns, options: AnalysisOptions = {}): Analysis {
+  const lap = createLaps(options.timings)
   const groups = groupByTrace(spans)
   const result = createResultBuilder(spans, groups.count)
   const tree = createTree(spans)
-  const sampler = createSampler(tree, result, options.serviceScope ?? true)
+  const sampler = createSampler(tree, result, lap, options.serviceScope ?? true)
   const { traces, repairs } = result
 
   for (let trace = 0; trace < groups.count; trace++) {
@@ -60,7 +64,9 @@ export function analyzeSpans(spans: SpanColumns, options: AnalysisOptions = {}):
       chargeSpans(tree, orderFrom[e]!, end)
     }
     orderFrom.push(end)
+    lap('assembleMs')
     sampler.sampleTrace(entries, orderFrom, millisecondClock)
+    lap('whatIfMs')
   }
   return closeResult(result)
 }

@@ -10,6 +10,7 @@ import { createMeasurer } from './measure.ts'
 import { findProducers, queueWaitNs } from './queue-wait.ts'
 import { SERVICE } from './result.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
+import type { Lap } from './timings.ts'
 
 /** A cut SERVER with more cut SERVERs than this above it keeps the bounds of its entry's analysis. */
 const CUT_SERVERS_ABOVE = 16
@@ -24,7 +25,12 @@ export type Sampler = {
 type Resettled = { server: number; millisecondClock: boolean; whole: boolean }
 
 /** Appends the samples of settled and charged traces to the result: entries, primary first, then SERVER spans. */
-export function createSampler(tree: TraceTree, result: ResultBuilder, serviceScope: boolean): Sampler {
+export function createSampler(
+  tree: TraceTree,
+  result: ResultBuilder,
+  lap: Lap,
+  serviceScope: boolean,
+): Sampler {
   const { samples, segments } = result
   const measure = createMeasurer(tree, result)
   const walk = createPathWalk()
@@ -143,12 +149,14 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, serviceSco
 
   /** The entry's path, ascending, touching pieces of one span joined. */
   function addSegments(entry: number): void {
+    lap('whatIfMs')
     firstOfPath = segments.count
     pathOrigin = tree.cutStart[entry]!
     walkCriticalPath(tree, walk, entry, addSegment)
     for (const column of [segments.span, segments.component, segments.startNs, segments.endNs]) {
       reverse(column, firstOfPath, segments.count)
     }
+    lap('criticalPathMs')
   }
 
   function addSegment(span: number, startNs: number, endNs: number): void {
