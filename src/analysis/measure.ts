@@ -1,7 +1,14 @@
 import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
-import { createReplayTable, growReplayTable, replayAll } from './replay.ts'
+import {
+  createReplayTable,
+  type FactorTable,
+  growFactorTable,
+  growReplayTable,
+  replayAll,
+  replayFactors,
+} from './replay.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
 /** This many components of a sample are replayed: those with the most critical time. */
@@ -26,6 +33,40 @@ export type Measure = (
 
 /** A component of a sample, before it is appended. */
 type Row = { component: number; criticalNs: number; ifInstantNs: number; bound: boolean }
+
+/** Measures by what one re-schedule gives: every component's own work `factorOf(component)` times as long. */
+export function createFactorMeasurer(
+  tree: TraceTree,
+  result: ResultBuilder,
+  factorOf: (component: Component) => number,
+): Measure {
+  const { components } = result
+  const { dictionary } = tree.spans
+  const empty = new Float64Array(0)
+  const table: FactorTable = {
+    factor: empty,
+    length: empty,
+    finish: empty,
+    gap: empty,
+    waits: new Int32Array(0),
+  }
+  const factors: number[] = []
+  return (samples, _entry, from, to, addSample) => {
+    growFactorTable(table, tree.count)
+    for (let at = from; at < to; at++) {
+      const span = tree.order[at]!
+      const component = tree.component[span]!
+      table.factor[span] = factors[component] ??= factorOf(dictionary.components[component]!)
+    }
+    replayFactors(tree, table, from, to)
+    for (const span of samples) {
+      addSample(span)
+      makeRoom(components, components.component)
+      // One row a sample: the latency re-scheduled, of no component in particular.
+      components.ifInstantNs[components.count++] = Math.round(table.length[span]!)
+    }
+  }
+}
 
 export function createMeasurer(tree: TraceTree, result: ResultBuilder): Measure {
   const { components } = result

@@ -16,11 +16,10 @@ export type ReplayTable = {
   critical: Float64Array
   /** Per span: column of its component, -1: not among those asked for. */
   column: Int32Array
-  /** Scratch, per span: when a child would end; per slot: how many siblings a child waited for, and its own gap. */
-  finish: Float64Array
-  waits: Int32Array
-  gap: Float64Array
-}
+} & Waits
+
+/** Scratch, per span: when a child would end; per slot: which siblings a child waited for, and its own gap. */
+type Waits = { finish: Float64Array; waits: Int32Array; gap: Float64Array }
 
 export function createReplayTable(): ReplayTable {
   return {
@@ -172,20 +171,17 @@ export function lastOnPath(tree: TraceTree, from: number, to: number, moment: nu
 }
 
 /**
- * Re-schedules the children of a span, once a column. A child starts when all the siblings it waited for have
- * finished (those before it in span order that had finished at or before its start), plus its own gap after the last
- * of them; the span ends when all children have, plus the time after the last.
+ * What each live child of a span waited for: the siblings before it in span order that had finished at or before its
+ * start, the first `waits` slots of `byEnd`; and its gap, the time between the last of these ends and its start, which
+ * is the span's own work. Returns the own time after the last child.
  */
-function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
+function listWaits(tree: TraceTree, table: Waits, span: number): number {
   const { firstChild, child, live, byEnd, cutStart, cutEnd } = tree
-  const { width, saved, column, finish, waits, gap } = table
+  const { waits, gap } = table
   const from = firstChild[span]!
   const to = from + live[span]!
-  const startNs = cutStart[span]!
-  const lengthNs = cutEnd[span]! - startNs
-
   let done = from
-  let lastEnd = startNs
+  let lastEnd = cutStart[span]!
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!
     const s = cutStart[c]!
@@ -199,7 +195,20 @@ function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
     waits[slot] = done
     gap[slot] = s - lastEnd
   }
-  const tail = cutEnd[span]! - cutEnd[byEnd[to - 1]!]!
+  return cutEnd[span]! - (to === from ? cutStart[span]! : cutEnd[byEnd[to - 1]!]!)
+}
+
+/**
+ * Re-schedules the children of a span, once a column. A child starts when all the siblings it waited for have finished,
+ * plus its gap; the span ends when all children have, plus the time after the last.
+ */
+function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
+  const { firstChild, child, live, byEnd, cutStart, cutEnd } = tree
+  const { width, saved, column, finish, waits, gap } = table
+  const from = firstChild[span]!
+  const to = from + live[span]!
+  const lengthNs = cutEnd[span]! - cutStart[span]!
+  const tail = listWaits(tree, table, span)
 
   const base = span * width
   const own = column[span]!
@@ -227,5 +236,40 @@ function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
       if (end > last) last = end
     }
     saved[base + k] = lengthNs - (last + works * tail)
+  }
+}
+
+/** Latency of every span of a root with own work `factor` times as long, in ns; scratch as in ReplayTable. */
+export type FactorTable = Waits & { factor: Float64Array; length: Float64Array }
+
+export function growFactorTable(table: FactorTable, spans: number): void {
+  if (table.factor.length >= spans) return
+  for (const name of ['factor', 'length', 'finish', 'gap'] as const) table[name] = new Float64Array(spans)
+  table.waits = new Int32Array(spans)
+}
+
+/** Fills `length` for `order[orderFrom..orderTo)` from each span's `factor`: the same schedule, any factor. */
+export function replayFactors(tree: TraceTree, table: FactorTable, orderFrom: number, orderTo: number): void {
+  const { order, firstChild, child, live, byEnd } = tree
+  const { factor, length, finish, waits, gap } = table
+  for (let at = orderTo - 1; at >= orderFrom; at--) {
+    const span = order[at]!
+    const from = firstChild[span]!
+    const to = from + live[span]!
+    const tail = listWaits(tree, table, span)
+    const works = factor[span]!
+    let waited = from
+    let ready = 0
+    let last = 0
+    for (let slot = from; slot < to; slot++) {
+      const c = child[slot]!
+      for (const until = waits[slot]!; waited < until; waited++) {
+        const finished = finish[byEnd[waited]!]!
+        if (finished > ready) ready = finished
+      }
+      finish[c] = ready + works * gap[slot]! + length[c]!
+      if (finish[c]! > last) last = finish[c]!
+    }
+    length[span] = last + works * tail
   }
 }

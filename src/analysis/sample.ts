@@ -6,7 +6,7 @@ import { comesBefore, settle } from '../trace/settle.ts'
 import { CONSUMER, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
-import { createMeasurer } from './measure.ts'
+import type { Measure } from './measure.ts'
 import { findProducers, queueWaitNs } from './queue-wait.ts'
 import { SERVICE } from './result.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
@@ -28,11 +28,11 @@ type Resettled = { server: number; millisecondClock: boolean; whole: boolean }
 export function createSampler(
   tree: TraceTree,
   result: ResultBuilder,
+  measure: Measure,
   lap: Lap,
   serviceScope: boolean,
 ): Sampler {
   const { samples, segments } = result
-  const measure = createMeasurer(tree, result)
   const walk = createPathWalk()
   let above = new Int32Array(0)
   let entryAtHand = -1

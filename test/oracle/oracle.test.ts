@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { analyzeSpans, latenciesWith } from '../../src/analysis/analyze.ts'
 import { traceJson } from '../../src/analysis/report-json.ts'
 import { type Analysis, SAMPLE_KINDS } from '../../src/analysis/result.ts'
 import { idHex } from '../../src/trace/columns.ts'
@@ -75,7 +75,7 @@ const bySpan = (a: { spanId: string; durationNs: number }, b: { spanId: string; 
 
 function slow(spans: readonly OracleSpan[]) {
   const { spanCount, repairs, samples }: OracleTrace = analyzeSlowly(spans)
-  const rows = samples.map(({ components, startNs, path, ...sample }) => ({
+  const rows = samples.map(({ components, startNs, path, latenciesNs: _latencies, ...sample }) => ({
     ...sample,
     startNs: String(startNs),
     components: [...components]
@@ -203,4 +203,53 @@ describe('messy traces', () => {
       { ...seeds, numRuns: 1500 },
     )
   })
+
+  it('are re-scheduled by any factors as the slow twin does', () => {
+    fc.assert(
+      fc.property(messy, fc.integer(), ({ spans }, seed) => {
+        const factorOf = factorsFrom(seed)
+        const slowly = analyzeSlowly(spans, [factorOf]).samples
+        const columns = toColumns(spans)
+        const quickly = latenciesWith(columns, (c) => factorOf(`${c.kind} ${c.name}`))
+        const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b)
+        expect(sorted(quickly)).toEqual(sorted(slowly.map((sample) => sample.latenciesNs[0]!)))
+      }),
+      { ...seeds, numRuns: 1500 },
+    )
+  })
+
+  it('never get slower by a smaller factor, or by one component more', () => {
+    fc.assert(
+      fc.property(messy, fc.integer(), fc.integer(), ({ spans }, seed, other) => {
+        const columns = toColumns(spans)
+        const a = factorsFrom(seed)
+        const b = factorsFrom(other)
+        const at = (factorOf: (component: string) => number) =>
+          latenciesWith(columns, (c) => factorOf(`${c.kind} ${c.name}`))
+        const smaller = at((c) => Math.min(a(c), b(c)))
+        const larger = at(a)
+        const observed = analyzeSpans(columns).samples.durationNs
+        const same = at(() => 1)
+        const nothing = at(() => 0)
+        larger.forEach((latency, i) => {
+          expect(smaller[i]!).toBeLessThanOrEqual(latency)
+          expect(same[i]).toBe(observed[i])
+          expect(nothing[i]).toBe(0)
+        })
+        at((c) => Math.min(1, a(c))).forEach((latency, i) => {
+          expect(latency).toBeLessThanOrEqual(observed[i]!)
+        })
+      }),
+      { ...seeds, numRuns: 1500 },
+    )
+  })
 })
+
+/** A factor a component, the same for the same seed: exact in binary, so that sums come out the same in any order. */
+function factorsFrom(seed: number): (component: string) => number {
+  return (component) => {
+    let hash = seed
+    for (const letter of component) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x9e3779b1)
+    return [0, 0.25, 0.5, 1, 2][(hash >>> 8) % 5]!
+  }
+}

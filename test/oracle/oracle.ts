@@ -47,6 +47,8 @@ export type OracleSample = {
   path: { spanId: string; component: string; startNs: number; endNs: number }[]
   /** critical time and latency at factor 0, by `kind name`; of the replayed ones. */
   components: Map<string, { criticalNs: number; ifInstantNs: number }>
+  /** Latency at each factor of a list of factor functions, as given to `analyzeSlowly`. */
+  latenciesNs: number[]
 }
 export type OracleTrace = { spanCount: number; repairs: OracleRepair[]; samples: OracleSample[] }
 
@@ -71,7 +73,10 @@ function spanOrder(a: Node, b: Node, from: 'start' | 'cutStart', to: 'end' | 'cu
 }
 const byRepaired = (a: Node, b: Node) => spanOrder(a, b, 'cutStart', 'cutEnd')
 
-export function analyzeSlowly(spans: readonly OracleSpan[]): OracleTrace {
+export function analyzeSlowly(
+  spans: readonly OracleSpan[],
+  factors: readonly ((component: string) => number)[] = [],
+): OracleTrace {
   const repairs: OracleRepair[] = []
   const report = (kind: string, node: { id: string }, shiftNs?: number) =>
     repairs.push({ kind, spanId: node.id, ...(shiftNs === undefined ? {} : { shiftNs }) })
@@ -400,6 +405,7 @@ export function analyzeSlowly(spans: readonly OracleSpan[]): OracleTrace {
       queueWaitNs: kind === 'consumer' ? queueWait(root) : 0,
       path,
       components,
+      latenciesNs: factors.map((factorOf) => Math.round(replay(root, factorOf))),
     }
   }
 
