@@ -19,8 +19,8 @@ const TYPESCRIPT =
 /** A child that dies is started again after this long, doubling up to the maximum. */
 const RESTART_MS = 100
 const RESTART_MAX_MS = 10_000
-/** A child that ran this long is healthy: the next restart is quick again. */
-const HEALTHY_MS = 30_000
+/** A child that ran this long did not die of starting: the next restart is quick again. */
+const HEALTHY_MS = 1000
 const STOP_MS = 10_000
 
 /**

@@ -21,7 +21,7 @@ export async function openStoreProxy(target: string): Promise<StoreProxy> {
       return
     }
     if (mode === 'close') {
-      incoming.once('data', () => incoming.destroy())
+      incoming.once('data', () => incoming.socket.destroy())
       return
     }
     const { method, url, headers } = incoming
@@ -29,13 +29,14 @@ export async function openStoreProxy(target: string): Promise<StoreProxy> {
       if (mode === 'close after') {
         // It is done, and the one who asked does not hear of it.
         answer.resume()
-        answer.on('end', () => incoming.destroy())
+        answer.on('close', () => incoming.socket.destroy())
         return
       }
       outgoing.writeHead(answer.statusCode ?? 500, answer.headers)
+      answer.on('close', () => answer.complete || incoming.socket.destroy())
       answer.pipe(outgoing)
     })
-    onward.on('error', () => incoming.destroy())
+    onward.on('error', () => incoming.socket.destroy())
     incoming.pipe(onward)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -1,0 +1,81 @@
+import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { quantileOf } from '../../src/analysis/quantile.ts'
+import { groupSamples } from '../../src/analysis/report-json.ts'
+import type { Analysis } from '../../src/analysis/result.ts'
+import type { SpanColumns } from '../../src/trace/columns.ts'
+import { createWorld, type FamilyOptions, runWorld } from './program.ts'
+
+export const QUANTILES = [0.5, 0.95, 0.99]
+/** Components that really save at least this share are scored. */
+const WORTH = 0.05
+
+/** Errors |predicted - true| / observed, over worlds, components and quantiles. */
+export type Score = { mean: number; p95: number; count: number }
+
+export type Method = {
+  name: string
+  analyze: (columns: SpanColumns) => Analysis
+  /** From a sample's latency, critical time and prediction. */
+  predict: (durationNs: number, criticalNs: number, ifInstantNs: number) => number
+}
+
+export const SINGLE: Method = {
+  name: 'single-trace rules',
+  analyze: analyzeSpans,
+  predict: (_d, _c, instant) => instant,
+}
+export const SUBTRACT: Method = {
+  name: 'critical time subtracted',
+  analyze: analyzeSpans,
+  predict: (d, critical) => d - critical,
+}
+
+export function scoreFamily(
+  family: FamilyOptions,
+  methods: readonly Method[],
+  worlds: number,
+  seed: number,
+  traces = 300,
+  report?: (line: string) => void,
+): Score[] {
+  const errors = methods.map((): number[] => [])
+  for (let w = 0; w < worlds; w++) {
+    const world = createWorld(seed + w, family)
+    const { columns, latenciesNs } = runWorld(world, 0, traces)
+    const observed = latenciesNs.slice().sort()
+    const truths = new Map<string, Float64Array>()
+    methods.forEach((method, m) => {
+      const group = groupSamples(method.analyze(columns)).find(
+        (g) => g.scope === 'trace' && g.endpoint.service === world.service,
+      )
+      if (group === undefined) throw new Error('the entry endpoint is missing')
+      for (const part of group.components) {
+        const name = `${part.component.kind} ${part.component.name}`
+        let truth = truths.get(name)
+        if (truth === undefined) {
+          truth = runWorld(world, 0, traces, (c) => (c === name ? 0 : 1)).latenciesNs.sort()
+          truths.set(name, truth)
+        }
+        const predicted = group.durationsNs.slice()
+        part.sample.forEach((sample, i) => {
+          predicted[sample] = method.predict(predicted[sample]!, part.criticalNs[i]!, part.ifInstantNs[i]!)
+        })
+        predicted.sort()
+        for (const q of QUANTILES) {
+          const before = quantileOf(observed, q)
+          const after = quantileOf(truth, q)
+          if (before - after < WORTH * before) continue
+          const error = Math.abs(quantileOf(predicted, q) - after) / before
+          errors[m]!.push(error)
+          if (error > 0.05)
+            report?.(`seed ${seed + w} ${method.name} ${name} p${q * 100}: ${(100 * error).toFixed(1)} %`)
+        }
+      }
+    })
+  }
+  return errors.map((list) => {
+    const sorted = Float64Array.from(list).sort()
+    const mean = list.reduce((a, b) => a + b, 0) / Math.max(1, list.length)
+    return { mean, p95: quantileOf(sorted, 0.95), count: list.length }
+  })
+}
