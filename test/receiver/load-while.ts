@@ -26,7 +26,13 @@ export type LoadResult = {
   unknown: number
 }
 
-export type Disturbed = { engine: Engine; proxy: StoreProxy; random: () => number }
+export type Disturbed = {
+  engine: Engine
+  proxy: StoreProxy
+  random: () => number
+  /** Spans so far. */
+  acknowledged: () => number
+}
 
 /**
  * Sends spans over gRPC while `disturb` does its worst. Every request is repeated until it is acknowledged; in the end
@@ -82,7 +88,7 @@ export async function loadWhile(
   }
   const senders = Array.from({ length: SENDERS }, sender)
   try {
-    await disturb({ engine, proxy, random: seeded(seed) })
+    await disturb({ engine, proxy, random: seeded(seed), acknowledged: () => acknowledged.size })
     await pause(500)
     isOver = true
     await Promise.all(senders)
@@ -112,12 +118,15 @@ export async function loadWhile(
 
 /** kill -9 of the engine's process at random moments. */
 export function killEngine(rounds: number): (what: Disturbed) => Promise<void> {
-  return async ({ engine, random }) => {
+  return async ({ engine, random, acknowledged }) => {
     for (let round = 0; round < rounds; round++) {
-      await pause(100 + 900 * random())
-      // The engine takes its time to come back if it is killed again and again.
-      while (engine.pid() === undefined) await pause(20)
-      process.kill(engine.pid()!, 'SIGKILL')
+      // The engine takes its time to come back if it is killed again and again: not before it is under load.
+      const before = acknowledged()
+      while (acknowledged() === before) await pause(20)
+      await pause(1000 * random())
+      const pid = engine.pid()
+      if (pid === undefined) throw new Error('the engine died on its own')
+      process.kill(pid, 'SIGKILL')
     }
   }
 }
