@@ -1,12 +1,9 @@
-import { chargeSpans } from '../trace/charge.ts'
-import { hasMillisecondClock } from '../trace/clock.ts'
 import type { SpanColumns } from '../trace/columns.ts'
 import type { Component } from '../trace/component.ts'
 import { groupByTrace } from '../trace/group.ts'
-import { linkSpans } from '../trace/identity.ts'
-import { loadSpans } from '../trace/load.ts'
-import { settle } from '../trace/settle.ts'
-import { createTree, growTree, type TraceTree } from '../trace/tree.ts'
+import { createTree, type TraceTree } from '../trace/tree.ts'
+import { assembleTrace } from './assemble.ts'
+import { applyModel, createDependencies, type Dependencies, type Model } from './dependencies.ts'
 import { createFactorMeasurer, createMeasurer, type Measure } from './measure.ts'
 import type { Analysis } from './result.ts'
 import { closeResult, createResultBuilder, makeRoom, type ResultBuilder } from './result-builder.ts'
@@ -14,6 +11,8 @@ import { createSampler } from './sample.ts'
 import { type AnalysisTimings, createLaps } from './timings.ts'
 
 export type AnalysisOptions = {
+  /** Dependencies learned over many traces; without them the rules for one trace hold. */
+  model?: Model | undefined
   /** Where the time went is added here. */
   timings?: AnalysisTimings
   /** Whether SERVER spans that are no entries are samples too; true if not given. */
@@ -33,9 +32,13 @@ export function analyzeSpans(spans: SpanColumns, options: AnalysisOptions = {}):
  * Latency (ns, whole) of every sample with each component's own work `factorOf(component)` times as long (0: infinitely
  * fast, 0.5: twice as fast, 1: as it is, 2: twice as slow). Samples stand in the order of `analyzeSpans`.
  */
-export function latenciesWith(spans: SpanColumns, factorOf: (component: Component) => number): Float64Array {
-  const { samples, components } = analyzeBy(spans, {}, (tree, result) =>
-    createFactorMeasurer(tree, result, factorOf),
+export function latenciesWith(
+  spans: SpanColumns,
+  factorOf: (component: Component) => number,
+  options: AnalysisOptions = {},
+): Float64Array {
+  const { samples, components } = analyzeBy(spans, options, (tree, result, dependencies) =>
+    createFactorMeasurer(tree, result, dependencies, factorOf),
   )
   return components.ifInstantNs.slice(0, samples.count)
 }
@@ -43,13 +46,24 @@ export function latenciesWith(spans: SpanColumns, factorOf: (component: Componen
 function analyzeBy(
   spans: SpanColumns,
   options: AnalysisOptions,
-  createMeasure: (tree: TraceTree, result: ResultBuilder) => Measure,
+  createMeasure: (tree: TraceTree, result: ResultBuilder, dependencies: Dependencies | undefined) => Measure,
 ): Analysis {
   const lap = createLaps(options.timings)
   const groups = groupByTrace(spans)
   const result = createResultBuilder(spans, groups.count)
   const tree = createTree(spans)
-  const sampler = createSampler(tree, result, createMeasure(tree, result), lap, options.serviceScope ?? true)
+  const { model } = options
+  const dependencies = model === undefined ? undefined : createDependencies()
+  const settled = (from: number, to: number) => {
+    if (model !== undefined && dependencies !== undefined) applyModel(model, tree, dependencies, from, to)
+  }
+  const sampler = createSampler(tree, result, {
+    measure: createMeasure(tree, result, dependencies),
+    dependencies,
+    settledAgain: settled,
+    lap,
+    serviceScope: options.serviceScope ?? true,
+  })
   const { traces, repairs } = result
 
   for (let trace = 0; trace < groups.count; trace++) {
@@ -60,33 +74,13 @@ function analyzeBy(
     traces.span[at] = groups.rows[from]!
     traces.firstSample[at] = result.samples.count
     traces.firstRepair[at] = repairs.count
-
-    growTree(tree, to - from)
-    loadSpans(tree, groups.rows, from, to, repairs)
+    const { entries, orderFrom, millisecondClock } = assembleTrace(tree, groups.rows, from, to, repairs)
     traces.origin[at] = tree.origin
     traces.spanCount[at] = tree.count
-    if (tree.count === 0) continue
-    linkSpans(tree, repairs)
-    traces.spanCount[at] = tree.count
-
-    const millisecondClock = hasMillisecondClock(tree)
-    const entries: number[] = []
-    const orderFrom: number[] = []
-    for (let i = 0; i < tree.count; i++) {
-      if (tree.parent[i]! >= 0) continue
-      entries.push(i)
-      tree.shift[i] = 0
-    }
-    // Outer entries first: they move what hangs below them. Inner ones join the list as they are met.
-    let end = 0
-    for (let e = 0; e < entries.length; e++) {
-      orderFrom.push(end)
-      end = settle(tree, entries[e]!, end, millisecondClock, repairs, (entry) => entries.push(entry))
-      chargeSpans(tree, orderFrom[e]!, end)
-    }
-    orderFrom.push(end)
+    if (dependencies !== undefined) dependencies.list.length = 0
+    settled(0, orderFrom.at(-1)!)
     lap('assembleMs')
-    sampler.sampleTrace(entries, orderFrom, millisecondClock)
+    if (entries.length > 0) sampler.sampleTrace(entries, orderFrom, millisecondClock)
     lap('whatIfMs')
   }
   return closeResult(result)

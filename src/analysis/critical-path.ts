@@ -1,4 +1,5 @@
 import type { TraceTree } from '../trace/tree.ts'
+import { type Dependencies, lastJoined, lastWaitedFor } from './dependencies.ts'
 import { lastOnPath } from './replay.ts'
 
 /** Stack of the walk: spans that are open, and where in `byEnd` each has got to. */
@@ -16,6 +17,7 @@ export function createPathWalk(): PathWalk {
 export function walkCriticalPath(
   tree: TraceTree,
   walk: PathWalk,
+  dependencies: Dependencies | undefined,
   root: number,
   visit: (span: number, startNs: number, endNs: number) => void,
 ): void {
@@ -27,7 +29,10 @@ export function walkCriticalPath(
   while (depth >= 0) {
     const span = walk.span[depth]!
     const from = firstChild[span]!
-    const slot = lastOnPath(tree, from, walk.slot[depth]!, moment)
+    const learned = dependencies !== undefined && dependencies.learned[span] === 1
+    const slot = learned
+      ? learnedSlot(tree, dependencies, span, walk.slot[depth]!)
+      : lastOnPath(tree, from, walk.slot[depth]!, moment)
     if (slot < from) {
       const startNs = cutStart[span]!
       if (startNs < moment) visit(span, startNs, moment)
@@ -36,7 +41,7 @@ export function walkCriticalPath(
       continue
     }
     walk.slot[depth] = slot
-    const child = byEnd[slot]!
+    const child = learned ? tree.child[slot]! : byEnd[slot]!
     const endNs = cutEnd[child]!
     if (endNs < moment) visit(span, endNs, moment)
     moment = endNs
@@ -45,6 +50,13 @@ export function walkCriticalPath(
     walk.span[depth] = child
     walk.slot[depth] = firstChild[child]! + live[child]!
   }
+}
+
+/** The slot of the child before the one in `slot` on a learned path; of the last, from behind the live children. */
+function learnedSlot(tree: TraceTree, dependencies: Dependencies, span: number, slot: number): number {
+  const end = tree.firstChild[span]! + tree.live[span]!
+  const c = slot === end ? lastJoined(tree, dependencies, span) : lastWaitedFor(tree, dependencies, slot)
+  return c < 0 ? -1 : dependencies.slotOf[c]!
 }
 
 function grow(walk: PathWalk): void {

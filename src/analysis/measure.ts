@@ -1,6 +1,7 @@
 import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
+import type { Dependencies } from './dependencies.ts'
 import {
   createReplayTable,
   type FactorTable,
@@ -38,6 +39,7 @@ type Row = { component: number; criticalNs: number; ifInstantNs: number; bound: 
 export function createFactorMeasurer(
   tree: TraceTree,
   result: ResultBuilder,
+  dependencies: Dependencies | undefined,
   factorOf: (component: Component) => number,
 ): Measure {
   const { components } = result
@@ -49,6 +51,7 @@ export function createFactorMeasurer(
     finish: empty,
     gap: empty,
     waits: new Int32Array(0),
+    dependencies,
   }
   const factors: number[] = []
   return (samples, _entry, from, to, addSample) => {
@@ -68,10 +71,14 @@ export function createFactorMeasurer(
   }
 }
 
-export function createMeasurer(tree: TraceTree, result: ResultBuilder): Measure {
+export function createMeasurer(
+  tree: TraceTree,
+  result: ResultBuilder,
+  dependencies: Dependencies | undefined,
+): Measure {
   const { components } = result
   const { dictionary } = tree.spans
-  const table = createReplayTable()
+  const table = createReplayTable(dependencies)
   const walk = createPathWalk()
   /** Components of the root at hand, in the order met, and the place of each (stamped: never cleared). */
   const present: number[] = []
@@ -172,7 +179,7 @@ export function createMeasurer(tree: TraceTree, result: ResultBuilder): Measure 
     const wanted: { row: Row; span: number }[][] = present.map(() => [])
     const rows = samples.map((span) => {
       const met: number[] = []
-      walkCriticalPath(tree, walk, span, (on, startNs, endNs) => {
+      walkCriticalPath(tree, walk, dependencies, span, (on, startNs, endNs) => {
         const place = placeOf[tree.component[on]!]!
         if (criticalNs[place] === 0) met.push(place)
         criticalNs[place]! += endNs - startNs

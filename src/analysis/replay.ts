@@ -1,6 +1,7 @@
 import { comesBefore } from '../trace/settle.ts'
 import { SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
+import { type Dependencies, lastJoined, lastWaitedFor } from './dependencies.ts'
 
 /**
  * For every span of a root and a handful of components at once: how much shorter the span would be with the
@@ -19,10 +20,17 @@ export type ReplayTable = {
 } & Waits
 
 /** Scratch, per span: when a child would end; per slot: which siblings a child waited for, and its own gap. */
-type Waits = { finish: Float64Array; waits: Int32Array; gap: Float64Array }
+type Waits = {
+  finish: Float64Array
+  waits: Int32Array
+  gap: Float64Array
+  /** Of the root at hand, where they were learned. */
+  dependencies: Dependencies | undefined
+}
 
-export function createReplayTable(): ReplayTable {
+export function createReplayTable(dependencies: Dependencies | undefined): ReplayTable {
   return {
+    dependencies,
     width: 0,
     saved: new Float64Array(0),
     critical: new Float64Array(0),
@@ -57,7 +65,7 @@ export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number
     const span = order[at]!
     if (live[span] === 0) {
       if (kind[span] === SERVER || at === orderFrom) fillLeaf(tree, table, span)
-    } else if (isSequence(tree, span)) {
+    } else if (!isLearned(table, span) && isSequence(tree, span)) {
       addSequence(tree, table, span)
     } else {
       clearRow(table, span)
@@ -84,6 +92,10 @@ function fillLeaf(tree: TraceTree, table: ReplayTable, span: number): void {
   const lengthNs = tree.cutEnd[span]! - tree.cutStart[span]!
   table.saved[cell] = lengthNs
   table.critical[cell] = lengthNs
+}
+
+function isLearned({ dependencies }: Waits, span: number): boolean {
+  return dependencies !== undefined && dependencies.learned[span] === 1
 }
 
 /** Each child starts when the one before has ended: every child is on the path and waited for all before it. */
@@ -133,13 +145,11 @@ function addSequence(tree: TraceTree, table: ReplayTable, span: number): void {
 /** The critical path through one span, backwards from its end, adding up what is on it. */
 function addCriticalChildren(tree: TraceTree, table: ReplayTable, span: number): void {
   const { firstChild, live, byEnd, cutStart, cutEnd } = tree
-  const { width, critical, column } = table
+  const { width, critical, column, dependencies } = table
   const base = span * width
-  const from = firstChild[span]!
   let moment = cutEnd[span]!
   let own = 0
-  for (let slot = lastOnPath(tree, from, from + live[span]!, moment); slot >= from; ) {
-    const c = byEnd[slot]!
+  const add = (c: number) => {
     own += moment - cutEnd[c]!
     moment = cutStart[c]!
     if (live[c] === 0) {
@@ -149,7 +159,21 @@ function addCriticalChildren(tree: TraceTree, table: ReplayTable, span: number):
       const row = c * width
       for (let k = 0; k < width; k++) critical[base + k]! += critical[row + k]!
     }
-    slot = lastOnPath(tree, from, slot, moment)
+  }
+  if (isLearned(table, span)) {
+    for (
+      let c = lastJoined(tree, dependencies!, span);
+      c >= 0;
+      c = lastWaitedFor(tree, dependencies!, dependencies!.slotOf[c]!)
+    ) {
+      add(c)
+    }
+  } else {
+    const from = firstChild[span]!
+    for (let slot = lastOnPath(tree, from, from + live[span]!, moment); slot >= from; ) {
+      add(byEnd[slot]!)
+      slot = lastOnPath(tree, from, slot, moment)
+    }
   }
   own += moment - cutStart[span]!
   const k = column[span]!
@@ -177,9 +201,16 @@ export function lastOnPath(tree: TraceTree, from: number, to: number, moment: nu
  */
 function listWaits(tree: TraceTree, table: Waits, span: number): number {
   const { firstChild, child, live, byEnd, cutStart, cutEnd } = tree
-  const { waits, gap } = table
+  const { waits, gap, dependencies } = table
   const from = firstChild[span]!
   const to = from + live[span]!
+  if (isLearned(table, span)) {
+    const since = (c: number) => (c < 0 ? cutStart[span]! : cutEnd[c]!)
+    for (let slot = from; slot < to; slot++) {
+      gap[slot] = cutStart[child[slot]!]! - since(lastWaitedFor(tree, dependencies!, slot))
+    }
+    return cutEnd[span]! - since(lastJoined(tree, dependencies!, span))
+  }
   let done = from
   let lastEnd = cutStart[span]!
   for (let slot = from; slot < to; slot++) {
@@ -204,7 +235,8 @@ function listWaits(tree: TraceTree, table: Waits, span: number): number {
  */
 function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
   const { firstChild, child, live, byEnd, cutStart, cutEnd } = tree
-  const { width, saved, column, finish, waits, gap } = table
+  const { width, saved, column, finish, waits, gap, dependencies } = table
+  const learned = isLearned(table, span)
   const from = firstChild[span]!
   const to = from + live[span]!
   const lengthNs = cutEnd[span]! - cutStart[span]!
@@ -225,9 +257,12 @@ function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
     let last = 0
     for (let slot = from; slot < to; slot++) {
       const c = child[slot]!
-      for (const until = waits[slot]!; waited < until; waited++) {
-        const finished = finish[byEnd[waited]!]!
-        if (finished > ready) ready = finished
+      if (learned) ready = latestOf(table, dependencies!.first[slot]!, dependencies!.last[slot]!)
+      else {
+        for (const until = waits[slot]!; waited < until; waited++) {
+          const finished = finish[byEnd[waited]!]!
+          if (finished > ready) ready = finished
+        }
       }
       const lengthNs = cutEnd[c]! - cutStart[c]!
       const left = live[c] === 0 ? (column[c] === k ? 0 : lengthNs) : lengthNs - saved[c * width + k]!
@@ -235,8 +270,20 @@ function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
       finish[c] = end
       if (end > last) last = end
     }
+    if (learned) last = latestOf(table, dependencies!.joinedFirst[span]!, dependencies!.joinedLast[span]!)
     saved[base + k] = lengthNs - (last + works * tail)
   }
+}
+
+/** When the last of `list[first..last)` would end; 0 if there is none. */
+function latestOf({ finish, dependencies }: Waits, first: number, last: number): number {
+  const { list } = dependencies!
+  let latest = 0
+  for (let i = first; i < last; i++) {
+    const finished = finish[list[i]!]!
+    if (finished > latest) latest = finished
+  }
+  return latest
 }
 
 /** Latency of every span of a root with own work `factor` times as long, in ns; scratch as in ReplayTable. */
@@ -251,25 +298,30 @@ export function growFactorTable(table: FactorTable, spans: number): void {
 /** Fills `length` for `order[orderFrom..orderTo)` from each span's `factor`: the same schedule, any factor. */
 export function replayFactors(tree: TraceTree, table: FactorTable, orderFrom: number, orderTo: number): void {
   const { order, firstChild, child, live, byEnd } = tree
-  const { factor, length, finish, waits, gap } = table
+  const { factor, length, finish, waits, gap, dependencies } = table
   for (let at = orderTo - 1; at >= orderFrom; at--) {
     const span = order[at]!
     const from = firstChild[span]!
     const to = from + live[span]!
     const tail = listWaits(tree, table, span)
+    const learned = isLearned(table, span)
     const works = factor[span]!
     let waited = from
     let ready = 0
     let last = 0
     for (let slot = from; slot < to; slot++) {
       const c = child[slot]!
-      for (const until = waits[slot]!; waited < until; waited++) {
-        const finished = finish[byEnd[waited]!]!
-        if (finished > ready) ready = finished
+      if (learned) ready = latestOf(table, dependencies!.first[slot]!, dependencies!.last[slot]!)
+      else {
+        for (const until = waits[slot]!; waited < until; waited++) {
+          const finished = finish[byEnd[waited]!]!
+          if (finished > ready) ready = finished
+        }
       }
       finish[c] = ready + works * gap[slot]! + length[c]!
       if (finish[c]! > last) last = finish[c]!
     }
+    if (learned) last = latestOf(table, dependencies!.joinedFirst[span]!, dependencies!.joinedLast[span]!)
     length[span] = last + works * tail
   }
 }

@@ -6,6 +6,7 @@ import { comesBefore, settle } from '../trace/settle.ts'
 import { CONSUMER, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
+import type { Dependencies } from './dependencies.ts'
 import type { Measure } from './measure.ts'
 import { findProducers, queueWaitNs } from './queue-wait.ts'
 import { SERVICE } from './result.ts'
@@ -24,14 +25,19 @@ export type Sampler = {
 /** A SERVER that is settled again within its own bounds; `whole`: with the SERVERs below it. */
 type Resettled = { server: number; millisecondClock: boolean; whole: boolean }
 
+export type SamplerOptions = {
+  measure: Measure
+  dependencies: Dependencies | undefined
+  /** Called with what was settled and charged again. */
+  settledAgain: (from: number, to: number) => void
+  lap: Lap
+  /** Whether SERVER spans that are no entries are samples too. */
+  serviceScope: boolean
+}
+
 /** Appends the samples of settled and charged traces to the result: entries, primary first, then SERVER spans. */
-export function createSampler(
-  tree: TraceTree,
-  result: ResultBuilder,
-  measure: Measure,
-  lap: Lap,
-  serviceScope: boolean,
-): Sampler {
+export function createSampler(tree: TraceTree, result: ResultBuilder, options: SamplerOptions): Sampler {
+  const { measure, dependencies, settledAgain, lap, serviceScope } = options
   const { samples, segments } = result
   const walk = createPathWalk()
   let above = new Int32Array(0)
@@ -65,6 +71,7 @@ export function createSampler(
         const { server, millisecondClock, whole } = again[i]!
         const end = settle(tree, server, 0, millisecondClock, undefined, () => {})
         chargeSpans(tree, 0, end)
+        settledAgain(0, end)
         const servers = whole ? listServers(server, 0, end, millisecondClock, undefined, again) : [server]
         measure(servers, -1, 0, end, addServiceSample)
       }
@@ -152,7 +159,7 @@ export function createSampler(
     lap('whatIfMs')
     firstOfPath = segments.count
     pathOrigin = tree.cutStart[entry]!
-    walkCriticalPath(tree, walk, entry, addSegment)
+    walkCriticalPath(tree, walk, dependencies, entry, addSegment)
     for (const column of [segments.span, segments.component, segments.startNs, segments.endNs]) {
       reverse(column, firstOfPath, segments.count)
     }

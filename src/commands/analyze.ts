@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util'
 import { analyzeSpans } from '../analysis/analyze.ts'
 import { bottlenecksOf } from '../analysis/bottlenecks.ts'
+import type { Model } from '../analysis/dependencies.ts'
+import { learnDependencies } from '../analysis/learn.ts'
 import { groupSamples } from '../analysis/report-json.ts'
 import { parseTarget, type Target } from '../analysis/target.ts'
 import { createDecodePool } from '../formats/decode-pool.ts'
@@ -59,7 +61,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   }
 }
 
-type Options = ReportRequest & { timings: boolean }
+type Options = ReportRequest & { timings: boolean; learned: boolean }
 
 /** What the command line asks for; `usageError` if it makes no sense. */
 function parseOptions(args: readonly string[]): Options | 'help' | { usageError: string } {
@@ -104,6 +106,7 @@ function parseOptions(args: readonly string[]): Options | 'help' | { usageError:
     summary: values.summary,
     json: values.json,
     timings: values.timings,
+    learned: values.dependencies === 'learned',
     format,
     endpoint: values.endpoint,
     top: values.top === undefined ? undefined : Number(values.top),
@@ -131,9 +134,17 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   const samples = createSampleCollector()
   const timings = { assembleMs: 0, criticalPathMs: 0, whatIfMs: 0 }
   let traces = 0
+  let model: Model | undefined
+  let learnMs = 0
   await report.begin()
   for (const batch of spool.batches()) {
-    const analysis = analyzeSpans(batch, { timings })
+    if (options.learned && model === undefined) {
+      // Batches of spilled spans come by trace id: the first is a fair sample of all.
+      const learnStartMs = performance.now()
+      model = learnDependencies(batch)
+      learnMs += performance.now() - learnStartMs
+    }
+    const analysis = analyzeSpans(batch, { timings, model })
     traces += analysis.traces.count
     samples.add(groupSamples(analysis))
     await report.traces(analysis)
@@ -144,7 +155,7 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   if (options.timings) {
     const { readMs, decodeMs } = read
     const totalMs = performance.now() - startMs
-    const line = { traces, spans, ...rounded({ readMs, decodeMs, ...timings, totalMs }) }
+    const line = { traces, spans, ...rounded({ readMs, decodeMs, learnMs, ...timings, totalMs }) }
     context.stderr.write(`${JSON.stringify(line)}\n`)
   }
   return 0

@@ -28,6 +28,8 @@ export type Dictionary = {
   component(component: Component): number
   /** Component id of the transit between two services (by service id). */
   transit(callerService: number, calleeService: number): number
+  /** Number of what a span does, whichever instance or version of its service: its kind, service, name, component. */
+  call(shape: number, component: number): number
   /** Endpoint id of a shape. */
   endpoint(shape: number): number
   readonly components: readonly Component[]
@@ -49,7 +51,12 @@ export function createDictionary(): Dictionary {
   const components: Component[] = []
   const endpoints: Endpoint[] = []
   const services: string[] = []
-  const ids = { service: new Map<string, number>(), instance: new Map<string, number>() }
+  const ids = {
+    service: new Map<string, number>(),
+    instance: new Map<string, number>(),
+    call: new Map<string, number>(),
+  }
+  const callIds = new Map<number, number>()
   const componentIds = new Map<string, number>()
   const endpointIds = new Map<string, number>()
   const transitIds = new Map<number, number>()
@@ -108,6 +115,17 @@ export function createDictionary(): Dictionary {
           name: transitName(services[caller]!, services[callee]!),
         })
         transitIds.set(pair, id)
+      }
+      return id
+    },
+
+    call(shape: number, component: number): number {
+      const pair = shape * 2 ** 26 + component
+      let id = callIds.get(pair)
+      if (id === undefined) {
+        const { kind, service, name } = fields[shape]!
+        id = intern(ids.call, `${kind}\n${service}\n${name}\n${component}`)
+        callIds.set(pair, id)
       }
       return id
     },

@@ -113,6 +113,7 @@ test('--timings writes one line of JSON', async () => {
     'spans',
     'readMs',
     'decodeMs',
+    'learnMs',
     'assembleMs',
     'criticalPathMs',
     'whatIfMs',

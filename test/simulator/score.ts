@@ -1,4 +1,5 @@
 import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { learnDependencies } from '../../src/analysis/learn.ts'
 import { quantileOf } from '../../src/analysis/quantile.ts'
 import { groupSamples } from '../../src/analysis/report-json.ts'
 import type { Analysis } from '../../src/analysis/result.ts'
@@ -21,12 +22,17 @@ export type Method = {
 
 export const SINGLE: Method = {
   name: 'single-trace rules',
-  analyze: analyzeSpans,
+  analyze: (columns) => analyzeSpans(columns),
+  predict: (_d, _c, instant) => instant,
+}
+export const LEARNED: Method = {
+  name: 'learned over 300 traces',
+  analyze: (columns) => analyzeSpans(columns, { model: learnDependencies(columns) }),
   predict: (_d, _c, instant) => instant,
 }
 export const SUBTRACT: Method = {
   name: 'critical time subtracted',
-  analyze: analyzeSpans,
+  analyze: (columns) => analyzeSpans(columns),
   predict: (d, critical) => d - critical,
 }
 
