@@ -2,9 +2,7 @@ import { createColumns, reserve, type SpanColumns } from '../../src/trace/column
 import { createDictionary } from '../../src/trace/dictionary.ts'
 import { shapeFieldsFrom, shapeKeyOf } from '../../src/trace/shape.ts'
 import { seeded } from './random.ts'
-
-/** 2026-01-01T00:00:00Z. */
-const EPOCH_NS = 1_767_225_600_000_000_000n
+import { putSpan, shuffleNearby } from './span-writer.ts'
 
 const SERVICES = ['gateway', 'cart', 'orders', 'payments', 'stock', 'users', 'search', 'mail']
 
@@ -57,19 +55,7 @@ export function generateTraces(
     reserve(columns, columns.count + size)
     const high = (random() * 2 ** 32) >>> 0
     const put = (index: number, parent: number, startNs: number, endNs: number, shapeId: number) => {
-      const row = columns.count++
-      columns.traceHigh[2 * row] = high
-      columns.traceHigh[2 * row + 1] = trace
-      columns.traceLow[2 * row] = trace * 31
-      columns.traceLow[2 * row + 1] = high
-      columns.spanId[2 * row] = Math.imul(index + 1, 0x9e3779b1) >>> 0
-      columns.spanId[2 * row + 1] = trace
-      columns.parentId[2 * row] = parent < 0 ? 0 : Math.imul(parent + 1, 0x9e3779b1) >>> 0
-      columns.parentId[2 * row + 1] = parent < 0 ? 0 : trace
-      putTime(columns.start, row, startNs)
-      putTime(columns.end, row, endNs)
-      columns.status[row] = random() < 0.01 ? 2 : 0
-      columns.shape[row] = shapeId
+      putSpan(columns, { high, trace }, index, parent, startNs, endNs, random() < 0.01, shapeId)
     }
     const base = trace * 1_000_000
     if (shape === 'mixed') mixedTrace(size, base, put)
@@ -150,37 +136,4 @@ function key(kind: string, name: string, service: string, attributes: Record<str
     'deployment.environment.name': 'prod',
   }
   return shapeKeyOf(shapeFieldsFrom(kind, name, resource, attributes))
-}
-
-function putTime(words: Uint32Array, row: number, ns: number) {
-  const time = EPOCH_NS + BigInt(ns)
-  words[2 * row] = Number(time & 0xffff_ffffn)
-  words[2 * row + 1] = Number(time >> 32n)
-}
-
-/** Spans arrive by exporter batch, not by trace: each row changes places with one at most 1,000 rows away. */
-function shuffleNearby(columns: SpanColumns, random: () => number) {
-  for (let row = columns.count - 1; row > 0; row--) {
-    const other = Math.max(0, row - Math.floor(random() * 1000))
-    for (const words of [
-      columns.traceHigh,
-      columns.traceLow,
-      columns.spanId,
-      columns.parentId,
-      columns.start,
-      columns.end,
-    ]) {
-      for (let half = 0; half < 2; half++) {
-        const kept = words[2 * row + half]!
-        words[2 * row + half] = words[2 * other + half]!
-        words[2 * other + half] = kept
-      }
-    }
-    const shape = columns.shape[row]!
-    columns.shape[row] = columns.shape[other]!
-    columns.shape[other] = shape
-    const status = columns.status[row]!
-    columns.status[row] = columns.status[other]!
-    columns.status[other] = status
-  }
 }
