@@ -88,9 +88,9 @@ export async function startService(
     let url = config.clickhouseUrl
     if (url === undefined) {
       const { host, port } = splitAddress(config.clickhouseHttp)
-      const engine = await startEngine({ dataDir: config.dataDir, host, port, log })
+      const engine = await startEngine({ dataDir: config.dataDir, host, port, password: config.token, log })
       stops.push(() => engine.stop())
-      url = engine.url
+      url = withPassword(engine.url, config.token)
     }
     const store = openStore({
       url,
@@ -139,7 +139,7 @@ export async function startService(
       addresses: {
         ...(receiver === undefined ? {} : { otlpGrpc: receiver.grpcAddress, otlpHttp: receiver.httpAddress }),
         ...(api === undefined ? {} : { api: api.address }),
-        clickhouse: url,
+        clickhouse: withPassword(url, undefined),
       },
       store,
       analyzer,
@@ -149,4 +149,12 @@ export async function startService(
     await stop()
     throw error
   }
+}
+
+/** The same URL with this password, or without user and password. */
+function withPassword(text: string, password: string | undefined): string {
+  const url = new URL(text)
+  url.username = password === undefined ? '' : 'default'
+  url.password = encodeURIComponent(password ?? '')
+  return url.href.replace(/\/$/, '')
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createInflate } from 'node:zlib'
-import { RefusedStatement } from './statement.ts'
+import { RefusedStatement } from './refused.ts'
 
 /** A statement's text; the data of an INSERT may be longer. */
 const TEXT_BYTES = 16 * 2 ** 20

@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import type { Session } from 'chdb'
 import { serveEngine } from './http-server.ts'
 import { claimDataDir } from './lock.ts'
 
-/** What the parent tells the child, as JSON in its first argument. */
-export type ChildOptions = { dataDir: string; host: string; port: number; readers: boolean }
+/** What the parent tells the child, as JSON in LONGPOLE_ENGINE: arguments are for all to see. */
+export type ChildOptions = { dataDir: string; host: string; port: number; password?: string | undefined }
 
 /** What the child tells the parent. */
 export type ChildMessage =
@@ -19,7 +20,7 @@ function tell(message: ChildMessage): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const options = JSON.parse(process.argv[2] ?? '{}') as ChildOptions
+  const options = JSON.parse(process.env.LONGPOLE_ENGINE ?? '{}') as ChildOptions
   // The parent is gone, by kill -9 perhaps: nobody must keep the data directory.
   process.on('disconnect', () => process.exit(0))
   // Ctrl-C reaches the whole group; the parent stops its child when everything before it has stopped.
@@ -34,7 +35,7 @@ async function main(): Promise<void> {
   try {
     mkdirSync(options.dataDir, { recursive: true })
     claimDataDir(options.dataDir)
-    new chdb.Session(options.dataDir).query('SELECT 1')
+    closeDefaultDatabase(new chdb.Session(options.dataDir))
   } catch (error) {
     await tell({ type: 'failed', reason: 'data-dir', message: (error as Error).message })
     process.exit(1)
@@ -53,6 +54,17 @@ async function main(): Promise<void> {
     await tell({ type: 'failed', reason: inUse ? 'port' : 'other', message: (error as Error).message })
     process.exit(1)
   }
+}
+
+/**
+ * The engine starts with a database `default` in which every name that is no table is a file. One that holds no tables
+ * takes its place; it is there again with each start.
+ */
+function closeDefaultDatabase(session: Session): void {
+  const tables = session.query("SELECT name FROM system.tables WHERE database = 'default'")
+  if (tables !== '') throw new Error('there are tables in its database `default`, which has to be empty')
+  session.query('DROP DATABASE IF EXISTS default')
+  session.query('CREATE DATABASE default ENGINE = Dictionary')
 }
 
 await main()

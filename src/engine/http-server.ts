@@ -1,12 +1,13 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import type { Session } from 'chdb'
 import { readBody, spoolBody } from './body.ts'
+import { RefusedStatement } from './refused.ts'
 import { quoteText, readSettings, setStatements } from './settings.ts'
-import { parseStatement, RefusedStatement, type Statement } from './statement.ts'
+import { parseStatement, type Statement } from './statement.ts'
 
 /** Statements that run at the same time; more wait their turn. */
 const CONCURRENT = 8
@@ -30,7 +31,7 @@ export type EngineServer = { port: number; close(): Promise<void> }
  */
 export async function serveEngine(
   openSession: () => Session,
-  options: { host: string; port: number },
+  options: { host: string; port: number; password?: string | undefined },
 ): Promise<EngineServer> {
   const turns = createTurns()
   const server = createServer((request, response) => {
@@ -59,7 +60,8 @@ export async function serveEngine(
       return
     }
     if (url.pathname !== '/') throw new RefusedStatement(`no such path ${url.pathname}`, 404, 'NOT_FOUND')
-    const reader = request.method !== 'POST' || userOf(request, url.searchParams) === 'reader'
+    const user = userOf(request, url.searchParams, options.password)
+    const reader = request.method !== 'POST' || user === 'reader'
     const settings = readSettings(url.searchParams)
     const given = url.searchParams.get('query') ?? ''
     let statement: Statement
@@ -190,14 +192,24 @@ function refuseForeign(request: IncomingMessage): void {
 
 const USERS = new Set(['', 'default', 'reader'])
 
-function userOf(request: IncomingMessage, parameters: URLSearchParams): string {
+/** @throws RefusedStatement where there is no such user, or the password is not `password` */
+function userOf(request: IncomingMessage, parameters: URLSearchParams, password: string | undefined): string {
   const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? '')?.[1]
-  const user =
-    header(request, 'x-clickhouse-user') ??
-    parameters.get('user') ??
-    (basic === undefined ? '' : Buffer.from(basic, 'base64').toString('utf8').split(':')[0]!)
-  if (!USERS.has(user)) throw new RefusedStatement(`no user ${user}`, 516, 'AUTHENTICATION_FAILED')
+  const [basicUser, ...basicPassword] = Buffer.from(basic ?? '', 'base64')
+    .toString('utf8')
+    .split(':')
+  const user = header(request, 'x-clickhouse-user') ?? parameters.get('user') ?? basicUser!
+  const given = header(request, 'x-clickhouse-key') ?? parameters.get('password') ?? basicPassword.join(':')
+  if (!USERS.has(user) || (password !== undefined && !isSame(given, password))) {
+    throw new RefusedStatement(`no user ${user}, or not this password`, 516, 'AUTHENTICATION_FAILED')
+  }
   return user
+}
+
+/** How long it takes says nothing about either. */
+function isSame(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(a), digest(b))
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {

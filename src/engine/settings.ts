@@ -1,4 +1,4 @@
-import { RefusedStatement } from './statement.ts'
+import { RefusedStatement } from './refused.ts'
 
 /** Request parameters that are no settings. */
 const PARAMETERS = new Set([

@@ -22,6 +22,7 @@ const RESTART_MAX_MS = 10_000
 /** A child that ran this long did not die of starting: the next restart is quick again. */
 const HEALTHY_MS = 1000
 const STOP_MS = 10_000
+const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/
 
 /**
  * Starts the embedded ClickHouse engine in a child process that speaks ClickHouse's HTTP interface on loopback, and
@@ -33,9 +34,16 @@ export async function startEngine(options: {
   dataDir: string
   host: string
   port: number
+  /** Asked for from every user, where set. */
+  password?: string | undefined
   log: Logger
 }): Promise<Engine> {
-  const { dataDir, host, log } = options
+  const { dataDir, host, password, log } = options
+  if (!LOOPBACK.test(host)) {
+    throw new Error(
+      `LONGPOLE_CLICKHOUSE_HTTP=${host}:${options.port}: the embedded engine answers this machine only`,
+    )
+  }
   let child: ChildProcess | undefined
   let port = options.port
   let stopping = false
@@ -44,7 +52,7 @@ export async function startEngine(options: {
 
   const start = async () => {
     const startedAt = Date.now()
-    const started = await forkChild({ dataDir, host, port, readers: true })
+    const started = await forkChild({ dataDir, host, port, password })
     child = started.child
     port = started.port
     child.once('exit', (code, signal) => {
@@ -88,8 +96,9 @@ export async function startEngine(options: {
 
 function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: number }> {
   return new Promise((resolve, reject) => {
-    const child = fork(CHILD, [JSON.stringify(options)], {
+    const child = fork(CHILD, {
       execArgv: TYPESCRIPT,
+      env: { ...process.env, LONGPOLE_ENGINE: JSON.stringify(options) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     const early = (code: number | null, signal: string | null) =>
