@@ -1,6 +1,6 @@
 -- Samples of a range, for exact percentiles. Columns in the order that src/store/read-samples.ts expects.
 SELECT
-    Environment, Namespace, Service, Operation, Scope, TraceId, DurationNs, IsError,
+    Environment, Namespace, Service, Operation, Scope, TraceId, DurationNs, IsError, Weight,
     ComponentKinds, ComponentNames, CriticalNs, IfInstantNs
 FROM samples FINAL
 WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})

@@ -5,6 +5,7 @@ WITH
     (SELECT max(End) FROM otel_traces_trace_id_ts WHERE TraceId = {traceId:String}) AS last
 SELECT
     SpanId AS spanId, ParentSpanId AS parentSpanId, SpanName AS name, SpanKind AS kind, ServiceName AS service,
+    TraceState AS traceState,
     toString(toUnixTimestamp64Nano(Timestamp)) AS timestampNs, toString(Duration) AS durationNs,
     toString(EndBeforeStartNs) AS endBeforeStartNs, Flags AS flags,
     StatusCode AS status, StatusMessage AS statusMessage,

@@ -30,6 +30,7 @@ export function createResultBuilder(spans: SpanColumns, traceCount: number): Res
       startNs: new Float64Array(sampleRoom),
       durationNs: new Float64Array(sampleRoom),
       queueWaitNs: new Float64Array(sampleRoom),
+      weight: new Uint32Array(sampleRoom),
       firstComponent: new Uint32Array(sampleRoom),
       firstSegment: new Uint32Array(sampleRoom),
     },

@@ -45,6 +45,8 @@ export type SampleRows = {
   startNs: Float64Array
   durationNs: Float64Array
   queueWaitNs: Float64Array
+  /** Requests that it stands for, at least 1. */
+  weight: Uint32Array
   firstComponent: Uint32Array
   /** Segments of entries only. */
   firstSegment: Uint32Array

@@ -12,6 +12,7 @@ import { findProducers, queueWaitNs } from './queue-wait.ts'
 import { SERVICE } from './result.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 import type { Lap } from './timings.ts'
+import { createWeights } from './weights.ts'
 
 /** A cut SERVER with more cut SERVERs than this above it keeps the bounds of its entry's analysis. */
 const CUT_SERVERS_ABOVE = 16
@@ -40,6 +41,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
   const { measure, dependencies, settledAgain, lap, serviceScope } = options
   const { samples, segments } = result
   const walk = createPathWalk()
+  const weights = createWeights(tree)
   let above = new Int32Array(0)
   let entryAtHand = -1
   let firstOfPath = 0
@@ -48,6 +50,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
   return {
     sampleTrace(entries, orderFrom, millisecondClock) {
       const orderTo = orderFrom[entries.length]!
+      weights.take(orderTo)
       const producer = tree.scratch2
       if (entries.some((entry) => tree.entry[entry] === CONSUMER_ENTRY))
         findProducers(tree, orderTo, producer)
@@ -150,6 +153,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
     samples.startNs[at] = tree.cutStart[span]!
     samples.durationNs[at] = tree.cutEnd[span]! - tree.cutStart[span]!
     samples.queueWaitNs[at] = wait
+    samples.weight[at] = weights.of(span)
     samples.firstComponent[at] = result.components.count
     samples.firstSegment[at] = segments.count
   }

@@ -7,7 +7,7 @@ const decode = createBatchDecoder()
 parentPort!.on('message', (batch: EncodedBatch) => {
   const decoded = decode(batch)
   const { columns, input, part, owner } = decoded
-  const { traceHigh, traceLow, spanId, parentId, start, end, status } = columns
+  const { traceHigh, traceLow, spanId, parentId, start, end, status, weight } = columns
   const arrays = [
     traceHigh,
     traceLow,
@@ -16,6 +16,7 @@ parentPort!.on('message', (batch: EncodedBatch) => {
     start,
     end,
     status,
+    weight,
     columns.shape,
     input,
     part,

@@ -16,6 +16,8 @@ export type FileSpan = {
   /** OTLP status code. */
   status: number
   attributes: AttributeMap
+  /** Requests that it stands for, 0: it does not say (trace/sampling.ts). */
+  weight: number
   /** Only where asked for: no part of the analysis. */
   rest?: SpanRest
 }

@@ -1,3 +1,4 @@
+import { samplingWeight } from '../trace/sampling.ts'
 import type { AttributeMap } from '../trace/shape.ts'
 import { kindCode, SPAN_KINDS, STATUS_ERROR, STATUS_OK, STATUS_UNSET } from '../trace/span.ts'
 import type { FileSpan, SpanRest } from './file-span.ts'
@@ -32,6 +33,7 @@ export function jaegerSpan(json: unknown, withRest: boolean): FileSpan {
     endNs: startNs === 0n || startNs + durationNs < 0n ? 0n : startNs + durationNs,
     status: statusOf(attributes),
     attributes,
+    weight: samplingWeight(text(attributes['w3c.tracestate']), attributes),
   }
   return withRest ? { ...span, rest: restOf(json, attributes, traceId, span.parentSpanId) } : span
 }

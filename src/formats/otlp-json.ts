@@ -1,3 +1,4 @@
+import { samplingWeight } from '../trace/sampling.ts'
 import type { AttributeMap } from '../trace/shape.ts'
 import { kindCode, kindCodeOfOtlp, SPAN_KINDS, STATUS_ERROR, STATUS_OK, STATUS_UNSET } from '../trace/span.ts'
 import { DEEPEST_VALUE, type FileSpan, type Scope, type SpanRest } from './file-span.ts'
@@ -15,6 +16,7 @@ export function otlpSpan(json: unknown, withRest: boolean): FileSpan {
   const spanId = normalizeId(json.spanId, SPAN_ID_DIGITS)
   if (traceId === '') throw new FormatError('expected a traceId that is not zero')
   if (spanId === '') throw new FormatError('expected a spanId that is not zero')
+  const attributes = otlpAttributes(json.attributes)
   return {
     traceId,
     spanId,
@@ -24,7 +26,8 @@ export function otlpSpan(json: unknown, withRest: boolean): FileSpan {
     startNs: nanoseconds(json.startTimeUnixNano, 'startTimeUnixNano'),
     endNs: nanoseconds(json.endTimeUnixNano, 'endTimeUnixNano'),
     status: statusCode(isObject(json.status) ? json.status.code : undefined),
-    attributes: otlpAttributes(json.attributes),
+    attributes,
+    weight: samplingWeight(text(json.traceState), attributes),
     ...(withRest ? { rest: restOf(json) } : {}),
   }
 }

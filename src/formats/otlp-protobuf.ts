@@ -1,3 +1,4 @@
+import { samplingWeight } from '../trace/sampling.ts'
 import type { AttributeMap } from '../trace/shape.ts'
 import { kindCodeOfOtlp, SPAN_KINDS, STATUS_UNSET } from '../trace/span.ts'
 import {
@@ -100,6 +101,7 @@ function readSpan(wire: Wire, end: number, withRest: boolean): FileSpan {
     endNs: 0n,
     status: STATUS_UNSET,
     attributes,
+    weight: 0,
     ...(withRest ? { rest } : {}),
   }
   eachField(wire, end, (tag) => {
@@ -109,6 +111,9 @@ function readSpan(wire: Wire, end: number, withRest: boolean): FileSpan {
         return true
       case tagOf(2, BYTES):
         span.spanId = readId(wire, end, 8)
+        return true
+      case tagOf(3, BYTES):
+        rest.traceState = readText(wire, end)
         return true
       case tagOf(4, BYTES):
         span.parentSpanId = readId(wire, end, 8)
@@ -134,6 +139,7 @@ function readSpan(wire: Wire, end: number, withRest: boolean): FileSpan {
     }
     return withRest && readRest(wire, tag, end, rest)
   })
+  span.weight = samplingWeight(rest.traceState, attributes)
   return span
 }
 
@@ -147,8 +153,7 @@ function readStatus(wire: Wire, end: number, span: FileSpan, rest: SpanRest): vo
 }
 
 function readRest(wire: Wire, tag: number, end: number, rest: SpanRest): boolean {
-  if (tag === tagOf(3, BYTES)) rest.traceState = readText(wire, end)
-  else if (tag === tagOf(16, FIXED32)) {
+  if (tag === tagOf(16, FIXED32)) {
     rest.flags = wire.bytes.readUInt32LE(wire.at)
     wire.at += 4
   } else if (tag === tagOf(11, BYTES)) rest.events.push(readEvent(wire, readEnd(wire, end)))

@@ -3,7 +3,7 @@ import { reserve, type SpanColumns } from '../trace/columns.ts'
 import { groupByTrace } from '../trace/group.ts'
 
 /** A row as it lies in a run: the trace id's words (high word of the high half first), then the other columns. */
-const ROW_WORDS = 14
+const ROW_WORDS = 15
 const ROW_BYTES = 4 * ROW_WORDS
 const BUFFER_ROWS = 32 * 1024
 
@@ -59,6 +59,7 @@ function putRow(words: Uint32Array, at: number, columns: SpanColumns, row: numbe
   words[at + 11] = columns.end[high]!
   words[at + 12] = columns.shape[row]!
   words[at + 13] = columns.status[row]!
+  words[at + 14] = columns.weight[row]!
 }
 
 function takeRow(words: Uint32Array, at: number, columns: SpanColumns): void {
@@ -80,6 +81,7 @@ function takeRow(words: Uint32Array, at: number, columns: SpanColumns): void {
   columns.end[high] = words[at + 11]!
   columns.shape[row] = words[at + 12]!
   columns.status[row] = words[at + 13]!
+  columns.weight[row] = words[at + 14]!
   columns.count = row + 1
 }
 

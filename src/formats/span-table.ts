@@ -95,6 +95,7 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
       reserve(columns, to + end - first)
       for (const name of WIDE_COLUMNS) columns[name].set(from[name].subarray(2 * first, 2 * end), 2 * to)
       columns.status.set(from.status.subarray(first, end), to)
+      columns.weight.set(from.weight.subarray(first, end), to)
       columns.count = to + end - first
       for (let row = first; row < end; row++) setShape(to + row - first, partOf(row), resourceOf(row))
     },
@@ -104,6 +105,7 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
       }
       columns.status.copyWithin(0, rows, columns.count)
       columns.shape.copyWithin(0, rows, columns.count)
+      columns.weight.copyWithin(0, rows, columns.count)
       columns.count -= rows
       kept = undefined
     },
@@ -173,6 +175,7 @@ export function appendRow(columns: SpanColumns, span: FileSpan): number {
   putNs(columns.start, row, span.startNs)
   putNs(columns.end, row, span.endNs)
   columns.status[row] = span.status
+  columns.weight[row] = span.weight
   columns.count = row + 1
   return row
 }

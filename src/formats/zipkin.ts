@@ -1,3 +1,4 @@
+import { samplingWeight } from '../trace/sampling.ts'
 import type { AttributeMap } from '../trace/shape.ts'
 import { kindCode, SPAN_KINDS, STATUS_ERROR, STATUS_OK, STATUS_UNSET } from '../trace/span.ts'
 import type { FileSpan, SpanRest } from './file-span.ts'
@@ -40,6 +41,7 @@ export function zipkinSpan(json: Json, withRest: boolean): FileSpan {
     endNs: startNs === 0n || startNs + durationNs < 0n ? 0n : startNs + durationNs,
     status: statusOf(attributes),
     attributes,
+    weight: samplingWeight('', attributes),
     ...(withRest ? { rest: restOf(json, attributes) } : {}),
   }
 }

@@ -1,9 +1,16 @@
 import { createColumns, reserve, type SpanColumns } from '../trace/columns.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
-import { type NativeReader, readLowCardinality, readText, readVarint, readWords } from './native.ts'
+import {
+  type NativeReader,
+  readLowCardinality,
+  readText,
+  readUInt32s,
+  readVarint,
+  readWords,
+} from './native.ts'
 
 /** The lean columns in the order in which they are read; the decoder goes by it. */
-export const LEAN_COLUMNS = 'TraceHigh, TraceLow, SpanId, ParentId, StartNs, EndNs, Status, Shape'
+export const LEAN_COLUMNS = 'TraceHigh, TraceLow, SpanId, ParentId, StartNs, EndNs, Status, Shape, Weight'
 
 /**
  * Decodes a Native answer of LEAN_COLUMNS into columns, without an object a span: numbers are copied as they are,
@@ -44,6 +51,9 @@ export function decodeLeanSpans(bytes: Buffer, dictionary: Dictionary): SpanColu
         case 'Status':
           columns.status.set(bytes.subarray(reader.at, reader.at + rows), row)
           reader.at += rows
+          break
+        case 'Weight':
+          readUInt32s(reader, rows, columns.weight, row)
           break
         case 'Shape':
           readLowCardinality(reader, rows, columns.shape, row, dictionary.shape)

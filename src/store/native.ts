@@ -35,6 +35,13 @@ export function readWords(reader: NativeReader, count: number, into: Uint32Array
   reader.at += 8 * count
 }
 
+/** UInt32 values. */
+export function readUInt32s(reader: NativeReader, count: number, into: Uint32Array, row: number): void {
+  const bytes = new Uint8Array(into.buffer, into.byteOffset + 4 * row, 4 * count)
+  reader.bytes.copy(bytes, 0, reader.at, reader.at + 4 * count)
+  reader.at += 4 * count
+}
+
 /**
  * A LowCardinality(String) column: the block's own dictionary, each text through `code`, then an index a row.
  * Layout: version (1), flags with the index width in the low byte, dictionary, row count, indexes.

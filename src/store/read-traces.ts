@@ -1,5 +1,6 @@
 import { appendSpan, createColumns, type SpanColumns } from '../trace/columns.ts'
 import { createDictionary } from '../trace/dictionary.ts'
+import { samplingWeight } from '../trace/sampling.ts'
 import { shapeFieldsFrom, shapeKeyOf } from '../trace/shape.ts'
 import { kindCode, SPAN_KINDS, STATUS_ERROR, STATUS_OK, STATUS_UNSET } from '../trace/span.ts'
 import type { SampleFilter } from './read-samples.ts'
@@ -57,6 +58,7 @@ export type StoredSpan = {
   name: string
   kind: string
   service: string
+  traceState: string
   timestampNs: string
   durationNs: string
   endBeforeStartNs: string
@@ -93,6 +95,7 @@ export function toColumns(traceId: string, spans: readonly StoredSpan[]): SpanCo
       endNs: timestampNs + BigInt(span.durationNs) - BigInt(span.endBeforeStartNs),
       status: STATUS[span.status] ?? STATUS_UNSET,
       shapeKey: shapeKeyOf(shapeFieldsFrom(kind, span.name, resource, span.attributes)),
+      weight: samplingWeight(span.traceState, span.attributes),
     })
   }
   columns.tieText = (row) => sortedJson(spans[row]!.attributes) + sortedJson(spans[row]!.resource)

@@ -51,6 +51,7 @@ export function samplesBlock(
   const durationNs: number[] = []
   const queueWaitNs: number[] = []
   const isError: number[] = []
+  const weight: number[] = []
   const ends: number[] = []
   const kinds: string[] = []
   const names: string[] = []
@@ -79,6 +80,7 @@ export function samplesBlock(
       durationNs.push(samples.durationNs[s]!)
       queueWaitNs.push(samples.queueWaitNs[s]!)
       isError.push(spans.status[row] === STATUS_ERROR ? 1 : 0)
+      weight.push(samples.weight[s]!)
       isDeleted.push(0)
       pushComponents(s)
     }
@@ -109,6 +111,7 @@ export function samplesBlock(
     durationNs.push(0)
     queueWaitNs.push(0)
     isError.push(0)
+    weight.push(1)
     isDeleted.push(1)
     ends.push(kinds.length)
   }
@@ -120,6 +123,7 @@ export function samplesBlock(
     { name: 'DurationNs', type: 'UInt64', values: durationNs },
     { name: 'QueueWaitNs', type: 'UInt64', values: queueWaitNs },
     { name: 'IsError', type: 'UInt8', values: isError },
+    { name: 'Weight', type: 'UInt32', values: weight },
     { name: 'ComponentKinds', type: 'Array(String)', ends, values: kinds },
     { name: 'ComponentNames', type: 'Array(String)', ends, values: names },
     { name: 'CriticalNs', type: 'Array(UInt64)', ends, values: criticalNs },

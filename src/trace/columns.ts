@@ -19,6 +19,8 @@ export type SpanColumns = {
   status: Uint8Array
   /** Shape id in the dictionary. */
   shape: Uint32Array
+  /** Requests that the span stands for (sampling.ts); 0: it does not say. */
+  weight: Uint32Array
   dictionary: Dictionary
   /** Attributes, then resource, as JSON with sorted keys: the last tie-break among duplicates. */
   tieText?: (row: number) => string
@@ -35,12 +37,15 @@ export function createColumns(dictionary: Dictionary, capacity = 1024): SpanColu
     end: new Uint32Array(2 * capacity),
     status: new Uint8Array(capacity),
     shape: new Uint32Array(capacity),
+    weight: new Uint32Array(capacity),
     dictionary,
   }
 }
 
 /** Columns of two words a row. */
 const WIDE = ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const
+/** Columns of one word a row. */
+const NARROW = ['shape', 'weight'] as const
 
 /** Makes room for `rows` rows in all; arrays are replaced when they grow. */
 export function reserve(columns: SpanColumns, rows: number): void {
@@ -55,9 +60,11 @@ export function reserve(columns: SpanColumns, rows: number): void {
   const status = new Uint8Array(next)
   status.set(columns.status)
   columns.status = status
-  const shape = new Uint32Array(next)
-  shape.set(columns.shape)
-  columns.shape = shape
+  for (const name of NARROW) {
+    const narrow = new Uint32Array(next)
+    narrow.set(columns[name])
+    columns[name] = narrow
+  }
 }
 
 /** Ids are lower- or upper-case hex, left-padded with zeros if short; times are epoch nanoseconds. */
@@ -69,6 +76,8 @@ export type SpanRow = {
   endNs: bigint
   status: number
   shapeKey: string
+  /** 0 if not given. */
+  weight?: number
 }
 
 export function appendSpan(columns: SpanColumns, span: SpanRow): number {
@@ -83,6 +92,7 @@ export function appendSpan(columns: SpanColumns, span: SpanRow): number {
   put(columns.end, row, span.endNs)
   columns.status[row] = span.status
   columns.shape[row] = columns.dictionary.shape(span.shapeKey)
+  columns.weight[row] = span.weight ?? 0
   columns.count = row + 1
   return row
 }
@@ -128,5 +138,6 @@ export function appendRows(to: SpanColumns, from: SpanColumns, rows: ArrayLike<n
     }
     to.status[row] = from.status[source]!
     to.shape[row] = from.shape[source]!
+    to.weight[row] = from.weight[source]!
   }
 }

@@ -42,7 +42,7 @@ export async function readSpans(bytes: Buffer | string, withRest = true) {
   return { spans, problems }
 }
 
-/** A line a span, sorted: ids, times, status, and the shape's fields that are not empty. */
+/** A line a span, sorted: ids, times, status, weight if it says one, and the shape's fields that are not empty. */
 export function dump(columns: SpanColumns): string[] {
   return Array.from({ length: columns.count }, (_, row) => {
     const fields = Object.entries(columns.dictionary.fields(columns.shape[row]!)).filter(([, v]) => v !== '')
@@ -53,6 +53,7 @@ export function dump(columns: SpanColumns): string[] {
       epochNs(columns.start, row),
       epochNs(columns.end, row),
       columns.status[row],
+      ...(columns.weight[row] === 0 ? [] : [`weight=${columns.weight[row]}`]),
       ...fields.map(([key, value]) => `${key}=${value}`),
     ].join(' ')
   }).sort()

@@ -19,6 +19,7 @@ const span = (trace: number, id: number, service: number): { span: FileSpan; res
     endNs: 2n ** 63n + 7n * BigInt(id),
     status: id % 3,
     attributes: { 'http.route': `/${id % 4}` },
+    weight: id % 5,
   },
   resource: { attributes: { 'service.name': `s${service}` } },
 })

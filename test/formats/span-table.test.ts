@@ -14,6 +14,7 @@ const span = (attributes: FileSpan['attributes']): FileSpan => ({
   endNs: 2n,
   status: 0,
   attributes,
+  weight: 0,
 })
 const SCOPE = { name: '', version: '' }
 

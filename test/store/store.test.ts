@@ -5,6 +5,7 @@ import { readStored } from '../../src/store/analyzer-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import { epochNs, idHex, traceIdHex } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
+import { samplingWeight } from '../../src/trace/sampling.ts'
 import { SHAPE_FIELDS, shapeFieldsFrom } from '../../src/trace/shape.ts'
 import { insertCollectorSpans, openTestStore, startTestEngine, type TestEngine } from '../support/store.ts'
 
@@ -174,6 +175,77 @@ describe('lean spans', () => {
       compared++
     }
     expect(compared).toBe(spans.length)
+  })
+})
+
+describe('sampling weights', () => {
+  it('are those that the same span has in files', async () => {
+    const hex = fc.stringMatching(/^[0-9a-f]{1,15}$/)
+    const number = fc.oneof(
+      fc.constantFrom(
+        '0',
+        '1',
+        '1.',
+        '0.25',
+        '1e-3',
+        '2.5E-2',
+        '3',
+        '2.5',
+        '64',
+        '250',
+        '1e12',
+        'x',
+        '-1',
+        '',
+        '.5',
+      ),
+      fc.double({ min: 0, max: 120, noNaN: true }).map(String),
+    )
+    const entry = fc.oneof(
+      hex.map((threshold) => `ot=th:${threshold}`),
+      hex.map((threshold) => ` ot=rv:0123456789abcd;th:${threshold}`),
+      fc.nat({ max: 70 }).map((p) => `ot=r:3;p:${p}`),
+      number.map((share) => `es=s:${share}`),
+      fc.constantFrom('ot=', 'ot=th:', 'x=th:8', 'not=th:8', 'ot=xth:8', 'ot=th:8;p:3', 'vendor=1'),
+    )
+    const spans = fc.sample(
+      fc.record({
+        traceState: fc.array(entry, { maxLength: 3 }).map((entries) => entries.join(',')),
+        attributes: fc.dictionary(
+          fc.constantFrom('sampling.probability', 'SampleRate', '_MS.sampleRate', 'sampler.param'),
+          number,
+        ),
+        type: fc.constantFrom('probabilistic', 'const'),
+      }),
+      { numRuns: 400, seed: 11 },
+    )
+    const attributesOf = (i: number): Record<string, string> => ({
+      'http.route': '/',
+      'sampler.type': spans[i]!.type,
+      ...spans[i]!.attributes,
+    })
+    const traceId = 'cc'.repeat(16)
+    await insertCollectorSpans(
+      store,
+      spans.map(({ traceState }, i) => ({
+        TraceId: traceId,
+        SpanId: (i + 1).toString(16).padStart(16, '0'),
+        SpanAttributes: attributesOf(i),
+        startNs: nowNs,
+        extra: { TraceState: traceState },
+      })),
+    )
+    const window = { fromMs: 0, toMs: Date.now() + 60_000, part: 0, parts: 1 }
+    const read = await readStored(store, createDictionary(), window)
+    const seen = new Set<number>()
+    for (let row = 0; row < read.count; row++) {
+      if (traceIdHex(read, row) !== traceId) continue
+      const i = Number.parseInt(idHex(read.spanId, row), 16) - 1
+      const expected = samplingWeight(spans[i]!.traceState, attributesOf(i))
+      expect([spans[i], read.weight[row]]).toEqual([spans[i], expected])
+      seen.add(expected)
+    }
+    expect(seen.size).toBeGreaterThan(20)
   })
 })
 
