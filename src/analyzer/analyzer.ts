@@ -2,9 +2,12 @@ import type { Logger } from 'pino'
 import { analyzeSpans } from '../analysis/analyze.ts'
 import type { Analysis } from '../analysis/result.ts'
 import {
+  countBlocks,
   countStored,
+  listTorn,
   listWaiting,
   readClock,
+  readLastVersion,
   readOperations,
   readSampleKeys,
   readState,
@@ -14,18 +17,18 @@ import {
   writeState,
 } from '../store/analyzer-store.ts'
 import { samplesBlock, segmentsBlock, tracesBlock } from '../store/results.ts'
-import type { Store } from '../store/store.ts'
+import { SLOWEST_INSERT_MS, type Store } from '../store/store.ts'
 import { appendRows, createColumns, type SpanColumns, traceIdHex } from '../trace/columns.ts'
 import { createDictionary, type Dictionary } from '../trace/dictionary.ts'
 import { groupByTrace } from '../trace/group.ts'
 import { REPAIR_KINDS, type RepairKind } from '../trace/repair.ts'
 import { createEndpointNames, type EndpointNames } from './endpoint-names.ts'
-import { readinessOf } from './settling.ts'
+import { firstStored, planReads, ROWS_AT_ONCE, rowsOf } from './reads.ts'
+import { createWaitingTraces } from './waiting.ts'
 
-/** Windows reach back this far behind the cursor: longer than the slowest insert takes to become visible. */
-const OVERLAP_MS = 60_000
-/** Rows analyzed at once, and rows looked through at once when there is a backlog. */
-const ROWS_AT_ONCE = 500_000
+/** Spans that become visible so long after the time they were stored at are found. */
+export const OVERLAP_MS = SLOWEST_INSERT_MS + 15_000
+/** Rows looked through at once when there is a backlog. */
 const BACKLOG_ROWS = 2_000_000
 /** Spans of one trace that are analyzed. */
 export const LARGEST_TRACE = 1_000_000
@@ -33,6 +36,8 @@ export const LARGEST_TRACE = 1_000_000
 const CYCLE_MS = 1000
 /** Shapes after which the dictionary starts anew: some instrumentation makes names without end. */
 const SHAPES_KEPT = 200_000
+/** The cursor is stored when it moved so far; the next process looks from there on. */
+const CURSOR_STEP_MS = 10_000
 const CURSOR = 'cursor'
 
 export type AnalyzerCounters = {
@@ -60,19 +65,23 @@ export type AnalyzerHandle = {
 }
 
 /**
- * The batch loop: traces that have been quiet for `settleSeconds` are read, analyzed and their results written. The
- * cursor moves only when results are stored, and everything may be done twice, so a crash anywhere is made good by the
- * next cycle.
+ * The batch loop. A cycle looks at the spans that have become visible since the last one, late inserts included; traces
+ * that have been quiet for `settleSeconds` are read, analyzed and their results written. What waits is kept in memory;
+ * the stored cursor stays behind the oldest unseen span, and everything may be done twice, so a crash anywhere is made
+ * good by the next cycle or the next start.
  */
 export function startAnalyzer(options: {
   store: Store
   settleSeconds: number
   log: Logger
+  /** Spans of one trace that are analyzed; LARGEST_TRACE if not given. */
+  largestTrace?: number
   /** false: only `runOnce` and `drain` work, for tests. */
   loop?: boolean
 }): AnalyzerHandle {
   const { store, log } = options
   const settleMs = options.settleSeconds * 1000
+  const largest = options.largestTrace ?? LARGEST_TRACE
   const counters: AnalyzerCounters = {
     traces: 0,
     spans: 0,
@@ -86,8 +95,19 @@ export function startAnalyzer(options: {
   }
   let dictionary = createDictionary()
   let names: EndpointNames | undefined
-  let cursorMs: number | undefined
+  /** Everything up to here has been looked at; undefined before the first cycle. */
+  let lookedMs: number | undefined
+  /** Rows seen by the time they were stored at, in the overlap. */
+  let seen: ReadonlyMap<number, number> = new Map()
+  /** What was stored before this may have been seen by an earlier process. */
+  let startedMs = 0
+  let cursorMs = 0
+  const waiting = createWaitingTraces()
+  /** Traces whose results may be stored in part: those are looked up and replaced. */
+  const torn = new Set<string>()
   let lastVersion = 0
+  /** There is more to look at than one cycle does. */
+  let behind = false
   let stopped = false
   let timer: NodeJS.Timeout | undefined
   // One cycle at a time, whoever asks.
@@ -99,14 +119,14 @@ export function startAnalyzer(options: {
     return next
   }
   const loop = async () => {
-    let busy = false
     try {
-      busy = (await runOnce()).analyzed > 0
+      await runOnce()
     } catch (error) {
       counters.failures++
+      behind = false
       if (!stopped) log.warn({ err: error }, 'analysis cycle failed, it is repeated')
     }
-    if (!stopped) timer = setTimeout(loop, busy ? 0 : CYCLE_MS)
+    if (!stopped) timer = setTimeout(loop, behind ? 0 : CYCLE_MS)
   }
   if (options.loop ?? true) timer = setTimeout(loop, 0)
 
@@ -129,132 +149,129 @@ export function startAnalyzer(options: {
   }
 
   async function cycle(): Promise<{ analyzed: number; waiting: number }> {
-    names ??= createEndpointNames(await readOperations(store))
-    cursorMs ??= Number((await readState(store, CURSOR)) ?? 0)
-    if (dictionary.shapeCount > SHAPES_KEPT) dictionary = createDictionary()
     const nowMs = await readClock(store)
-    const fromMs = Math.max(0, cursorMs - OVERLAP_MS)
-    const { toMs, rows } = await windowEnd(fromMs, nowMs)
-    const ready: WaitingTrace[] = []
-    const flags = new Map<string, string>()
-    let waiting = 0
-    let nextMs = toMs
-    for (const trace of rows === 0 ? [] : await listWaiting(store, fromMs, toMs)) {
-      const readiness = readinessOf(trace, nowMs, settleMs)
-      if (readiness === 'waiting') {
-        waiting++
-        nextMs = Math.min(nextMs, trace.firstStoredMs - 1)
-        continue
-      }
-      if (readiness === 'unfinished') flags.set(trace.traceId, 'unfinished')
-      ready.push(trace)
+    const lookedBeforeMs = lookedMs ?? (await start(nowMs))
+    if (dictionary.shapeCount > SHAPES_KEPT) dictionary = createDictionary()
+    const toMs = await windowEnd(lookedBeforeMs, nowMs)
+    const overlapMs = lookedMs === undefined ? 0 : OVERLAP_MS
+    const blocks = await countBlocks(store, lookedBeforeMs - overlapMs, toMs)
+    const late = [...blocks].filter(([ms, rows]) => ms <= lookedBeforeMs && rows > (seen.get(ms) ?? 0))
+    const fresh = [...blocks.keys()].some((ms) => ms > lookedBeforeMs)
+    if (fresh || late.length > 0) {
+      const onlyUnseen = lookedBeforeMs < startedMs
+      const stored = { fromMs: lookedBeforeMs, toMs, late: late.map(([ms]) => ms), onlyUnseen }
+      waiting.add(await listWaiting(store, stored))
     }
-    if (ready.length > 0) await analyzeReady(ready, flags, { fromMs, toMs, rows })
-    if (nextMs > cursorMs && (ready.length > 0 || nextMs - cursorMs > OVERLAP_MS / 2)) {
+    seen = blocks
+    lookedMs = toMs
+    behind = toMs < nowMs
+
+    const { traces, unfinished } = waiting.ready(toMs, settleMs)
+    if (traces.length > 0) await analyzeReady(traces, unfinished)
+    const oldestMs = waiting.firstStoredMs()
+    const nextMs = Math.min(toMs, (oldestMs ?? toMs) - 1)
+    if (nextMs - cursorMs > CURSOR_STEP_MS) {
       await writeState(store, CURSOR, String(nextMs), versionNow())
       cursorMs = nextMs
     }
     counters.cycles++
-    counters.lagSeconds = waiting === 0 ? 0 : Math.max(0, nowMs - nextMs) / 1000
-    return { analyzed: ready.length, waiting: toMs < nowMs ? Math.max(1, waiting) : waiting }
+    counters.lagSeconds = Math.max(0, nowMs - (oldestMs ?? toMs)) / 1000
+    return { analyzed: traces.length, waiting: waiting.size + (behind ? 1 : 0) }
+  }
+
+  /** What an earlier process left; returns where to look on from. */
+  async function start(nowMs: number): Promise<number> {
+    names = createEndpointNames(await readOperations(store))
+    lastVersion = await readLastVersion(store)
+    for (const traceId of await listTorn(store)) torn.add(traceId)
+    cursorMs = Number((await readState(store, CURSOR)) ?? 0)
+    startedMs = nowMs
+    return Math.max(0, cursorMs - OVERLAP_MS)
   }
 
   /** As far as one cycle looks: to now, or less where there is a backlog. */
-  async function windowEnd(fromMs: number, nowMs: number): Promise<{ toMs: number; rows: number }> {
+  async function windowEnd(fromMs: number, nowMs: number): Promise<number> {
+    if (nowMs - fromMs < OVERLAP_MS) return nowMs
     let rows = 0
     for (const minute of await countStored(store, fromMs, nowMs)) {
       rows += minute.rows
       const endMs = minute.minuteMs + 60_000
-      // Never less than the overlap, or the cursor could stand still.
-      if (rows > BACKLOG_ROWS && endMs > fromMs + 2 * OVERLAP_MS && endMs < nowMs)
-        return { toMs: endMs, rows }
+      if (rows > BACKLOG_ROWS && endMs < nowMs) return endMs
     }
-    return { toMs: nowMs, rows }
+    return nowMs
   }
 
   async function analyzeReady(
     ready: readonly WaitingTrace[],
-    flags: Map<string, string>,
-    window: { fromMs: number; toMs: number; rows: number },
+    unfinished: ReadonlySet<string>,
   ): Promise<void> {
-    // Traces that lie wholly in the window are read with it; others (late spans) and giants one by one.
-    const inWindow = new Map<string, WaitingTrace>()
-    const apart: WaitingTrace[] = []
-    for (const trace of ready) {
-      if (trace.rowCount > LARGEST_TRACE) flags.set(trace.traceId, 'too-large')
-      if (trace.analyses > 0 || trace.rowCount > LARGEST_TRACE) apart.push(trace)
-      else inWindow.set(trace.traceId, trace)
-    }
-    if (inWindow.size > 0) {
-      const parts = Math.max(1, Math.ceil(window.rows / ROWS_AT_ONCE))
+    const flagOf = (trace: WaitingTrace) =>
+      rowsOf(trace) > largest ? 'too-large' : unfinished.has(trace.traceId) ? 'unfinished' : ''
+    const { ranges, apart } = planReads(ready, largest)
+    for (const { fromMs, toMs, traces } of ranges) {
+      const wanted = byId(traces)
+      const stored = await countStored(store, fromMs - 1, toMs)
+      const rows = stored.reduce((sum, minute) => sum + minute.rows, 0)
+      const parts = Math.max(1, Math.ceil(rows / ROWS_AT_ONCE))
       for (let part = 0; part < parts; part++) {
-        const spans = await readStored(store, dictionary, { ...window, part, parts })
-        await analyze(onlyThose(spans, inWindow), inWindow, flags, [])
+        const spans = await readStored(store, dictionary, { fromMs: fromMs - 1, toMs, part, parts })
+        await analyze(onlyThose(spans, wanted), wanted, flagOf)
       }
+      waiting.remove(wanted.keys())
     }
-    for (const chunk of chunksOf(apart)) {
-      const fromMs = Math.min(
-        ...chunk.map((t) =>
-          t.analyses > 0 ? Math.min(t.knownFirstStoredMs, t.firstStoredMs) : t.firstStoredMs,
-        ),
-      )
-      const limit =
-        chunk.length === 1 && chunk[0]!.rowCount > LARGEST_TRACE ? LARGEST_TRACE : Number.POSITIVE_INFINITY
-      const ids = chunk.map((t) => t.traceId)
-      const spans = await readTraces(store, dictionary, ids, fromMs, limit)
-      const again = chunk.filter((t) => t.analyses > 0).map((t) => t.traceId)
-      await analyze(spans, new Map(chunk.map((t) => [t.traceId, t])), flags, again)
+    for (const traces of apart) {
+      const wanted = byId(traces)
+      const fromMs = Math.min(...traces.map(firstStored))
+      const limit = traces.some((trace) => rowsOf(trace) > largest) ? largest : Number.POSITIVE_INFINITY
+      const spans = await readTraces(store, dictionary, [...wanted.keys()], fromMs, limit)
+      await analyze(spans, wanted, flagOf)
+      waiting.remove(wanted.keys())
     }
   }
 
   async function analyze(
     spans: SpanColumns,
-    waiting: ReadonlyMap<string, WaitingTrace>,
-    flags: ReadonlyMap<string, string>,
-    again: readonly string[],
+    wanted: ReadonlyMap<string, WaitingTrace>,
+    flagOf: (trace: WaitingTrace) => string,
   ): Promise<void> {
     if (spans.count === 0) return
     const analysis = analyzeSpans(spans)
+    const rowCounts = countRows(spans)
     const version = versionNow()
+    const again = [...rowCounts.keys()].filter((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
     const gone = again.length === 0 ? [] : await readSampleKeys(store, again)
     const token = `analysis-${version}`
     const nameOf = (endpoint: number) => names!.nameOf(dictionary.endpoints[endpoint]!)
     const samples = samplesBlock(analysis, nameOf, gone, version)
+    for (const id of rowCounts.keys()) torn.add(id)
     if (samples.rows > 0) await store.insertBlock('samples', samples.block, token)
-    const segments = segmentsBlock(analysis, version)
+    const segments = segmentsBlock(analysis, gone, version)
     if (segments.rows > 0) await store.insertBlock('segments', segments.block, token)
-    const rowCounts = countRows(spans, analysis)
     const traces = tracesBlock(
       analysis,
       (traceId) => {
-        const trace = waiting.get(traceId)!
+        const trace = wanted.get(traceId)!
         return {
-          firstStoredMs:
-            trace.analyses > 0
-              ? Math.min(trace.knownFirstStoredMs, trace.firstStoredMs)
-              : trace.firstStoredMs,
+          firstStoredMs: firstStored(trace),
           lastStoredMs: trace.lastStoredMs,
-          rowCount: rowCounts.get(traceId) ?? trace.rowCount,
+          rowCount: rowCounts.get(traceId)!,
           analyses: trace.analyses + 1,
-          flag: flags.get(traceId) ?? '',
+          flag: flagOf(trace),
         }
       },
       version,
     )
     await store.insertBlock('analyzed_traces', traces.block, token)
-    count(analysis, waiting, flags)
+    for (const id of rowCounts.keys()) torn.delete(id)
+    count(analysis, [...rowCounts.keys()].filter((id) => flagOf(wanted.get(id)!) !== '').length)
   }
 
-  function count(
-    { traces, samples, repairs, spans }: Analysis,
-    waiting: ReadonlyMap<string, WaitingTrace>,
-    flags: ReadonlyMap<string, string>,
-  ): void {
+  function count({ traces, samples, repairs, spans }: Analysis, flagged: number): void {
     counters.traces += traces.count
     counters.spans += spans.count
     counters.samples += samples.count
     for (let i = 0; i < repairs.count; i++) counters.repairs[REPAIR_KINDS[repairs.kind[i]!]!]++
-    for (const id of flags.keys()) if (waiting.has(id)) counters.flagged++
+    counters.flagged += flagged
     counters.cappedEndpoints = names!.capped
   }
 
@@ -276,27 +293,16 @@ function onlyThose(spans: SpanColumns, wanted: ReadonlyMap<string, unknown>): Sp
   return kept
 }
 
-function countRows(spans: SpanColumns, analysis: Analysis): Map<string, number> {
+/** Rows a trace. */
+function countRows(spans: SpanColumns): Map<string, number> {
   const groups = groupByTrace(spans)
   const counts = new Map<string, number>()
   for (let g = 0; g < groups.count; g++) {
     counts.set(traceIdHex(spans, groups.rows[groups.first[g]!]!), groups.first[g + 1]! - groups.first[g]!)
   }
-  return analysis.traces.count === 0 ? new Map() : counts
+  return counts
 }
 
-/** A few thousand late traces at a time; a giant alone. */
-function chunksOf(traces: readonly WaitingTrace[]): WaitingTrace[][] {
-  const chunks: WaitingTrace[][] = []
-  let rows = 0
-  for (const trace of traces) {
-    const last = chunks.at(-1)
-    if (last !== undefined && last.length < 1000 && rows + trace.rowCount <= ROWS_AT_ONCE) last.push(trace)
-    else {
-      chunks.push([trace])
-      rows = 0
-    }
-    rows += trace.rowCount
-  }
-  return chunks
+function byId(traces: readonly WaitingTrace[]): Map<string, WaitingTrace> {
+  return new Map(traces.map((trace) => [trace.traceId, trace]))
 }

@@ -7,14 +7,16 @@ import type { Store } from './store.ts'
 /** A trace with spans that no analysis has seen. */
 export type WaitingTrace = {
   traceId: string
+  /** Of the unseen spans. */
   firstStoredMs: number
   lastStoredMs: number
   rowCount: number
   hasRoot: boolean
   /** Earlier analyses of it, 0: none. */
   analyses: number
-  /** First span stored, by the earlier analyses. */
+  /** What the earlier analyses were made from. */
   knownFirstStoredMs: number
+  knownRowCount: number
 }
 
 /** Trace ids that fit well into one statement. */
@@ -51,26 +53,51 @@ export async function countStored(
   return rows.map(({ minute, rows }) => ({ minuteMs: minute * 1000, rows: Number(rows) }))
 }
 
-/** Traces with a span stored in (fromMs, toMs] that no analysis has seen. */
-export async function listWaiting(store: Store, fromMs: number, toMs: number): Promise<WaitingTrace[]> {
+/** Rows by the time they were stored at, in (fromMs, toMs]: one value an insert. */
+export async function countBlocks(store: Store, fromMs: number, toMs: number): Promise<Map<number, number>> {
+  const answer = await store.client.query({
+    query: `
+      SELECT toUnixTimestamp64Milli(StoredAt) AS ms, count() AS rows FROM spans_lean
+      WHERE StoredAt > ${time(fromMs)} AND StoredAt <= ${time(toMs)}
+      GROUP BY StoredAt`,
+    format: 'JSONCompactEachRow',
+  })
+  const rows = await answer.json<[ms: string, rows: string]>()
+  return new Map(rows.map(([ms, count]) => [Number(ms), Number(count)]))
+}
+
+/**
+ * Traces of the spans stored in (fromMs, toMs], and at the times `late`. `onlyUnseen`: without those that an analysis
+ * has seen whole, as far as can be told from these spans.
+ */
+export async function listWaiting(
+  store: Store,
+  {
+    fromMs,
+    toMs,
+    late,
+    onlyUnseen,
+  }: { fromMs: number; toMs: number; late: readonly number[]; onlyUnseen: boolean },
+): Promise<WaitingTrace[]> {
   const answer = await store.client.query({
     query: `
       WITH stored AS (
         SELECT TraceHigh, TraceLow, min(StoredAt) AS First, max(StoredAt) AS Last, count() AS Rows,
                max(ParentId = 0) AS HasRoot
         FROM spans_lean
-        WHERE StoredAt > ${time(fromMs)} AND StoredAt <= ${time(toMs)}
+        WHERE (StoredAt > ${time(fromMs)} AND StoredAt <= ${time(toMs)})
+           ${late.length > 0 ? `OR StoredAt IN (${late.map(time).join(', ')})` : ''}
         GROUP BY TraceHigh, TraceLow)
       SELECT ${TRACE_ID} AS traceId,
              toUnixTimestamp64Milli(s.First) AS firstStoredMs, toUnixTimestamp64Milli(s.Last) AS lastStoredMs,
              s.Rows AS rowCount, s.HasRoot AS hasRoot, a.Analyses AS analyses,
-             toUnixTimestamp64Milli(a.FirstStored) AS knownFirstStoredMs
+             toUnixTimestamp64Milli(a.FirstStored) AS knownFirstStoredMs, a.RowCount AS knownRowCount
       FROM stored AS s
       LEFT JOIN (
         SELECT TraceHigh, TraceLow, FirstStored, LastStored, RowCount, Analyses FROM analyzed_traces FINAL
         WHERE (TraceHigh, TraceLow) IN (SELECT TraceHigh, TraceLow FROM stored)) AS a
       ON s.TraceHigh = a.TraceHigh AND s.TraceLow = a.TraceLow
-      WHERE a.Analyses = 0 OR s.Last > a.LastStored OR (s.First <= a.FirstStored AND s.Rows > a.RowCount)`,
+      ${onlyUnseen ? 'WHERE a.Analyses = 0 OR s.Last > a.LastStored OR s.Rows > a.RowCount OR s.First > a.FirstStored' : ''}`,
     format: 'JSONEachRow',
   })
   const rows = await answer.json<Record<keyof WaitingTrace, string | number>>()
@@ -82,7 +109,29 @@ export async function listWaiting(store: Store, fromMs: number, toMs: number): P
     hasRoot: Number(row.hasRoot) === 1,
     analyses: Number(row.analyses),
     knownFirstStoredMs: Number(row.knownFirstStoredMs),
+    knownRowCount: Number(row.knownRowCount),
   }))
+}
+
+/** Traces that have samples newer than every analysis that was finished: one that was cut short wrote them. */
+export async function listTorn(store: Store): Promise<string[]> {
+  const answer = await store.client.query({
+    query: 'SELECT DISTINCT TraceId FROM samples WHERE Version > (SELECT max(Version) FROM analyzed_traces)',
+    format: 'JSONEachRow',
+  })
+  return (await answer.json<{ TraceId: string }>()).map((row) => row.TraceId)
+}
+
+/** The highest version of anything the analyzer wrote. */
+export async function readLastVersion(store: Store): Promise<number> {
+  const answer = await store.client.query({
+    query: `SELECT max(v) AS version FROM (
+      SELECT max(Version) AS v FROM samples UNION ALL
+      SELECT max(Version) AS v FROM analyzed_traces UNION ALL
+      SELECT max(Version) AS v FROM analyzer_state)`,
+    format: 'JSONEachRow',
+  })
+  return Number((await answer.json<{ version: string }>())[0]!.version)
 }
 
 /** Lean spans stored in (fromMs, toMs], of one of `parts` shares of the traces. */

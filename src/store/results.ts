@@ -188,8 +188,12 @@ function keyOf(...parts: (string | bigint)[]): string {
   return parts.join('\n')
 }
 
-/** One Native block of `segments`: the critical path of every entry. */
-export function segmentsBlock(analysis: Analysis, version: number): { rows: number; block: Buffer } {
+/** One Native block of `segments`: the critical path of every entry, and a deletion for each entry of `gone`. */
+export function segmentsBlock(
+  analysis: Analysis,
+  gone: readonly SampleKey[],
+  version: number,
+): { rows: number; block: Buffer } {
   const { spans, traces, samples, segments } = analysis
   const { dictionary } = spans
   const start: bigint[] = []
@@ -203,6 +207,7 @@ export function segmentsBlock(analysis: Analysis, version: number): { rows: numb
   const names: string[] = []
   const from: number[] = []
   const to: number[] = []
+  const kept = new Set<string>()
   for (let trace = 0; trace < traces.count; trace++) {
     const traceId = traceIdHex(spans, traces.span[trace]!)
     for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
@@ -223,7 +228,17 @@ export function segmentsBlock(analysis: Analysis, version: number): { rows: numb
         to.push(segments.endNs[i]!)
       }
       ends.push(services.length)
+      if (gone.length > 0) kept.add(keyOf(start.at(-1)!, traceId, entryIds.at(-1)!))
     }
+  }
+  const isDeleted = new Array<number>(start.length).fill(0)
+  for (const { Scope, StartNs, TraceId, SpanId } of gone) {
+    if (Scope !== 'trace' || kept.has(keyOf(BigInt(StartNs), TraceId, SpanId))) continue
+    start.push(BigInt(StartNs))
+    traceIds.push(TraceId)
+    entryIds.push(SpanId)
+    ends.push(services.length)
+    isDeleted.push(1)
   }
   const rows = start.length
   const block = writeBlock(rows, [
@@ -238,7 +253,7 @@ export function segmentsBlock(analysis: Analysis, version: number): { rows: numb
     { name: 'StartNs', type: 'Array(UInt64)', ends, values: from },
     { name: 'EndNs', type: 'Array(UInt64)', ends, values: to },
     { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
-    { name: 'IsDeleted', type: 'UInt8', values: new Uint8Array(rows) },
+    { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
   ])
   return { rows, block }
 }

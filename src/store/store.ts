@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { type ClickHouseClient, createClient } from '@clickhouse/client'
+import { type ClickHouseClient, type ClickHouseSettings, createClient } from '@clickhouse/client'
 import type { Logger } from 'pino'
 import { migrate } from './migrate.ts'
 
@@ -10,6 +10,10 @@ const QUERIES = join(import.meta.dirname, '..', '..', 'schema', 'queries')
 /** Inserts of rows that a view feeds on: repeated under one token, neither table nor view keeps them twice. */
 const DEDUPLICATED = { deduplicate_blocks_in_dependent_materialized_views: 1 } as const
 const REQUEST_TIMEOUT_MS = 120_000
+/** An insert of spans that takes longer is given up by the store: the analyzer does not look back further. */
+export const SLOWEST_INSERT_MS = 45_000
+/** Spans that a Collector inserted may be from any day, and then so are their results. */
+const ANY_DAY = { max_partitions_per_insert_block: '0' } as const
 
 export type StoreOptions = {
   url: string
@@ -85,10 +89,12 @@ export function openStore({ url, database, retentionDays, log }: StoreOptions): 
     async insertSpans({ rows, native, columns, token, signal }) {
       if (rows === 0) return
       const names = columns.map((name) => `\`${name}\``).join(', ')
-      await insertNative(`INSERT INTO otel_traces (${names}) FORMAT Native`, native, token, signal)
+      const insert = `INSERT INTO otel_traces (${names}) FORMAT Native`
+      await insertNative(insert, native, token, { max_execution_time: SLOWEST_INSERT_MS / 1000 }, signal)
     },
 
-    insertBlock: (table, native, token) => insertNative(`INSERT INTO ${table} FORMAT Native`, native, token),
+    insertBlock: (table, native, token) =>
+      insertNative(`INSERT INTO ${table} FORMAT Native`, native, token, ANY_DAY),
 
     async query(name, params = {}) {
       const answer = await client.query({ query: textOf(name), query_params: params, format: 'JSONEachRow' })
@@ -127,12 +133,13 @@ export function openStore({ url, database, retentionDays, log }: StoreOptions): 
     query: string,
     native: Uint8Array,
     token: string,
+    settings: ClickHouseSettings,
     signal?: AbortSignal,
   ): Promise<void> {
     const { stream } = await client.exec({
       query,
       values: Readable.from([native]),
-      clickhouse_settings: { ...DEDUPLICATED, insert_deduplication_token: token },
+      clickhouse_settings: { ...DEDUPLICATED, ...settings, insert_deduplication_token: token },
       ...(signal === undefined ? {} : { abort_signal: signal }),
     })
     for await (const _ of stream) {

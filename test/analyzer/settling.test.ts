@@ -13,6 +13,7 @@ const trace = (of: { quietMs: number; ageMs?: number; hasRoot?: boolean; analyse
       hasRoot: of.hasRoot ?? true,
       analyses: of.analyses ?? 0,
       knownFirstStoredMs: 0,
+      knownRowCount: 0,
     },
     NOW,
     SETTLE,
