@@ -1,7 +1,7 @@
 -- Samples of a range, for exact percentiles. Columns in the order that src/store/read-samples.ts expects.
 SELECT
-    Environment, Namespace, Service, Operation, Scope, TraceId, DurationNs, IsError, Weight,
-    ComponentKinds, ComponentNames, CriticalNs, IfInstantNs
+    Environment, Namespace, Service, Operation, Scope, TraceId, DurationNs, IsError,
+    ComponentKinds, ComponentNames, CriticalNs, IfInstantNs, Weight
 FROM samples FINAL
 WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})
   AND Start < fromUnixTimestamp64Milli({toMs:Int64})
