@@ -1,6 +1,7 @@
 import { analyzeSpans } from '../src/analysis/analyze.ts'
 import { type TraceJson, traceJson } from '../src/analysis/report-json.ts'
 import { appendSpan, createColumns, type SpanColumns } from '../src/trace/columns.ts'
+import { detailKeyFrom, figuresFrom } from '../src/trace/detail.ts'
 import { createDictionary } from '../src/trace/dictionary.ts'
 import { type AttributeMap, shapeFieldsFrom, shapeKeyOf } from '../src/trace/shape.ts'
 
@@ -65,6 +66,8 @@ export function draw(
       startNs: epochNs + (from - origin) * columnNs,
       endNs: epochNs + (to - origin) * columnNs,
       status: about.error ? 2 : 0,
+      detailKey: detailKeyFrom(about.attributes ?? {}),
+      figures: figuresFrom(about.attributes ?? {}),
       shapeKey: shapeKeyOf(
         shapeFieldsFrom(about.kind ?? 'INTERNAL', about.name ?? label, resource, about.attributes ?? {}),
       ),

@@ -31,8 +31,9 @@ type Batch = {
 type WorkerState = {
   thread: Worker
   underWay: number
-  /** This worker's numbers of shape parts, as the table's; its owners. */
+  /** This worker's numbers of shape parts and details, as the table's; its owners. */
   parts: number[]
+  details: number[]
   owners: DecodedBatch['newOwners']
 }
 
@@ -134,7 +135,7 @@ export function createDecodePool(table: SpanTable, workerCount = availableParall
 
   function startWorker(): WorkerState {
     const thread = startThread()
-    const worker: WorkerState = { thread, underWay: 0, parts: [], owners: [] }
+    const worker: WorkerState = { thread, underWay: 0, parts: [], details: [], owners: [] }
     thread.on('message', (decoded: DecodedBatch) => {
       worker.underWay--
       const batch = batches.find(({ id }) => id === decoded.id)!
@@ -162,15 +163,23 @@ export function createDecodePool(table: SpanTable, workerCount = availableParall
   }
 
   function takeIn({ decoded, worker, resources, actions, find, onProblem }: Batch): void {
-    const { columns, input, part, owner, newParts, newOwners, problems } = decoded!
-    const { parts, owners } = worker!
+    const { columns, input, part, owner, newParts, newDetails, newOwners, problems } = decoded!
+    const { parts, details, owners } = worker!
     for (const key of newParts) parts.push(table.partOf(key))
+    for (const key of newDetails) details.push(table.detailOf(key))
     owners.push(...newOwners)
     let row = 0
     const rowsBefore = (before: number) => {
       const from = row
       while (row < columns.count && input[row]! < before) row++
-      table.addRows(columns, from, row, (at) => parts[part[at]!]!, resourceOf)
+      table.addRows(
+        columns,
+        from,
+        row,
+        (at) => parts[part[at]!]!,
+        (at) => details[columns.detail[at]!]!,
+        resourceOf,
+      )
     }
     for (const { before, run } of actions) {
       rowsBefore(before)

@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads'
+import { NARROW, WIDE } from '../trace/columns.ts'
 import { createBatchDecoder, type EncodedBatch } from './decoded-batch.ts'
 
 /** Entry of the threads that decode-pool.ts starts: a batch in, the same batch as columns out. */
@@ -7,21 +8,7 @@ const decode = createBatchDecoder()
 parentPort!.on('message', (batch: EncodedBatch) => {
   const decoded = decode(batch)
   const { columns, input, part, owner } = decoded
-  const { traceHigh, traceLow, spanId, parentId, start, end, status, weight } = columns
-  const arrays = [
-    traceHigh,
-    traceLow,
-    spanId,
-    parentId,
-    start,
-    end,
-    status,
-    weight,
-    columns.shape,
-    input,
-    part,
-    owner,
-  ]
+  const arrays = [...[...WIDE, ...NARROW].map((name) => columns[name]), columns.status, input, part, owner]
   parentPort!.postMessage(
     decoded,
     arrays.map((array) => array.buffer as ArrayBuffer),

@@ -1,4 +1,5 @@
 import { createColumns, type SpanColumns } from '../trace/columns.ts'
+import { detailKeyFrom } from '../trace/detail.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
 import { shapeFieldsFrom, shapeKeyOf } from '../trace/shape.ts'
 import { decodeSpan, type SpanSource } from './decode-span.ts'
@@ -16,7 +17,7 @@ export type EncodedBatch = {
 }
 export const SPAN_SOURCES: readonly SpanSource[] = ['otlpSpan', 'jaegerSpan', 'document']
 
-/** What a worker made of it, as columns; row i came from text `input[i]`. */
+/** What a worker made of it, as columns; row i came from text `input[i]`. Details are numbers by this worker's count. */
 export type DecodedBatch = {
   id: number
   columns: Omit<SpanColumns, 'dictionary' | 'tieText'>
@@ -24,8 +25,9 @@ export type DecodedBatch = {
   /** Number of the span's shape without its resource, and of whose it is (0: the resource around it), by this worker's count. */
   part: Uint32Array
   owner: Uint32Array
-  /** Shape keys and owners that this worker met for the first time, in the order of their numbers. */
+  /** Keys of shapes and details, and owners, that this worker met for the first time, in the order of their numbers. */
   newParts: string[]
+  newDetails: string[]
   newOwners: Owner[]
   problems: { input: number; message: string; byte: number | undefined; line: number | undefined }[]
 }
@@ -36,6 +38,7 @@ export type Owner = { process: string } | { own: Readonly<Record<string, unknown
 /** Decodes batches; numbers of parts and owners go on from batch to batch. */
 export function createBatchDecoder(): (batch: EncodedBatch) => DecodedBatch {
   const parts = new Map<string, number>()
+  const details = new Map<string, number>()
   const owners = new Map<string, number>()
 
   return ({ id, bytes, ends, sources, byteAt, lineAt }) => {
@@ -45,6 +48,7 @@ export function createBatchDecoder(): (batch: EncodedBatch) => DecodedBatch {
     const part = new Uint32Array(ends.length)
     const owner = new Uint32Array(ends.length)
     const newParts: string[] = []
+    const newDetails: string[] = []
     const newOwners: Owner[] = []
     const problems: DecodedBatch['problems'] = []
     for (let i = 0, start = 0; i < ends.length; i++) {
@@ -66,6 +70,7 @@ export function createBatchDecoder(): (batch: EncodedBatch) => DecodedBatch {
           shapeKeyOf(shapeFieldsFrom(span.kind, span.name, {}, span.attributes)),
           newParts,
         )
+        columns.detail[row] = numberOf(details, detailKeyFrom(span.attributes), newDetails)
         if (process !== undefined) owner[row] = ownerOf(`p${process}`, { process }, newOwners)
         else if (own !== undefined) owner[row] = ownerOf(`a${JSON.stringify(own)}`, { own }, newOwners)
       } catch (error) {
@@ -75,7 +80,7 @@ export function createBatchDecoder(): (batch: EncodedBatch) => DecodedBatch {
       }
     }
     const { dictionary: _, ...plain } = columns
-    return { id, columns: plain, input, part, owner, newParts, newOwners, problems }
+    return { id, columns: plain, input, part, owner, newParts, newDetails, newOwners, problems }
   }
 
   function ownerOf(key: string, whose: Owner, fresh: Owner[]): number {

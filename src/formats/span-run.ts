@@ -3,7 +3,7 @@ import { reserve, type SpanColumns } from '../trace/columns.ts'
 import { groupByTrace } from '../trace/group.ts'
 
 /** A row as it lies in a run: the trace id's words (high word of the high half first), then the other columns. */
-const ROW_WORDS = 15
+const ROW_WORDS = 19
 const ROW_BYTES = 4 * ROW_WORDS
 const BUFFER_ROWS = 32 * 1024
 
@@ -60,6 +60,10 @@ function putRow(words: Uint32Array, at: number, columns: SpanColumns, row: numbe
   words[at + 12] = columns.shape[row]!
   words[at + 13] = columns.status[row]!
   words[at + 14] = columns.weight[row]!
+  words[at + 15] = columns.detail[row]!
+  words[at + 16] = columns.bodyBytes[row]!
+  words[at + 17] = columns.returnedRows[row]!
+  words[at + 18] = columns.valueHash[row]!
 }
 
 function takeRow(words: Uint32Array, at: number, columns: SpanColumns): void {
@@ -82,6 +86,10 @@ function takeRow(words: Uint32Array, at: number, columns: SpanColumns): void {
   columns.shape[row] = words[at + 12]!
   columns.status[row] = words[at + 13]!
   columns.weight[row] = words[at + 14]!
+  columns.detail[row] = words[at + 15]!
+  columns.bodyBytes[row] = words[at + 16]!
+  columns.returnedRows[row] = words[at + 17]!
+  columns.valueHash[row] = words[at + 18]!
   columns.count = row + 1
 }
 

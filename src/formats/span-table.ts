@@ -1,4 +1,5 @@
-import { reserve, type SpanColumns } from '../trace/columns.ts'
+import { NARROW, reserve, type SpanColumns, setFigures, WIDE } from '../trace/columns.ts'
+import { detailKeyFrom, figuresFrom } from '../trace/detail.ts'
 import {
   type AttributeMap,
   SHAPE_SEPARATOR,
@@ -11,9 +12,6 @@ import type { FileSpan, Resource, SpanSink } from './file-span.ts'
 
 /** Attributes are kept for the last tie-break among duplicates as long as there are no more spans than this (~1 KB each). */
 const KEPT_SPANS = 50_000
-
-/** Columns of two words a row. */
-const WIDE_COLUMNS = ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const
 
 /** The part of a shape that comes from the resource. */
 type ResourceFields = Pick<ShapeFields, 'service' | 'environment' | 'namespace' | 'version' | 'instance'>
@@ -28,12 +26,15 @@ export type SpanTable = SpanSink & {
   keepsAttributes(): boolean
   /** Number of a shape without its resource, given its key. */
   partOf(key: string): number
-  /** Appends rows of other columns, of which those numbers and the resources are known. */
+  /** Id of a detail, given its key. */
+  detailOf(key: string): number
+  /** Appends rows of other columns, of which those numbers, the details and the resources are known. */
   addRows(
     from: Omit<SpanColumns, 'dictionary' | 'tieText'>,
     first: number,
     end: number,
     partOf: (row: number) => number,
+    detailOf: (row: number) => number,
     resourceOf: (row: number) => Resource,
   ): void
 }
@@ -65,6 +66,7 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
     add(span, resource) {
       const row = appendRow(columns, span)
       setShape(row, partOf(span), resource)
+      columns.detail[row] = dictionary.details.id(detailKeyFrom(span.attributes))
       if (kept === undefined) return
       if (row < keptSpans) kept.push({ attributes: span.attributes, resource })
       else kept = undefined
@@ -88,24 +90,25 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
     unsettled: () => waiting.length,
     keepsAttributes: () => kept !== undefined,
     partOf: partOfKey,
-    addRows(from, first, end, partOf, resourceOf) {
+    detailOf: dictionary.details.id,
+    addRows(from, first, end, partOf, detailOf, resourceOf) {
       if (first === end) return
       kept = undefined
       const to = columns.count
       reserve(columns, to + end - first)
-      for (const name of WIDE_COLUMNS) columns[name].set(from[name].subarray(2 * first, 2 * end), 2 * to)
+      for (const name of WIDE) columns[name].set(from[name].subarray(2 * first, 2 * end), 2 * to)
       columns.status.set(from.status.subarray(first, end), to)
-      columns.weight.set(from.weight.subarray(first, end), to)
+      for (const name of NARROW) columns[name].set(from[name].subarray(first, end), to)
+      for (let row = first; row < end; row++) columns.detail[to + row - first] = detailOf(row)
       columns.count = to + end - first
       for (let row = first; row < end; row++) setShape(to + row - first, partOf(row), resourceOf(row))
     },
     forget(rows) {
-      for (const name of WIDE_COLUMNS) {
+      for (const name of WIDE) {
         columns[name].copyWithin(0, 2 * rows, 2 * columns.count)
       }
       columns.status.copyWithin(0, rows, columns.count)
-      columns.shape.copyWithin(0, rows, columns.count)
-      columns.weight.copyWithin(0, rows, columns.count)
+      for (const name of NARROW) columns[name].copyWithin(0, rows, columns.count)
       columns.count -= rows
       kept = undefined
     },
@@ -164,7 +167,7 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
   }
 }
 
-/** Appends all but the shape. */
+/** Appends all but the shape and the detail. */
 export function appendRow(columns: SpanColumns, span: FileSpan): number {
   const row = columns.count
   reserve(columns, row + 1)
@@ -176,6 +179,7 @@ export function appendRow(columns: SpanColumns, span: FileSpan): number {
   putNs(columns.end, row, span.endNs)
   columns.status[row] = span.status
   columns.weight[row] = span.weight
+  setFigures(columns, row, figuresFrom(span.attributes))
   columns.count = row + 1
   return row
 }

@@ -10,7 +10,8 @@ import {
 } from './native.ts'
 
 /** The lean columns in the order in which they are read; the decoder goes by it. */
-export const LEAN_COLUMNS = 'TraceHigh, TraceLow, SpanId, ParentId, StartNs, EndNs, Status, Shape, Weight'
+export const LEAN_COLUMNS =
+  'TraceHigh, TraceLow, SpanId, ParentId, StartNs, EndNs, Status, Shape, Weight, Detail, BodyBytes, ReturnedRows, ValueHash'
 
 /**
  * Decodes a Native answer of LEAN_COLUMNS into columns, without an object a span: numbers are copied as they are,
@@ -57,6 +58,18 @@ export function decodeLeanSpans(bytes: Buffer, dictionary: Dictionary): SpanColu
           break
         case 'Shape':
           readLowCardinality(reader, rows, columns.shape, row, dictionary.shape)
+          break
+        case 'Detail':
+          readLowCardinality(reader, rows, columns.detail, row, dictionary.details.id)
+          break
+        case 'BodyBytes':
+          readUInt32s(reader, rows, columns.bodyBytes, row)
+          break
+        case 'ReturnedRows':
+          readUInt32s(reader, rows, columns.returnedRows, row)
+          break
+        case 'ValueHash':
+          readUInt32s(reader, rows, columns.valueHash, row)
           break
         default:
           throw new RangeError(`unexpected column ${JSON.stringify(name)} in the answer`)

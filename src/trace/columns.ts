@@ -1,3 +1,4 @@
+import { NO_FIGURES, type SpanFigures } from './detail.ts'
 import type { Dictionary } from './dictionary.ts'
 
 /**
@@ -21,6 +22,11 @@ export type SpanColumns = {
   shape: Uint32Array
   /** Requests that the span stands for (sampling.ts); 0: it does not say. */
   weight: Uint32Array
+  /** Detail id in the dictionary's details (see detail.ts), and figures; 0: not known. */
+  detail: Uint32Array
+  bodyBytes: Uint32Array
+  returnedRows: Uint32Array
+  valueHash: Uint32Array
   dictionary: Dictionary
   /** Attributes, then resource, as JSON with sorted keys: the last tie-break among duplicates. */
   tieText?: (row: number) => string
@@ -38,14 +44,18 @@ export function createColumns(dictionary: Dictionary, capacity = 1024): SpanColu
     status: new Uint8Array(capacity),
     shape: new Uint32Array(capacity),
     weight: new Uint32Array(capacity),
+    detail: new Uint32Array(capacity),
+    bodyBytes: new Uint32Array(capacity),
+    returnedRows: new Uint32Array(capacity),
+    valueHash: new Uint32Array(capacity),
     dictionary,
   }
 }
 
 /** Columns of two words a row. */
-const WIDE = ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const
+export const WIDE = ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const
 /** Columns of one word a row. */
-const NARROW = ['shape', 'weight'] as const
+export const NARROW = ['shape', 'weight', 'detail', 'bodyBytes', 'returnedRows', 'valueHash'] as const
 
 /** Makes room for `rows` rows in all; arrays are replaced when they grow. */
 export function reserve(columns: SpanColumns, rows: number): void {
@@ -78,6 +88,8 @@ export type SpanRow = {
   shapeKey: string
   /** 0 if not given. */
   weight?: number
+  detailKey?: string
+  figures?: SpanFigures
 }
 
 export function appendSpan(columns: SpanColumns, span: SpanRow): number {
@@ -93,8 +105,20 @@ export function appendSpan(columns: SpanColumns, span: SpanRow): number {
   columns.status[row] = span.status
   columns.shape[row] = columns.dictionary.shape(span.shapeKey)
   columns.weight[row] = span.weight ?? 0
+  columns.detail[row] = span.detailKey === undefined ? 0 : columns.dictionary.details.id(span.detailKey)
+  setFigures(columns, row, span.figures ?? NO_FIGURES)
   columns.count = row + 1
   return row
+}
+
+export function setFigures(
+  columns: Pick<SpanColumns, keyof SpanFigures>,
+  row: number,
+  { bodyBytes, returnedRows, valueHash }: SpanFigures,
+): void {
+  columns.bodyBytes[row] = bodyBytes
+  columns.returnedRows[row] = returnedRows
+  columns.valueHash[row] = valueHash
 }
 
 function putHex(words: Uint32Array, row: number, hex: string): void {
@@ -137,7 +161,6 @@ export function appendRows(to: SpanColumns, from: SpanColumns, rows: ArrayLike<n
       to[name][2 * row + 1] = from[name][2 * source + 1]!
     }
     to.status[row] = from.status[source]!
-    to.shape[row] = from.shape[source]!
-    to.weight[row] = from.weight[source]!
+    for (const name of NARROW) to[name][row] = from[name][source]!
   }
 }

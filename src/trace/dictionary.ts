@@ -1,4 +1,5 @@
 import { type Component, type ComponentKind, componentOf, transitName } from './component.ts'
+import { createDetailDictionary, type DetailDictionary } from './detail.ts'
 import { operationOf } from './operation.ts'
 import { type ShapeFields, shapeFieldsOf } from './shape.ts'
 import { CLIENT, INTERNAL, kindCode } from './span.ts'
@@ -35,6 +36,7 @@ export type Dictionary = {
   readonly components: readonly Component[]
   readonly endpoints: readonly Endpoint[]
   readonly services: readonly string[]
+  readonly details: DetailDictionary
   readonly shapeCount: number
   /** Per shape: kind code, service id, instance id (of that service), flags, component id. */
   readonly shapeKind: Uint8Array
@@ -65,6 +67,7 @@ export function createDictionary(): Dictionary {
     components,
     endpoints,
     services,
+    details: createDetailDictionary(),
     shapeCount: 0,
     shapeKind: new Uint8Array(256),
     shapeService: new Int32Array(256),

@@ -42,10 +42,13 @@ export async function readSpans(bytes: Buffer | string, withRest = true) {
   return { spans, problems }
 }
 
-/** A line a span, sorted: ids, times, status, weight if it says one, and the shape's fields that are not empty. */
+/** A line a span, sorted: ids, times, status, and what there is of weight, fields of shape and detail, and figures. */
 export function dump(columns: SpanColumns): string[] {
   return Array.from({ length: columns.count }, (_, row) => {
-    const fields = Object.entries(columns.dictionary.fields(columns.shape[row]!)).filter(([, v]) => v !== '')
+    const { dictionary } = columns
+    const shape = dictionary.fields(columns.shape[row]!)
+    const detail = dictionary.details.fields(columns.detail[row]!)
+    const fields = [...Object.entries(shape), ...Object.entries(detail)].filter(([, v]) => v !== '')
     return [
       traceIdHex(columns, row),
       idHex(columns.spanId, row),

@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest'
+import { createDetailDictionary, detailFieldsOf, detailKeyFrom, figuresFrom } from '../../src/trace/detail.ts'
+import { isWholeQuery, normalizeQuery } from '../../src/trace/query-text.ts'
+
+describe('query text', () => {
+  it.each([
+    ['SELECT * FROM item WHERE id = 42', 'postgresql', 'SELECT * FROM item WHERE id = ?'],
+    ['SELECT * FROM item WHERE id = $1', 'postgresql', 'SELECT * FROM item WHERE id = ?'],
+    [
+      "select a from t1 where b = 'it''s' and c in (1, 2,3)",
+      'mysql',
+      'select a from t1 where b = ? and c in (?..)',
+    ],
+    ["select '\\' from x', 'secret' from y", 'mysql', 'select ?, ? from y'],
+    ["select '\\', 'secret' from y", 'postgresql', 'select ?, ? from y'],
+    ["select e'\\'secret' from y", 'postgresql', 'select ? from y'],
+    ['SELECT "User"."id" FROM "User"', 'postgresql', 'SELECT "User"."id" FROM "User"'],
+    ['SELECT x FROM y WHERE z = "secret"', 'mysql', 'SELECT x FROM y WHERE z = ?'],
+    ["SELECT 1 /* traceparent='00-ab' don't */ + 2 -- it's\n FROM t", 'mysql', 'SELECT ? + ? FROM t'],
+    ["INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')", 'sqlite', 'INSERT INTO t VALUES (?..)'],
+    ["INSERT INTO t VALUES ('unterminated secret", 'mysql', 'INSERT INTO t VALUES (?'],
+    ["INSERT INTO t VALUES ('unterminated \\", 'mysql', 'INSERT INTO t VALUES (?'],
+    ['select $$se$cret$$', 'postgresql', 'select ?'],
+    ['  SELECT\n\t a ,  b  ', 'mysql', 'SELECT a , b'],
+    ['GET user:123', 'redis', 'GET ?'],
+    ['SET session:1 secret', 'redis', 'SET ?'],
+    ['{"find": "orders", "filter": {"_id": "secret"}, "limit": 5}', 'mongodb', '{?: ?, ?: {?: ?}, ?: ?}'],
+    ['secret-thing', 'x', '?'],
+    ['', 'mysql', ''],
+  ])('%s', (text, system, normal) => {
+    expect(normalizeQuery(text, system)).toBe(normal)
+  })
+
+  it('is whole only without values that are bound from elsewhere', () => {
+    expect(isWholeQuery('SELECT a FROM t WHERE b = 5', 'mysql')).toBe(true)
+    expect(isWholeQuery("SELECT a FROM t WHERE b = 'what?'", 'mysql')).toBe(true)
+    expect(isWholeQuery('SELECT a::int FROM t', 'postgresql')).toBe(true)
+    for (const text of ['b = ?', 'b = $1', 'b = :name', 'b = @p0', 'b = %s']) {
+      expect(isWholeQuery(`SELECT a FROM t WHERE ${text}`, 'postgresql')).toBe(false)
+    }
+  })
+
+  it('is cut at 400 characters', () => {
+    expect(normalizeQuery(`SELECT ${'é'.repeat(500)}`, 'mysql')).toHaveLength(400)
+  })
+})
+
+describe('detail', () => {
+  it('takes both generations of the semantic conventions', () => {
+    const older = {
+      'db.statement': 'select 1',
+      'http.method': 'GET',
+      'http.status_code': 503,
+      'rpc.grpc.status_code': 8,
+    }
+    const newer = {
+      'db.query.text': 'select 2',
+      'http.request.method': 'GET',
+      'http.response.status_code': 503,
+      'rpc.response.status_code': 'OK',
+    }
+    expect(detailKeyFrom(older)).toBe(detailKeyFrom(newer))
+    expect(detailFieldsOf(detailKeyFrom(older))).toMatchObject({
+      query: 'select ?',
+      method: 'GET',
+      statusCode: '503',
+    })
+  })
+
+  it('has figures', () => {
+    const one = figuresFrom({ 'http.request.body.size': 10, 'http.response.body.size': 700_000 })
+    expect(one).toEqual({ bodyBytes: 700_000, returnedRows: 0, valueHash: 0 })
+    expect(figuresFrom({ 'db.response.returned_rows': 7 }).returnedRows).toBe(7)
+    const hash = (attributes: Record<string, unknown>) => figuresFrom(attributes).valueHash
+    expect(hash({ 'db.query.text': 'select 1' })).not.toBe(0)
+    expect(hash({ 'db.query.text': 'select 1' })).not.toBe(hash({ 'db.query.text': 'select 2' }))
+    expect(hash({ 'db.query.text': 'select $1' })).toBe(0)
+    const bound = { 'db.query.text': 'select $1', 'db.query.parameter.0': 'a' }
+    expect(hash(bound)).not.toBe(0)
+    expect(hash(bound)).not.toBe(hash({ ...bound, 'db.query.parameter.0': 'b' }))
+    expect(hash({ 'http.method': 'GET', 'http.url': 'http://a/1' })).not.toBe(0)
+    expect(hash({ 'http.method': 'POST', 'http.url': 'http://a/1' })).toBe(0)
+  })
+
+  it('is interned; nothing is 0', () => {
+    const details = createDetailDictionary()
+    expect(details.id(detailKeyFrom({ 'thread.name': 'main' }))).toBe(0)
+    for (let i = 0; i < 1000; i++) details.id(detailKeyFrom({ 'http.status_code': i }))
+    expect(details.count).toBe(1001)
+    expect(details.fields(details.id(detailKeyFrom({ 'http.status_code': 429 }))).statusCode).toBe('429')
+    expect(details.flags[details.id(detailKeyFrom({ 'http.status_code': 429 }))]).toBe(4)
+  })
+})
