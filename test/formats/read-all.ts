@@ -48,7 +48,11 @@ export function dump(columns: SpanColumns): string[] {
     const { dictionary } = columns
     const shape = dictionary.fields(columns.shape[row]!)
     const detail = dictionary.details.fields(columns.detail[row]!)
-    const fields = [...Object.entries(shape), ...Object.entries(detail)].filter(([, v]) => v !== '')
+    const { bodyBytes, returnedRows, valueHash } = columns
+    const figures = { bytes: bodyBytes[row], rows: returnedRows[row], hash: valueHash[row] }
+    const fields = [...Object.entries(shape), ...Object.entries(detail), ...Object.entries(figures)].filter(
+      ([key, value]) => value !== '' && value !== 0 && !(key === 'method' && value === shape.httpMethod),
+    )
     return [
       traceIdHex(columns, row),
       idHex(columns.spanId, row),
