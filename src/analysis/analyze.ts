@@ -3,8 +3,11 @@ import type { Component } from '../trace/component.ts'
 import { groupByTrace } from '../trace/group.ts'
 import { createTree, type TraceTree } from '../trace/tree.ts'
 import { assembleTrace } from './assemble.ts'
-import { applyModel, createDependencies, type Dependencies, type Model } from './dependencies.ts'
+import { callsOf } from './calls.ts'
+import { applyModel, clearReadings, createReadings, type Readings } from './dependencies.ts'
+import { createFamilyReader } from './family.ts'
 import { createFactorMeasurer, createMeasurer, type Measure } from './measure.ts'
+import type { Model } from './model.ts'
 import type { Analysis } from './result.ts'
 import { closeResult, createResultBuilder, makeRoom, type ResultBuilder } from './result-builder.ts'
 import { createSampler } from './sample.ts'
@@ -13,6 +16,8 @@ import { type AnalysisTimings, createLaps } from './timings.ts'
 export type AnalysisOptions = {
   /** Dependencies learned over many traces; without them the rules for one trace hold. */
   model?: Model | undefined
+  /** Whether `earliestNs` and `latestNs` of components are filled, as far as the model leaves dependencies open. */
+  range?: boolean
   /** Where the time went is added here. */
   timings?: AnalysisTimings
   /** Whether SERVER spans that are no entries are samples too; true if not given. */
@@ -30,15 +35,19 @@ export function analyzeSpans(spans: SpanColumns, options: AnalysisOptions = {}):
 
 /**
  * Latency (ns, whole) of every sample with each component's own work `factorOf(component)` times as long (0: infinitely
- * fast, 0.5: twice as fast, 1: as it is, 2: twice as slow). Samples stand in the order of `analyzeSpans`.
+ * fast, 0.5: twice as fast, 1: as it is, 2: twice as slow). Samples stand in the order of `analyzeSpans`. `reading` `most`
+ * and `least`: with everything waited for that may have been, and only what is proven; the two ends of what the model
+ * leaves open.
  */
 export function latenciesWith(
   spans: SpanColumns,
   factorOf: (component: Component) => number,
-  options: AnalysisOptions = {},
+  options: AnalysisOptions & { reading?: 'likely' | 'most' | 'least' } = {},
 ): Float64Array {
-  const { samples, components } = analyzeBy(spans, options, (tree, result, dependencies) =>
-    createFactorMeasurer(tree, result, dependencies, factorOf),
+  const reading = options.reading ?? 'likely'
+  const measured = { ...options, range: reading !== 'likely' }
+  const { samples, components } = analyzeBy(spans, measured, (tree, result, readings) =>
+    createFactorMeasurer(tree, result, readings?.[reading], factorOf),
   )
   return components.ifInstantNs.slice(0, samples.count)
 }
@@ -46,20 +55,21 @@ export function latenciesWith(
 function analyzeBy(
   spans: SpanColumns,
   options: AnalysisOptions,
-  createMeasure: (tree: TraceTree, result: ResultBuilder, dependencies: Dependencies | undefined) => Measure,
+  createMeasure: (tree: TraceTree, result: ResultBuilder, readings: Readings | undefined) => Measure,
 ): Analysis {
   const lap = createLaps(options.timings)
   const groups = groupByTrace(spans)
-  const result = createResultBuilder(spans, groups.count)
+  const result = createResultBuilder(spans, groups.count, options.range)
   const tree = createTree(spans)
   const { model } = options
-  const dependencies = model === undefined ? undefined : createDependencies()
+  const readings = model === undefined ? undefined : createReadings(options.range === true)
+  const reader = createFamilyReader(tree, callsOf(spans.dictionary))
   const settled = (from: number, to: number) => {
-    if (model !== undefined && dependencies !== undefined) applyModel(model, tree, dependencies, from, to)
+    if (model !== undefined && readings !== undefined) applyModel(model, tree, reader, readings, from, to)
   }
   const sampler = createSampler(tree, result, {
-    measure: createMeasure(tree, result, dependencies),
-    dependencies,
+    measure: createMeasure(tree, result, readings),
+    dependencies: readings?.likely,
     settledAgain: settled,
     lap,
     serviceScope: options.serviceScope ?? true,
@@ -77,7 +87,7 @@ function analyzeBy(
     const { entries, orderFrom, millisecondClock } = assembleTrace(tree, groups.rows, from, to, repairs)
     traces.origin[at] = tree.origin
     traces.spanCount[at] = tree.count
-    if (dependencies !== undefined) dependencies.list.length = 0
+    if (readings !== undefined) clearReadings(readings)
     settled(0, orderFrom.at(-1)!)
     lap('assembleMs')
     if (entries.length > 0) sampler.sampleTrace(entries, orderFrom, millisecondClock)

@@ -1,5 +1,5 @@
 import type { TraceTree } from '../trace/tree.ts'
-import { type Dependencies, lastJoined, lastWaitedFor } from './dependencies.ts'
+import { type Dependencies, endOf, lastWaitedFor } from './dependencies.ts'
 import { lastOnPath } from './replay.ts'
 
 /** Stack of the walk: spans that are open, and where in `byEnd` each has got to. */
@@ -55,7 +55,7 @@ export function walkCriticalPath(
 /** The slot of the child before the one in `slot` on a learned path; of the last, from behind the live children. */
 function learnedSlot(tree: TraceTree, dependencies: Dependencies, span: number, slot: number): number {
   const end = tree.firstChild[span]! + tree.live[span]!
-  const c = slot === end ? lastJoined(tree, dependencies, span) : lastWaitedFor(tree, dependencies, slot)
+  const c = lastWaitedFor(tree, dependencies, span, slot === end ? endOf(dependencies, span) : slot)
   return c < 0 ? -1 : dependencies.slotOf[c]!
 }
 

@@ -1,172 +1,213 @@
 import { comesBefore } from '../trace/settle.ts'
-import { NOT_ENTRY, type TraceTree } from '../trace/tree.ts'
-import {
-  assignSites,
-  type Family,
-  LEAST_FAMILIES,
-  learnStructure,
-  MOST_FAMILIES,
-  MOST_SITES,
-  type Structure,
-} from './structure.ts'
+import type { TraceTree } from '../trace/tree.ts'
+import { drawWork } from './beside.ts'
+import { uniformOf } from './calls.ts'
+import type { FamilyReader, KnownFamily } from './family.ts'
+import { type Model, structureFor } from './model.ts'
+import { childrenAtSites, type Event, type Structure } from './structure.ts'
 
-/** Callers that tell one use of an operation from another. */
-const CONTEXT_DEPTH = 8
-
-/** Structures by signature: a kind of parent and the calls it makes. */
-export type Model = { readonly structures: ReadonlyMap<string, Structure> }
+/** In `besideFrom`: no own work beside calls; work that began when the parent did. Else: the span at whose start. */
+export const NO_WORK = -1
+export const FROM_PARENT = -2
 
 /**
- * Dependencies of the root at hand that were learned; where there are none the rules for one trace hold. Children that
- * a child waited for are `list[first[slot]..last[slot])`, those that a parent's end waited for
- * `list[joinedFirst[span]..joinedLast[span])`.
+ * Dependencies of the root at hand that were learned; where there are none the rules for one trace hold. An **event** is
+ * a child's start (its slot) or a parent's end (`ends + parent`). It waited for the ends of `list[first..last)` and for
+ * own work of `besideNs` since `besideFrom`.
  */
 export type Dependencies = {
   learned: Uint8Array
-  first: Int32Array
-  last: Int32Array
   /** Slot of each child of a learned parent. */
   slotOf: Int32Array
-  joinedFirst: Int32Array
-  joinedLast: Int32Array
+  /** Where the events of parents' ends begin. */
+  ends: number
+  first: Int32Array
+  last: Int32Array
+  besideFrom: Int32Array
+  besideNs: Float64Array
   list: number[]
 }
 
-export function createDependencies(): Dependencies {
+/** Readings of what was learned: the likely one, and the two ends of what the evidence allows. */
+export type Readings = {
+  likely: Dependencies
+  /** Everything waited for what no trace shows it did not wait for; only where asked for. */
+  most: Dependencies | undefined
+  /** Only what is proven was waited for; own work beside calls took all the time there was. */
+  least: Dependencies | undefined
+  /** Whether they differ in the root at hand. */
+  differ: boolean
+}
+
+function createDependencies(): Dependencies {
   const none = new Int32Array(0)
   return {
     learned: new Uint8Array(0),
+    slotOf: none,
+    ends: 0,
     first: none,
     last: none,
-    slotOf: none,
-    joinedFirst: none,
-    joinedLast: none,
+    besideFrom: none,
+    besideNs: new Float64Array(0),
     list: [],
   }
 }
 
-export function growDependencies(dependencies: Dependencies, spans: number): void {
+export function createReadings(range: boolean): Readings {
+  return {
+    likely: createDependencies(),
+    most: range ? createDependencies() : undefined,
+    least: range ? createDependencies() : undefined,
+    differ: false,
+  }
+}
+
+function growDependencies(dependencies: Dependencies, spans: number): void {
   if (dependencies.learned.length >= spans) return
   dependencies.learned = new Uint8Array(spans)
-  for (const name of ['first', 'last', 'slotOf', 'joinedFirst', 'joinedLast'] as const) {
-    dependencies[name] = new Int32Array(spans)
+  dependencies.slotOf = new Int32Array(spans)
+  dependencies.ends = spans
+  for (const name of ['first', 'last', 'besideFrom'] as const) dependencies[name] = new Int32Array(2 * spans)
+  dependencies.besideNs = new Float64Array(2 * spans)
+}
+
+/** Nothing is known of the trace that comes now. */
+export function clearReadings(readings: Readings): void {
+  readings.differ = false
+  for (const dependencies of [readings.likely, readings.most, readings.least]) {
+    if (dependencies !== undefined) dependencies.list.length = 0
   }
 }
 
-/** Gathers families of all parents; call `add` with every settled and charged root, then `learn`. */
-export function createLearner(): { add(tree: TraceTree, from: number, to: number): void; learn(): Model } {
-  const families = new Map<string, Family[]>()
-  return {
-    add(tree, from, to) {
-      for (let at = from; at < to; at++) {
-        const family = familyOf(tree, tree.order[at]!)
-        if (family === undefined) continue
-        const known = families.get(family.signature)
-        if (known === undefined) families.set(family.signature, [family])
-        else if (known.length < MOST_FAMILIES) known.push(family)
-      }
-    },
-    learn() {
-      const structures = new Map<string, Structure>()
-      for (const [signature, members] of families) {
-        if (members.length >= LEAST_FAMILIES) structures.set(signature, learnStructure(members))
-      }
-      return { structures }
-    },
-  }
-}
-
-type KnownFamily = Family & { signature: string; children: number[] }
-
-/** A parent with its children, undefined if there is nothing to learn: fewer than two, or too many. */
-function familyOf(tree: TraceTree, parent: number): KnownFamily | undefined {
-  const { firstChild, child, entry, start, end, shape, component } = tree
-  const from = firstChild[parent]!
-  const to = firstChild[parent + 1]!
-  if (to - from < 2 || to - from > MOST_SITES) return undefined
-  const children: number[] = []
-  for (let slot = from; slot < to; slot++) if (entry[child[slot]!] === NOT_ENTRY) children.push(child[slot]!)
-  if (children.length < 2) return undefined
-  children.sort((a, b) => start[a]! - start[b]! || a - b)
-  const { dictionary } = tree.spans
-  const origin = start[parent]!
-  // Where the parent was called from: one operation may run different code for different callers.
-  let context = ''
-  for (let up = parent, depth = 0; up >= 0 && depth < CONTEXT_DEPTH; up = tree.parent[up]!, depth++) {
-    context += `${dictionary.call(shape[up]!, component[up]!)}/`
-  }
-  const calls = children.map((c) => dictionary.call(shape[c]!, component[c]!))
-  const signature = `${context}:${[...calls].sort((a, b) => a - b).join(',')}`
-  return {
-    signature,
-    children,
-    calls,
-    starts: children.map((c) => start[c]! - origin),
-    ends: children.map((c) => end[c]! - origin),
-    lengthNs: end[parent]! - origin,
-  }
-}
-
-/** Works out the learned dependencies of a settled and charged root, behind those already in the list. */
+/** Works out the learned dependencies of a settled and charged root, behind those already in the lists. */
 export function applyModel(
   model: Model,
   tree: TraceTree,
-  dependencies: Dependencies,
+  reader: FamilyReader,
+  readings: Readings,
   from: number,
   to: number,
 ): void {
-  growDependencies(dependencies, tree.capacity)
+  const { likely, most, least } = readings
+  for (const dependencies of [likely, most, least]) {
+    if (dependencies === undefined) continue
+    growDependencies(dependencies, tree.capacity)
+    for (let at = from; at < to; at++) dependencies.learned[tree.order[at]!] = 0
+  }
+  if (model.structures.size === 0) return
+  reader.read(from, to)
   for (let at = from; at < to; at++) {
     const parent = tree.order[at]!
-    dependencies.learned[parent] = 0
-    if (tree.live[parent]! < 1) continue
-    const family = familyOf(tree, parent)
-    const structure = family === undefined ? undefined : model.structures.get(family.signature)
-    if (structure !== undefined) applyStructure(structure, family!, tree, dependencies, parent)
+    if (tree.live[parent] === 0) continue
+    const family = reader.familyOf(parent)
+    const structure = family === undefined ? undefined : structureFor(model, family)
+    if (structure === undefined) continue
+    const childAt = childrenAtSites(family!, structure)
+    const differs = isAmbiguous(structure)
+    if (differs) readings.differ = true
+    apply(structure, LIKELY, family!, childAt, tree, likely, parent)
+    if (most !== undefined) apply(structure, differs ? MOST : LIKELY, family!, childAt, tree, most, parent)
+    if (least !== undefined) apply(structure, differs ? LEAST : LIKELY, family!, childAt, tree, least, parent)
   }
 }
 
-function applyStructure(
+/** Which ends an event waited for, and how much of the time before it was work beside them. */
+type Reading = {
+  waits: (event: Event) => readonly number[]
+  /** Of the time since the work began, given the time until the last end waited for. */
+  workNs: (event: Event, callsNs: number, allNs: number, uniform: number) => number
+}
+const LIKELY: Reading = {
+  waits: (event) => event.waitsFor,
+  workNs: (event, callsNs, allNs, uniform) => drawWork(callsNs, allNs, event.beside!, uniform),
+}
+const MOST: Reading = { waits: (event) => event.possible, workNs: () => 0 }
+const LEAST: Reading = { waits: (event) => event.certain, workNs: (_event, _callsNs, allNs) => allNs }
+
+function isAmbiguous({ sites, end }: Structure): boolean {
+  const open = (event: Event) =>
+    event.beside !== undefined ||
+    event.certain.length < event.waitsFor.length ||
+    event.possible.length > event.waitsFor.length
+  return open(end) || sites.some(open)
+}
+
+function apply(
   structure: Structure,
+  reading: Reading,
   family: KnownFamily,
+  childAt: Int32Array,
   tree: TraceTree,
   dependencies: Dependencies,
   parent: number,
 ): void {
-  const { list } = dependencies
-  const { firstChild, child, live, detached, cutStart, cutEnd } = tree
-  const siteOf = assignSites(family, structure)
-  const childAt = new Int32Array(siteOf.length)
-  const siteOfSpan = new Map<number, number>()
-  siteOf.forEach((site, i) => {
-    childAt[site] = family.children[i]!
-    siteOfSpan.set(family.children[i]!, site)
-  })
+  const { firstChild, child, live, detached, cutStart, cutEnd, idLow, idHigh } = tree
+  const { list, slotOf, first, last, besideFrom, besideNs, learned, ends } = dependencies
   const from = firstChild[parent]!
+  const spanAt = (site: number) => (childAt[site]! < 0 ? -1 : family.children[childAt[site]!]!)
   for (let slot = from; slot < from + live[parent]!; slot++) {
-    const c = child[slot]!
-    dependencies.slotOf[c] = slot
-    dependencies.first[slot] = list.length
-    for (const site of structure.sites[siteOfSpan.get(c)!]!.waitsFor) {
-      const waited = childAt[site]!
-      if (detached[waited] === 0 && cutEnd[waited]! <= cutStart[c]! && comesBefore(tree, waited, c))
-        list.push(waited)
-    }
-    dependencies.last[slot] = list.length
+    slotOf[child[slot]!] = slot
+    // A child that no site was found for waits for nothing but its parent.
+    first[slot] = last[slot] = list.length
+    besideFrom[slot] = NO_WORK
   }
-  dependencies.joinedFirst[parent] = list.length
   structure.sites.forEach((site, s) => {
-    if (site.joined && detached[childAt[s]!] === 0) list.push(childAt[s]!)
+    const c = spanAt(s)
+    if (c >= 0 && detached[c] === 0) addEvent(site, slotOf[c]!, cutStart[c]!, c)
   })
-  dependencies.joinedLast[parent] = list.length
-  dependencies.learned[parent] = 1
+  addEvent(structure.end, ends + parent, cutEnd[parent]!, parent)
+  learned[parent] = 1
+
+  function addEvent(event: Event, at: number, momentNs: number, span: number): void {
+    first[at] = list.length
+    let ready = cutStart[parent]!
+    for (const site of reading.waits(event)) {
+      const waited = spanAt(site)
+      if (waited < 0 || detached[waited] !== 0 || cutEnd[waited]! > momentNs) continue
+      if (span !== parent && !comesBefore(tree, waited, span)) continue
+      list.push(waited)
+      if (cutEnd[waited]! > ready) ready = cutEnd[waited]!
+    }
+    last[at] = list.length
+    besideFrom[at] = NO_WORK
+    if (event.beside === undefined) return
+    const since = event.beside.since < 0 ? parent : spanAt(event.beside.since)
+    if (since < 0 || detached[since] !== 0 || cutStart[since]! >= momentNs) return
+    if (since !== parent && span !== parent && !comesBefore(tree, since, span)) return
+    const uniform = uniformOf(idLow[span]!, idHigh[span]!, at === ends + parent ? 1 : 0)
+    const allNs = momentNs - cutStart[since]!
+    const workNs = reading.workNs(event, Math.max(0, ready - cutStart[since]!), allNs, uniform)
+    if (workNs <= 0) return
+    besideFrom[at] = since === parent ? FROM_PARENT : since
+    besideNs[at] = Math.min(workNs, allNs)
+  }
 }
 
-/** Of `list[first..last)`, the last to end (ties: the first in span order); -1 if there is none. */
-export function lastToEnd(tree: TraceTree, { list }: Dependencies, first: number, last: number): number {
+/** The moment at which an event's own gap began: the last end or work that it waited for. */
+export function readyAt(tree: TraceTree, dependencies: Dependencies, parent: number, event: number): number {
+  const last = lastToEnd(tree, dependencies, event)
+  return Math.max(
+    last < 0 ? tree.cutStart[parent]! : tree.cutEnd[last]!,
+    workDoneAt(tree, dependencies, parent, event),
+  )
+}
+
+function workDoneAt(
+  tree: TraceTree,
+  { besideFrom, besideNs }: Dependencies,
+  parent: number,
+  event: number,
+): number {
+  const since = besideFrom[event]!
+  if (since === NO_WORK) return Number.NEGATIVE_INFINITY
+  return tree.cutStart[since === FROM_PARENT ? parent : since]! + besideNs[event]!
+}
+
+/** Of those an event waited for, the last to end (ties: the first in span order); -1 if there is none. */
+function lastToEnd(tree: TraceTree, { list, first, last }: Dependencies, event: number): number {
   const { cutEnd } = tree
   let latest = -1
-  for (let i = first; i < last; i++) {
+  for (let i = first[event]!; i < last[event]!; i++) {
     const c = list[i]!
     if (
       latest < 0 ||
@@ -179,12 +220,28 @@ export function lastToEnd(tree: TraceTree, { list }: Dependencies, first: number
   return latest
 }
 
-/** The child that a learned parent's end waited for last; -1 if it waited for none. */
-export function lastJoined(tree: TraceTree, dependencies: Dependencies, parent: number): number {
-  return lastToEnd(tree, dependencies, dependencies.joinedFirst[parent]!, dependencies.joinedLast[parent]!)
+/**
+ * The child before an event of a learned parent on the critical path; -1: the parent's start. Where own work beside the
+ * calls took longer than they did, the path goes through it to what its beginning had waited for.
+ */
+export function lastWaitedFor(
+  tree: TraceTree,
+  dependencies: Dependencies,
+  parent: number,
+  event: number,
+): number {
+  let at = event
+  for (;;) {
+    const latest = lastToEnd(tree, dependencies, at)
+    const endNs = latest < 0 ? tree.cutStart[parent]! : tree.cutEnd[latest]!
+    if (workDoneAt(tree, dependencies, parent, at) <= endNs) return latest
+    const since = dependencies.besideFrom[at]!
+    if (since === FROM_PARENT) return -1
+    at = dependencies.slotOf[since]!
+  }
 }
 
-/** The child that the one in a slot of a learned parent waited for last; -1 if it waited for none. */
-export function lastWaitedFor(tree: TraceTree, dependencies: Dependencies, slot: number): number {
-  return lastToEnd(tree, dependencies, dependencies.first[slot]!, dependencies.last[slot]!)
+/** The event of a parent's end. */
+export function endOf({ ends }: Dependencies, parent: number): number {
+  return ends + parent
 }

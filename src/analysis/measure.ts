@@ -1,12 +1,13 @@
 import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
-import type { Dependencies } from './dependencies.ts'
+import type { Dependencies, Readings } from './dependencies.ts'
 import {
   createReplayTable,
   type FactorTable,
   growFactorTable,
   growReplayTable,
+  type ReplayTable,
   replayAll,
   replayFactors,
 } from './replay.ts'
@@ -33,7 +34,14 @@ export type Measure = (
 ) => void
 
 /** A component of a sample, before it is appended. */
-type Row = { component: number; criticalNs: number; ifInstantNs: number; bound: boolean }
+type Row = {
+  component: number
+  criticalNs: number
+  ifInstantNs: number
+  earliestNs: number
+  latestNs: number
+  bound: boolean
+}
 
 /** Measures by what one re-schedule gives: every component's own work `factorOf(component)` times as long. */
 export function createFactorMeasurer(
@@ -48,6 +56,7 @@ export function createFactorMeasurer(
   const table: FactorTable = {
     factor: empty,
     length: empty,
+    begin: empty,
     finish: empty,
     gap: empty,
     waits: new Int32Array(0),
@@ -74,11 +83,16 @@ export function createFactorMeasurer(
 export function createMeasurer(
   tree: TraceTree,
   result: ResultBuilder,
-  dependencies: Dependencies | undefined,
+  readings: Readings | undefined,
 ): Measure {
   const { components } = result
   const { dictionary } = tree.spans
+  const dependencies = readings?.likely
   const table = createReplayTable(dependencies)
+  /** The two ends of what the evidence allows. */
+  const ends = [readings?.most, readings?.least]
+    .filter((reading) => reading !== undefined)
+    .map((reading) => createReplayTable(reading))
   const walk = createPathWalk()
   /** Components of the root at hand, in the order met, and the place of each (stamped: never cleared). */
   const present: number[] = []
@@ -98,7 +112,7 @@ export function createMeasurer(
         const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
         for (let k = 0; k < present.length; k++) {
           const criticalNs = table.critical[base + k]!
-          if (criticalNs > 0) addRow(present[k]!, criticalNs, durationNs - table.saved[base + k]!, false)
+          if (criticalNs > 0) addRow(rowAt(base + k, present[k]!, criticalNs, durationNs))
         }
       }
     } else {
@@ -126,15 +140,46 @@ export function createMeasurer(
 
   /** Replays columns [first, last) of `present`. */
   function replayColumns(from: number, to: number, first: number, last: number): void {
-    growReplayTable(table, tree.count, last - first)
+    replayTable(table, from, to, first, last)
+    if (readings?.differ) for (const end of ends) replayTable(end, from, to, first, last)
+  }
+
+  function replayTable(filled: ReplayTable, from: number, to: number, first: number, last: number): void {
+    growReplayTable(filled, tree.count, last - first)
     const { order, component } = tree
-    const { column } = table
+    const { column } = filled
     for (let at = from; at < to; at++) {
       const i = order[at]!
       const place = placeOf[component[i]!]!
       column[i] = place >= first && place < last ? place - first : -1
     }
-    replayAll(tree, table, from, to)
+    replayAll(tree, filled, from, to)
+  }
+
+  /** What replaying left in a cell of the tables. */
+  function rowAt(cell: number, component: number, criticalNs: number, durationNs: number): Row {
+    const ifInstantNs = durationNs - table.saved[cell]!
+    const row = {
+      component,
+      criticalNs,
+      ifInstantNs,
+      earliestNs: ifInstantNs,
+      latestNs: ifInstantNs,
+      bound: false,
+    }
+    if (readings?.differ) {
+      for (const { saved } of ends) {
+        row.earliestNs = Math.min(row.earliestNs, durationNs - saved[cell]!)
+        row.latestNs = Math.max(row.latestNs, durationNs - saved[cell]!)
+      }
+    }
+    return row
+  }
+
+  /** Not replayed: critical time is the most that could be saved. */
+  function boundRow(component: number, criticalNs: number, durationNs: number): Row {
+    const ifInstantNs = durationNs - criticalNs
+    return { component, criticalNs, ifInstantNs, earliestNs: ifInstantNs, latestNs: durationNs, bound: true }
   }
 
   function columnsAtOnce(): number {
@@ -159,8 +204,7 @@ export function createMeasurer(
           const cell = span * table.width + k - first
           const criticalNs = table.critical[cell]!
           if (criticalNs === 0) continue
-          const ifInstantNs = durationNs - table.saved[cell]!
-          rows[s]!.push({ component: present[k]!, criticalNs, ifInstantNs, bound: false })
+          rows[s]!.push(rowAt(cell, present[k]!, criticalNs, durationNs))
         }
       })
     }
@@ -193,19 +237,14 @@ export function createMeasurer(
         criticalNs[place] = 0
         const replayed = kept.includes(place)
         if (span === entry || replayed) {
-          const row = {
-            component: present[place]!,
-            criticalNs: critical,
-            ifInstantNs: durationNs - critical,
-            bound: true,
-          }
+          const row = boundRow(present[place]!, critical, durationNs)
           mine.push(row)
           if (replayed) wanted[place]!.push({ row, span })
         } else otherNs += critical
       }
       if (otherNs > 0) {
         const component = dictionary.component(OTHER_COMPONENT)
-        mine.push({ component, criticalNs: otherNs, ifInstantNs: durationNs - otherNs, bound: true })
+        mine.push(boundRow(component, otherNs, durationNs))
       }
       return mine
     })
@@ -224,8 +263,7 @@ export function createMeasurer(
       for (let k = first; k < last; k++) {
         for (const { row, span } of wantedOf[k]!) {
           const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
-          row.ifInstantNs = durationNs - table.saved[span * table.width + k - first]!
-          row.bound = false
+          Object.assign(row, rowAt(span * table.width + k - first, row.component, row.criticalNs, durationNs))
         }
       }
     }
@@ -252,17 +290,20 @@ export function createMeasurer(
   function append(samples: readonly number[], rows: Row[][], addSample: (span: number) => void): void {
     samples.forEach((span, s) => {
       addSample(span)
-      for (const row of rows[s]!) addRow(row.component, row.criticalNs, row.ifInstantNs, row.bound)
+      for (const row of rows[s]!) addRow(row)
     })
   }
 
-  function addRow(component: number, criticalNs: number, ifInstantNs: number, bound: boolean): void {
+  function addRow({ component, criticalNs, ifInstantNs, earliestNs, latestNs, bound }: Row): void {
     makeRoom(components, components.component)
     const at = components.count++
     components.component[at] = component
     components.criticalNs[at] = criticalNs
     components.ifInstantNs[at] = ifInstantNs
     components.bound[at] = bound ? 1 : 0
+    if (components.earliestNs.length === 0) return
+    components.earliestNs[at] = earliestNs
+    components.latestNs[at] = latestNs
   }
 }
 

@@ -1,7 +1,7 @@
 import { comesBefore } from '../trace/settle.ts'
 import { SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
-import { type Dependencies, lastJoined, lastWaitedFor } from './dependencies.ts'
+import { type Dependencies, endOf, FROM_PARENT, lastWaitedFor, NO_WORK, readyAt } from './dependencies.ts'
 
 /**
  * For every span of a root and a handful of components at once: how much shorter the span would be with the
@@ -19,8 +19,9 @@ export type ReplayTable = {
   column: Int32Array
 } & Waits
 
-/** Scratch, per span: when a child would end; per slot: which siblings a child waited for, and its own gap. */
+/** Scratch, per span: when a child would begin and end; per slot: which siblings a child waited for, its own gap. */
 type Waits = {
+  begin: Float64Array
   finish: Float64Array
   waits: Int32Array
   gap: Float64Array
@@ -35,6 +36,7 @@ export function createReplayTable(dependencies: Dependencies | undefined): Repla
     saved: new Float64Array(0),
     critical: new Float64Array(0),
     column: new Int32Array(0),
+    begin: new Float64Array(0),
     finish: new Float64Array(0),
     waits: new Int32Array(0),
     gap: new Float64Array(0),
@@ -44,6 +46,7 @@ export function createReplayTable(dependencies: Dependencies | undefined): Repla
 export function growReplayTable(table: ReplayTable, spans: number, width: number): void {
   if (table.column.length < spans) {
     table.column = new Int32Array(spans)
+    table.begin = new Float64Array(spans)
     table.finish = new Float64Array(spans)
     table.waits = new Int32Array(spans)
     table.gap = new Float64Array(spans)
@@ -162,9 +165,9 @@ function addCriticalChildren(tree: TraceTree, table: ReplayTable, span: number):
   }
   if (isLearned(table, span)) {
     for (
-      let c = lastJoined(tree, dependencies!, span);
+      let c = lastWaitedFor(tree, dependencies!, span, endOf(dependencies!, span));
       c >= 0;
-      c = lastWaitedFor(tree, dependencies!, dependencies!.slotOf[c]!)
+      c = lastWaitedFor(tree, dependencies!, span, dependencies!.slotOf[c]!)
     ) {
       add(c)
     }
@@ -205,11 +208,10 @@ function listWaits(tree: TraceTree, table: Waits, span: number): number {
   const from = firstChild[span]!
   const to = from + live[span]!
   if (isLearned(table, span)) {
-    const since = (c: number) => (c < 0 ? cutStart[span]! : cutEnd[c]!)
     for (let slot = from; slot < to; slot++) {
-      gap[slot] = cutStart[child[slot]!]! - since(lastWaitedFor(tree, dependencies!, slot))
+      gap[slot] = cutStart[child[slot]!]! - readyAt(tree, dependencies!, span, slot)
     }
-    return cutEnd[span]! - since(lastJoined(tree, dependencies!, span))
+    return cutEnd[span]! - readyAt(tree, dependencies!, span, endOf(dependencies!, span))
   }
   let done = from
   let lastEnd = cutStart[span]!
@@ -235,7 +237,7 @@ function listWaits(tree: TraceTree, table: Waits, span: number): number {
  */
 function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
   const { firstChild, child, live, byEnd, cutStart, cutEnd } = tree
-  const { width, saved, column, finish, waits, gap, dependencies } = table
+  const { width, saved, column, begin, finish, waits, gap, dependencies } = table
   const learned = isLearned(table, span)
   const from = firstChild[span]!
   const to = from + live[span]!
@@ -257,7 +259,7 @@ function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
     let last = 0
     for (let slot = from; slot < to; slot++) {
       const c = child[slot]!
-      if (learned) ready = latestOf(table, dependencies!.first[slot]!, dependencies!.last[slot]!)
+      if (learned) ready = readyAgain(table, slot, works)
       else {
         for (const until = waits[slot]!; waited < until; waited++) {
           const finished = finish[byEnd[waited]!]!
@@ -266,24 +268,28 @@ function reschedule(tree: TraceTree, table: ReplayTable, span: number): void {
       }
       const lengthNs = cutEnd[c]! - cutStart[c]!
       const left = live[c] === 0 ? (column[c] === k ? 0 : lengthNs) : lengthNs - saved[c * width + k]!
-      const end = ready + works * gap[slot]! + left
+      begin[c] = ready + works * gap[slot]!
+      const end = begin[c]! + left
       finish[c] = end
       if (end > last) last = end
     }
-    if (learned) last = latestOf(table, dependencies!.joinedFirst[span]!, dependencies!.joinedLast[span]!)
+    if (learned) last = readyAgain(table, endOf(dependencies!, span), works)
     saved[base + k] = lengthNs - (last + works * tail)
   }
 }
 
-/** When the last of `list[first..last)` would end; 0 if there is none. */
-function latestOf({ finish, dependencies }: Waits, first: number, last: number): number {
-  const { list } = dependencies!
+/** When all that a learned event waits for would be done: ends, and own work `works` times as long. */
+function readyAgain({ begin, finish, dependencies }: Waits, event: number, works: number): number {
+  const { list, first, last, besideFrom, besideNs } = dependencies!
   let latest = 0
-  for (let i = first; i < last; i++) {
+  for (let i = first[event]!; i < last[event]!; i++) {
     const finished = finish[list[i]!]!
     if (finished > latest) latest = finished
   }
-  return latest
+  const since = besideFrom[event]!
+  if (since === NO_WORK) return latest
+  const done = (since === FROM_PARENT ? 0 : begin[since]!) + works * besideNs[event]!
+  return done > latest ? done : latest
 }
 
 /** Latency of every span of a root with own work `factor` times as long, in ns; scratch as in ReplayTable. */
@@ -291,14 +297,15 @@ export type FactorTable = Waits & { factor: Float64Array; length: Float64Array }
 
 export function growFactorTable(table: FactorTable, spans: number): void {
   if (table.factor.length >= spans) return
-  for (const name of ['factor', 'length', 'finish', 'gap'] as const) table[name] = new Float64Array(spans)
+  for (const name of ['factor', 'length', 'begin', 'finish', 'gap'] as const)
+    table[name] = new Float64Array(spans)
   table.waits = new Int32Array(spans)
 }
 
 /** Fills `length` for `order[orderFrom..orderTo)` from each span's `factor`: the same schedule, any factor. */
 export function replayFactors(tree: TraceTree, table: FactorTable, orderFrom: number, orderTo: number): void {
   const { order, firstChild, child, live, byEnd } = tree
-  const { factor, length, finish, waits, gap, dependencies } = table
+  const { factor, length, begin, finish, waits, gap, dependencies } = table
   for (let at = orderTo - 1; at >= orderFrom; at--) {
     const span = order[at]!
     const from = firstChild[span]!
@@ -311,17 +318,18 @@ export function replayFactors(tree: TraceTree, table: FactorTable, orderFrom: nu
     let last = 0
     for (let slot = from; slot < to; slot++) {
       const c = child[slot]!
-      if (learned) ready = latestOf(table, dependencies!.first[slot]!, dependencies!.last[slot]!)
+      if (learned) ready = readyAgain(table, slot, works)
       else {
         for (const until = waits[slot]!; waited < until; waited++) {
           const finished = finish[byEnd[waited]!]!
           if (finished > ready) ready = finished
         }
       }
-      finish[c] = ready + works * gap[slot]! + length[c]!
+      begin[c] = ready + works * gap[slot]!
+      finish[c] = begin[c]! + length[c]!
       if (finish[c]! > last) last = finish[c]!
     }
-    if (learned) last = latestOf(table, dependencies!.joinedFirst[span]!, dependencies!.joinedLast[span]!)
+    if (learned) last = readyAgain(table, endOf(dependencies!, span), works)
     length[span] = last + works * tail
   }
 }

@@ -6,7 +6,7 @@ import type { Analysis } from './result.ts'
 export type ResultBuilder = Analysis & { repairs: RepairLog }
 
 /** Starts with room for what most batches of that many traces and spans give. */
-export function createResultBuilder(spans: SpanColumns, traceCount: number): ResultBuilder {
+export function createResultBuilder(spans: SpanColumns, traceCount: number, range = false): ResultBuilder {
   const traceRoom = traceCount + 2
   const sampleRoom = traceCount + Math.ceil(spans.count / 8) + 2
   const componentRoom = spans.count + 2
@@ -39,6 +39,8 @@ export function createResultBuilder(spans: SpanColumns, traceCount: number): Res
       component: new Int32Array(componentRoom),
       criticalNs: new Float64Array(componentRoom),
       ifInstantNs: new Float64Array(componentRoom),
+      earliestNs: new Float64Array(range ? componentRoom : 0),
+      latestNs: new Float64Array(range ? componentRoom : 0),
       bound: new Uint8Array(componentRoom),
     },
     segments: {

@@ -64,6 +64,9 @@ export type ComponentRows = {
   component: Int32Array
   criticalNs: Float64Array
   ifInstantNs: Float64Array
+  /** The earliest and the latest that ifInstantNs may be by what was learned; empty unless asked for. */
+  earliestNs: Float64Array
+  latestNs: Float64Array
   /** 1: not replayed, latency minus critical time. */
   bound: Uint8Array
 }

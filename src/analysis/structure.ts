@@ -1,34 +1,52 @@
+import { assignFamilies, guessSites, improve } from './assignment.ts'
+import { type Beside, fitBeside } from './beside.ts'
+import { bestLogDensity, type LogNormal, logNormalOf, logOf } from './log-normal.ts'
+
 /**
  * What a span's children waited for, learned over many traces. One trace cannot tell a dependency from coincidence; over
  * many, a call that was started while another was still running did not wait for it.
  *
- * Children of one kind of parent are compared where the parent made the same calls (its **signature**: which calls, how
- * often each). Which occurrence of a repeated call a child is (its **site**) is latent: children are assigned to the
- * sites that make their own lengths and gaps likely, and structure and assignment are improved in turns (hard EM).
+ * Children of one kind of parent are compared over many **families** (a parent with its children). Which place of the
+ * program a child came from (its **site**) is latent where a call is repeated: children are assigned to the sites that
+ * make their own lengths and gaps likely, and structure and assignment are improved in turns (hard EM).
  */
 
 /** Children of one parent, in span order. Times are ns since the parent's start. */
 export type Family = {
   /** What is called: same number, same call. Ascending order of numbers is no order of time. */
-  calls: readonly number[]
+  calls: ArrayLike<number>
   starts: ArrayLike<number>
   ends: ArrayLike<number>
   lengthNs: number
 }
 
-export type Site = {
-  call: number
-  /** Sites that this one waited for; none: the parent's start. */
-  waitsFor: readonly number[]
-  /** Whether the parent's end waited for it. */
-  joined: boolean
-  gap: LogNormal
-  length: LogNormal
+/** Something that happens once others have: a child's start, or the parent's end. Numbers are places in `sites`. */
+export type Event = {
+  /** Ends that were waited for; none: the parent's start. */
+  readonly waitsFor: readonly number[]
+  /** Those of them without which the times are much harder to explain. */
+  readonly certain: readonly number[]
+  /** All ends that may have been waited for: no family shows the contrary. */
+  readonly possible: readonly number[]
+  /** Own work after the last of them. */
+  readonly gap: LogNormal
+  /** Own work of the parent that went on beside its calls and was waited for too. */
+  readonly beside?: Beside
 }
-export type Structure = { sites: readonly Site[] }
-type LogNormal = { mean: number; sigma: number }
+export type Site = Event & {
+  readonly call: number
+  readonly length: LogNormal
+  /** Share of families that have it. */
+  readonly presence: number
+}
+export type Structure = {
+  /** How many it was learned from. */
+  readonly families: number
+  readonly sites: readonly Site[]
+  readonly end: Event
+}
 
-/** A signature needs this many families before what they show overrides the rules for one trace. */
+/** This many families are needed before what they show overrides the rules for one trace. */
 export const LEAST_FAMILIES = 30
 /** More families than this teach nothing more. */
 export const MOST_FAMILIES = 300
@@ -37,224 +55,172 @@ export const MOST_SITES = 24
 /** A dependency may look disproved in this share of the families: some children are assigned to the wrong site. */
 const TOLERATED = 0.02
 const ROUNDS = 8
-/** Times below this are the clock's, not the program's, ns. */
-const TRIFLE_NS = 1000
 
-/** Learns the structure of families with one signature. */
-export function learnStructure(families: readonly Family[]): Structure {
-  let best: Fitted | undefined
-  for (const guess of GUESSES) {
-    const fitted = climb(
-      families,
-      families.map((family) => bySite(family, guess)),
-    )
-    if (best === undefined || fitted.likelihood > best.likelihood) best = fitted
-    // With every call made once there is nothing to guess.
-    if (new Set(families[0]!.calls).size === families[0]!.calls.length) break
+/** Learns the structure of families whose children fit into `calls`, the calls of the sites in ascending order. */
+export function learnStructure(families: readonly Family[], calls: readonly number[]): Structure {
+  const repeated = new Set(calls).size < calls.length
+  const overlapping = families.some(hasOverlap)
+  let best: { times: Times; likelihood: number } | undefined
+  // With every call made once, or one after the other, there is nothing to guess.
+  for (const guess of repeated && overlapping ? [0, 1, 2] : [0]) {
+    const assigned = families.map((family) => guessSites(family, calls, guess))
+    let times = timesOf(families, assigned, calls)
+    let likelihood = 0
+    for (let round = 0; repeated && overlapping && round < ROUNDS; round++) {
+      const structure = fit(families, times, calls, greedily)
+      const { changed, sum } = assignFamilies(families, assigned, structure)
+      likelihood = sum
+      if (changed === 0) break
+      times = timesOf(families, assigned, calls)
+    }
+    if (best === undefined || likelihood > best.likelihood) best = { times, likelihood }
   }
-  return { sites: fitSites(families, best!.assigned, best!.calls, conservatively) }
+  return fit(families, best!.times, calls, overlapping ? conservatively : undisproved)
 }
 
-type Fitted = { assigned: Int32Array[]; calls: number[]; likelihood: number }
-
-/** Structure and assignment are improved in turns, from a first guess of the assignment. */
-function climb(families: readonly Family[], assigned: Int32Array[]): Fitted {
-  const calls = new Array<number>(families[0]!.calls.length)
-  families[0]!.calls.forEach((call, child) => {
-    calls[assigned[0]![child]!] = call
-  })
-  let likelihood = Number.NEGATIVE_INFINITY
-  for (let round = 0; round < ROUNDS; round++) {
-    const sites = fitSites(families, assigned, calls, greedily)
-    let changed = 0
-    likelihood = 0
-    families.forEach((family, f) => {
-      const { likelier, sum } = improve(family, assigned[f]!, sites)
-      if (likelier) changed++
-      likelihood += sum
-    })
-    if (changed === 0) break
-  }
-  return { assigned, calls, likelihood }
-}
-
-/** First guesses of which occurrence a child is: by start, by end, by length. */
-const GUESSES: readonly ((family: Family, child: number) => number)[] = [
-  (family, child) => family.starts[child]!,
-  (family, child) => family.ends[child]!,
-  (family, child) => family.ends[child]! - family.starts[child]!,
-]
-
-/** Sites numbered by call, then by what orders children of one call. */
-function bySite(family: Family, order: (family: Family, child: number) => number): Int32Array {
-  const children = family.calls.map((_, child) => child)
-  children.sort((a, b) => family.calls[a]! - family.calls[b]! || order(family, a) - order(family, b) || a - b)
-  const sites = new Int32Array(children.length)
-  children.forEach((child, site) => {
-    sites[child] = site
-  })
-  return sites
-}
-
-/** The site of each child of a family, by the structure. */
-export function assignSites(family: Family, structure: Structure): Int32Array {
+/** The child at each site (-1: none), by the structure. */
+export function childrenAtSites(family: Family, structure: Structure): Int32Array {
   let best: Int32Array | undefined
   let likelihood = Number.NEGATIVE_INFINITY
-  for (const guess of GUESSES) {
-    const assigned = bySite(family, guess)
-    const { sum } = improve(family, assigned, structure.sites)
+  const calls = structure.sites.map((site) => site.call)
+  const repeated = calls.some((call, s) => call === calls[s - 1])
+  for (const guess of repeated ? [0, 1, 2] : [0]) {
+    const childAt = guessSites(family, calls, guess)
+    if (!repeated) return childAt
+    const { sum } = improve(family, childAt, structure)
     if (sum > likelihood) {
       likelihood = sum
-      best = assigned
+      best = childAt
     }
   }
   return best!
 }
 
-/** Swaps children of one call between sites while that makes the family likelier. */
-function improve(
-  family: Family,
-  siteOf: Int32Array,
-  sites: readonly Site[],
-): { likelier: boolean; sum: number } {
-  const n = siteOf.length
-  const childAt = new Int32Array(n)
-  siteOf.forEach((site, child) => {
-    childAt[site] = child
-  })
-  let changed = false
-  let best = likelihood(family, childAt, sites)
-  for (let pass = 0; pass < n; pass++) {
-    let improved = false
-    for (let a = 0; a < n; a++) {
-      for (let b = a + 1; b < n && sites[b]!.call === sites[a]!.call; b++) {
-        swap(childAt, a, b)
-        const after = likelihood(family, childAt, sites)
-        if (after > best + 1e-9) {
-          best = after
-          improved = true
-        } else swap(childAt, a, b)
-      }
-    }
-    if (!improved) break
-    changed = true
+function hasOverlap({ starts, ends }: Family): boolean {
+  let latest = 0
+  for (let child = 0; child < starts.length; child++) {
+    if (starts[child]! < latest) return true
+    if (ends[child]! > latest) latest = ends[child]!
   }
-  childAt.forEach((child, site) => {
-    siteOf[child] = site
-  })
-  return { likelier: changed, sum: best }
+  return false
 }
 
-function swap(values: Int32Array, a: number, b: number): void {
-  const kept = values[a]!
-  values[a] = values[b]!
-  values[b] = kept
-}
+/**
+ * Times by family f and event j, of children whose sites are known: `starts[f * width + j]`, NaN where there is none.
+ * The last event of each row is the parent's end.
+ */
+type Times = { width: number; count: number; starts: Float64Array; ends: Float64Array }
+type Choice = { waitsFor: number[]; possible: number[] }
+type ChooseWaits = (times: Times, j: number) => Choice
 
-/** A start before what it should have waited for is this unlikely, log. */
-const VIOLATION = -60
-
-function likelihood(family: Family, childAt: Int32Array, sites: readonly Site[]): number {
-  let sum = 0
-  for (let s = 0; s < sites.length; s++) {
-    const site = sites[s]!
-    const child = childAt[s]!
-    const start = family.starts[child]!
-    sum += density(family.ends[child]! - start, site.length)
-    if (site.joined && family.ends[child]! > family.lengthNs) sum += VIOLATION
-    let ready = 0
-    for (const p of site.waitsFor) {
-      const end = family.ends[childAt[p]!]!
-      if (end > start) sum += VIOLATION
-      else if (end > ready) ready = end
-    }
-    sum += density(start - ready, site.gap)
-  }
-  return sum
-}
-
-function density(ns: number, { mean, sigma }: LogNormal): number {
-  const x = Math.log(Math.max(ns, TRIFLE_NS))
-  const z = (x - mean) / sigma
-  return -x - Math.log(sigma) - 0.5 * Math.min(z * z, 50)
-}
-
-function fitLogNormal(values: readonly number[]): LogNormal {
-  let mean = 0
-  for (const v of values) mean += Math.log(Math.max(v, TRIFLE_NS))
-  mean /= values.length
-  let square = 0
-  for (const v of values) square += (Math.log(Math.max(v, TRIFLE_NS)) - mean) ** 2
-  return { mean, sigma: Math.max(0.05, Math.sqrt(square / values.length)) }
-}
-
-/** Times by family and site, of children whose sites are known. */
-type Times = { n: number; count: number; starts: Float64Array; ends: Float64Array }
-type ChoosePredecessors = (times: Times, j: number) => number[]
-
-/** Structure and times of sites whose children are known. */
-function fitSites(
+function timesOf(
   families: readonly Family[],
   assigned: readonly Int32Array[],
   calls: readonly number[],
-  choose: ChoosePredecessors,
-): Site[] {
-  const n = calls.length
-  const count = families.length
-  const starts = new Float64Array(n * count)
-  const ends = new Float64Array(n * count)
+): Times {
+  const width = calls.length + 1
+  const starts = new Float64Array(width * families.length).fill(Number.NaN)
+  const ends = new Float64Array(width * families.length).fill(Number.NaN)
   families.forEach((family, f) => {
-    assigned[f]!.forEach((site, child) => {
-      starts[f * n + site] = family.starts[child]!
-      ends[f * n + site] = family.ends[child]!
+    assigned[f]!.forEach((child, site) => {
+      if (child < 0) return
+      starts[f * width + site] = family.starts[child]!
+      ends[f * width + site] = family.ends[child]!
     })
+    starts[f * width + width - 1] = family.lengthNs
   })
-  const times = { n, count, starts, ends }
-  return calls.map((call, j) => {
-    const waitsFor = choose(times, j)
-    const lengths: number[] = []
-    let outlives = 0
-    families.forEach((family, f) => {
-      lengths.push(ends[f * n + j]! - starts[f * n + j]!)
-      if (ends[f * n + j]! > family.lengthNs) outlives++
-    })
+  return { width, count: families.length, starts, ends }
+}
+
+function fit(
+  families: readonly Family[],
+  times: Times,
+  calls: readonly number[],
+  choose: ChooseWaits,
+): Structure {
+  const final = choose !== greedily
+  const { width, count, starts, ends } = times
+  const events = Array.from({ length: width }, (_, j): Event => {
+    const { waitsFor, possible } = choose(times, j)
+    const ready = readyTimes(times, j, waitsFor)
+    const { n, sum, squares } = gapsOf(times, j, ready)
+    const beside = final ? fitBeside(times, j, waitsFor, ready) : undefined
     return {
-      call,
       waitsFor,
-      joined: outlives <= TOLERATED * count,
-      gap: fitLogNormal(gapsOf(times, j, waitsFor)),
-      length: fitLogNormal(lengths),
+      possible,
+      certain: final ? certainOf(times, j, waitsFor) : waitsFor,
+      gap: logNormalOf(n, sum, squares),
+      ...(beside === undefined ? {} : { beside }),
     }
   })
-}
-
-/** Time from the last end of the predecessors (that have ended) to the start. */
-function gapsOf({ n, count, starts, ends }: Times, j: number, waitsFor: readonly number[]): number[] {
-  const gaps = new Array<number>(count)
-  for (let f = 0; f < count; f++) {
-    const start = starts[f * n + j]!
-    let ready = 0
-    for (const k of waitsFor) {
-      const end = ends[f * n + k]!
-      if (end > ready && end <= start) ready = end
+  const sites = calls.map((call, j): Site => {
+    let n = 0
+    let sum = 0
+    let squares = 0
+    for (let at = j; at < count * width; at += width) {
+      if (!(starts[at]! >= 0)) continue
+      const log = logOf(ends[at]! - starts[at]!)
+      n++
+      sum += log
+      squares += log * log
     }
-    gaps[f] = start - ready
+    return { ...events[j]!, call, length: logNormalOf(n, sum, squares), presence: n / count }
+  })
+  return { families: families.length, sites, end: events[width - 1]! }
+}
+
+/** Per family, the last end of those waited for that have ended by event j; 0: the parent's start. */
+function readyTimes(
+  { width, count, starts, ends }: Times,
+  j: number,
+  waitsFor: readonly number[],
+): Float64Array {
+  const ready = new Float64Array(count)
+  for (let f = 0; f < count; f++) {
+    const start = starts[f * width + j]!
+    for (const k of waitsFor) {
+      const end = ends[f * width + k]!
+      if (end > ready[f]! && end <= start) ready[f] = end
+    }
   }
-  return gaps
+  return ready
 }
 
-function disproved({ n, count, starts, ends }: Times, j: number, k: number): number {
-  let against = 0
-  for (let f = 0; f < count; f++) if (ends[f * n + k]! > starts[f * n + j]!) against++
-  return against
-}
+type Sums = { n: number; sum: number; squares: number }
 
-function explains(times: Times, j: number, waitsFor: readonly number[]): number {
-  const gaps = gapsOf(times, j, waitsFor)
-  const fitted = fitLogNormal(gaps)
+function gapsOf({ width, count, starts }: Times, j: number, ready: Float64Array): Sums {
+  let n = 0
   let sum = 0
-  for (const gap of gaps) sum += density(gap, fitted)
-  return sum
+  let squares = 0
+  for (let f = 0; f < count; f++) {
+    const start = starts[f * width + j]!
+    if (!(start >= 0)) continue
+    const log = logOf(start - ready[f]!)
+    n++
+    sum += log
+    squares += log * log
+  }
+  return { n, sum, squares }
+}
+
+/** How well starts are explained by gaps of one distribution after the ready times, log-likelihood. */
+function explained(times: Times, j: number, ready: Float64Array): number {
+  const { n, sum, squares } = gapsOf(times, j, ready)
+  return bestLogDensity(n, sum, squares)
+}
+
+/** Families that show event j before the end of k, of those that have both. */
+function disproved({ width, count, starts, ends }: Times, j: number, k: number) {
+  let against = 0
+  let both = 0
+  for (let f = 0; f < count; f++) {
+    const start = starts[f * width + j]!
+    const end = ends[f * width + k]!
+    if (!(start >= 0) || !(end >= 0)) continue
+    both++
+    if (end > start) against++
+  }
+  return { against, both }
 }
 
 /** Log-likelihood that one more predecessor must win, and that a counter-example costs. */
@@ -262,52 +228,85 @@ const WORTH = 4
 const COUNTER_EXAMPLE = 8
 
 /** While assignments are uncertain: adds the predecessor that explains the starts best, as long as one does. */
-function greedily(times: Times, j: number): number[] {
+function greedily(times: Times, j: number): Choice {
+  const { width, count, starts, ends } = times
   const chosen: number[] = []
-  let best = explains(times, j, chosen)
+  const against = Array.from({ length: width - 1 }, (_, k) => {
+    const { against, both } = disproved(times, j, k)
+    return k === j || both === 0 || against > both / 4 ? -1 : against
+  })
+  let ready = new Float64Array(count)
+  let best = explained(times, j, ready)
   for (;;) {
     let next = -1
     let likelihood = best + WORTH
-    for (let k = 0; k < times.n; k++) {
-      if (k === j || chosen.includes(k)) continue
-      const against = disproved(times, j, k)
-      if (against > times.count / 4) continue
-      const after = explains(times, j, [...chosen, k]) - COUNTER_EXAMPLE * against
+    let nextReady = ready
+    for (let k = 0; k < width - 1; k++) {
+      if (against[k]! < 0 || chosen.includes(k)) continue
+      const later = ready.slice()
+      for (let f = 0; f < count; f++) {
+        const end = ends[f * width + k]!
+        if (end > later[f]! && end <= starts[f * width + j]!) later[f] = end
+      }
+      const after = explained(times, j, later) - COUNTER_EXAMPLE * against[k]!
       if (after > likelihood) {
         likelihood = after
         next = k
+        nextReady = later
       }
     }
-    if (next < 0) return chosen
+    if (next < 0) return { waitsFor: chosen, possible: chosen }
     chosen.push(next)
     best = likelihood
+    ready = nextReady
   }
 }
 
-/**
- * In the end: everything that was not disproved, as in one trace, but for predecessors without which the starts are
- * explained better (their gaps are steadier without them).
- */
-function conservatively(times: Times, j: number): number[] {
-  let kept: number[] = []
-  for (let k = 0; k < times.n; k++) {
-    if (k !== j && disproved(times, j, k) <= TOLERATED * times.count) kept.push(k)
+/** Everything that was not disproved, as in one trace. */
+function undisproved(times: Times, j: number): Choice {
+  const kept: number[] = []
+  for (let k = 0; k < times.width - 1; k++) {
+    const { against, both } = disproved(times, j, k)
+    if (k !== j && both > 0 && against <= TOLERATED * both) kept.push(k)
   }
-  let best = explains(times, j, kept)
+  return { waitsFor: kept, possible: kept }
+}
+
+/** ... but for predecessors without which the starts are explained better (their gaps are steadier without them). */
+function conservatively(times: Times, j: number): Choice {
+  const { waitsFor: possible } = undisproved(times, j)
+  let kept = possible
+  let best = explained(times, j, readyTimes(times, j, kept))
   for (;;) {
     let dropped = -1
     for (const k of kept) {
-      const after = explains(
-        times,
-        j,
-        kept.filter((m) => m !== k),
-      )
+      const after = explainedWithout(times, j, kept, k)
       if (after > best + WORTH) {
         best = after
         dropped = k
       }
     }
-    if (dropped < 0) return kept
+    if (dropped < 0) return { waitsFor: kept, possible }
     kept = kept.filter((m) => m !== dropped)
   }
+}
+
+function explainedWithout(times: Times, j: number, waitsFor: readonly number[], k: number): number {
+  return explained(
+    times,
+    j,
+    readyTimes(
+      times,
+      j,
+      waitsFor.filter((m) => m !== k),
+    ),
+  )
+}
+
+/** Log-likelihood that is lost without a dependency that counts as proven. */
+const PROOF = 8
+
+function certainOf(times: Times, j: number, waitsFor: readonly number[]): number[] {
+  const all = explained(times, j, readyTimes(times, j, waitsFor))
+  return waitsFor.filter((k) => explainedWithout(times, j, waitsFor, k) < all - PROOF)
 }

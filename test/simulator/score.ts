@@ -4,7 +4,7 @@ import { quantileOf } from '../../src/analysis/quantile.ts'
 import { groupSamples } from '../../src/analysis/report-json.ts'
 import type { Analysis } from '../../src/analysis/result.ts'
 import type { SpanColumns } from '../../src/trace/columns.ts'
-import { createWorld, type FamilyOptions, runWorld } from './program.ts'
+import { createWorld, type FamilyOptions, runAgain, runWorld } from './program.ts'
 
 export const QUANTILES = [0.5, 0.95, 0.99]
 /** Components that really save at least this share are scored. */
@@ -59,7 +59,7 @@ export function scoreFamily(
         const name = `${part.component.kind} ${part.component.name}`
         let truth = truths.get(name)
         if (truth === undefined) {
-          truth = runWorld(world, 0, traces, (c) => (c === name ? 0 : 1)).latenciesNs.sort()
+          truth = runAgain(world, 0, traces, (c) => (c === name ? 0 : 1)).sort()
           truths.set(name, truth)
         }
         const predicted = group.durationsNs.slice()
