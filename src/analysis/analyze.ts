@@ -1,12 +1,11 @@
 import type { SpanColumns } from '../trace/columns.ts'
-import type { Component } from '../trace/component.ts'
 import { groupByTrace } from '../trace/group.ts'
 import { createTree, type TraceTree } from '../trace/tree.ts'
 import { assembleTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
 import { applyModel, clearReadings, createReadings, type Readings } from './dependencies.ts'
 import { createFamilyReader } from './family.ts'
-import { createFactorMeasurer, createMeasurer, type Measure } from './measure.ts'
+import { createFactorMeasurer, createMeasurer, type FactorOf, type Measure } from './measure.ts'
 import type { Model } from './model.ts'
 import type { Analysis } from './result.ts'
 import { closeResult, createResultBuilder, makeRoom, type ResultBuilder } from './result-builder.ts'
@@ -24,6 +23,11 @@ export type AnalysisOptions = {
   serviceScope?: boolean
 }
 
+export type ReplayOptions = AnalysisOptions & {
+  reading?: 'likely' | 'most' | 'least'
+  inclusive?: boolean
+}
+
 /**
  * Assembles every trace of the batch, and computes the critical path and the infinitely-fast-component test of each
  * of its samples, by the rules for one trace on its own. O(n log n) in the spans of a trace, linear in traces; the
@@ -35,19 +39,20 @@ export function analyzeSpans(spans: SpanColumns, options: AnalysisOptions = {}):
 
 /**
  * Latency (ns, whole) of every sample with each component's own work `factorOf(component)` times as long (0: infinitely
- * fast, 0.5: twice as fast, 1: as it is, 2: twice as slow). Samples stand in the order of `analyzeSpans`. `reading` `most`
- * and `least`: with everything waited for that may have been, and only what is proven; the two ends of what the model
- * leaves open.
+ * fast, 0.5: twice as fast, 1 or undefined: as it is, 2: twice as slow). Samples stand in the order of `analyzeSpans`.
+ * `inclusive`: what such a component calls within an entry, directly or not, and `factorOf` says nothing about, takes
+ * its factor as well. `reading` `most` and `least`: with everything waited for that may have been, and only what is
+ * proven; the two ends of what the model leaves open.
  */
 export function latenciesWith(
   spans: SpanColumns,
-  factorOf: (component: Component) => number,
-  options: AnalysisOptions & { reading?: 'likely' | 'most' | 'least' } = {},
+  factorOf: FactorOf,
+  options: ReplayOptions = {},
 ): Float64Array {
-  const reading = options.reading ?? 'likely'
+  const { reading = 'likely', inclusive = false } = options
   const measured = { ...options, range: reading !== 'likely' }
   const { samples, components } = analyzeBy(spans, measured, (tree, result, readings) =>
-    createFactorMeasurer(tree, result, readings?.[reading], factorOf),
+    createFactorMeasurer(tree, result, readings?.[reading], factorOf, inclusive),
   )
   return components.ifInstantNs.slice(0, samples.count)
 }

@@ -1,8 +1,22 @@
 import type { Component } from '../trace/component.ts'
 import type { Endpoint } from '../trace/dictionary.ts'
 import { compareComponents } from './measure.ts'
-import { meanOf, quantileInterval, quantileOf } from './quantile.ts'
-import { meetsTarget, type Target } from './target.ts'
+import type { Pair } from './pair.ts'
+import {
+  type Distribution,
+  distributionOf,
+  type Intervals,
+  intervalsOf,
+  type Predicted,
+  rank,
+  weightedMean,
+} from './ranked.ts'
+import { type Sampling, samplingOf } from './sampling-bias.ts'
+import type { Target } from './target.ts'
+import { differenceMargin, shareOfBoth, type Verdict, verdictOf } from './verdict.ts'
+
+export type { Distribution } from './ranked.ts'
+export type { Verdict } from './verdict.ts'
 
 export type Scope = 'trace' | 'service'
 
@@ -11,6 +25,10 @@ export type SampleGroup = {
   endpoint: Endpoint
   scope: Scope
   durationsNs: Float64Array
+  /** Requests that each stands for; undefined: one each. */
+  weights?: Float64Array | undefined
+  /** 1: ended in an error. */
+  failed: Uint8Array
   components: GroupComponent[]
 }
 
@@ -22,18 +40,12 @@ export type GroupComponent = {
   ifInstantNs: Float64Array
 }
 
-export type Distribution = { p50Ns: number; p95Ns: number; p99Ns: number; meanNs: number }
-
-export type Verdict = 'bottleneck' | 'contributor' | 'not a bottleneck' | 'target-met' | 'leader'
-
 export type BottleneckComponent = Component & {
   criticalShare: number
   presentShare: number
   ifInstant: Distribution
-  /** 95 % confidence interval of ifInstant.p95Ns; null where there are too few samples. */
-  p95Interval: [number, number] | null
   verdict: Verdict
-}
+} & Intervals
 
 /** One endpoint, in the shape of contract.md's `bottlenecks`. */
 export type Bottleneck = {
@@ -42,13 +54,15 @@ export type Bottleneck = {
   scope: Scope
   environment: string
   namespace: string
+  /** Samples. */
   entries: number
   observed: Distribution
   components: BottleneckComponent[]
-}
-
-/** At least this share of the target's percentile must be gone for a component to be a contributor. */
-const CONTRIBUTOR_SHARE = 0.05
+  /** Without a target: whose saved p95 cannot be told from the leader's. */
+  tie?: Component[]
+  /** How the samples were chosen, where they stand for more than themselves or look chosen. */
+  sampling?: Sampling
+} & Partial<Pair>
 
 /** What holds each endpoint back, by environment, namespace, service, operation, scope (`trace` first). */
 export function bottlenecksOf(groups: readonly SampleGroup[], target?: Target): Bottleneck[] {
@@ -56,28 +70,20 @@ export function bottlenecksOf(groups: readonly SampleGroup[], target?: Target): 
 }
 
 export function bottleneckOf(group: SampleGroup, target?: Target): Bottleneck {
-  const { endpoint, durationsNs } = group
-  const sorted = durationsNs.slice().sort()
-  const observed = distributionOf(sorted)
-  const totalNs = observed.meanNs * durationsNs.length
-  const measured = group.components.map((part) => {
-    const instant = durationsNs.slice()
-    let criticalNs = 0
-    for (let i = 0; i < part.sample.length; i++) {
-      instant[part.sample[i]!] = part.ifInstantNs[i]!
-      criticalNs += part.criticalNs[i]!
-    }
-    instant.sort()
-    return {
-      component: part.component,
-      criticalShare: totalNs === 0 ? 0 : criticalNs / totalNs,
-      presentShare: part.sample.length / durationsNs.length,
-      ifInstant: distributionOf(instant),
-      instant,
-    }
-  })
+  const { endpoint, durationsNs, weights, failed } = group
+  const meanNs = weightedMean(durationsNs, weights)
+  const observed = { ranked: rank(durationsNs, weights), meanNs }
+  const distribution = distributionOf(observed.ranked, meanNs)
+  const measured = group.components.map((part) => measure(group, part, meanNs))
   measured.sort(
     (a, b) => a.ifInstant.p95Ns - b.ifInstant.p95Ns || compareComponents(a.component, b.component),
+  )
+  const leads = (measured[0]?.ifInstant.p95Ns ?? distribution.p95Ns) < distribution.p95Ns
+  const tie = target === undefined && leads ? tiedWithLeader(measured, distribution.p95Ns, weights) : []
+  const sampling = samplingOf(
+    observed.ranked,
+    weights,
+    failed.reduce((sum, one) => sum + one, 0),
   )
   return {
     service: endpoint.service,
@@ -86,43 +92,77 @@ export function bottleneckOf(group: SampleGroup, target?: Target): Bottleneck {
     environment: endpoint.environment,
     namespace: endpoint.namespace,
     entries: durationsNs.length,
-    observed,
-    components: measured.map(({ component, instant, ...figures }, rank) => ({
+    observed: distribution,
+    components: measured.map(({ component, instant, predicted, ...figures }, place) => ({
       kind: component.kind,
       name: component.name,
       ...figures,
-      p95Interval: quantileInterval(instant, 0.95) ?? null,
+      ...intervalsOf(predicted),
       verdict:
-        target === undefined
-          ? rank === 0 && figures.ifInstant.p95Ns < observed.p95Ns
+        target !== undefined
+          ? verdictOf(target, observed, predicted)
+          : place === 0 && leads
             ? 'leader'
-            : 'not a bottleneck'
-          : verdictOf(sorted, instant, target),
+            : 'not a bottleneck',
     })),
+    ...(tie.length === 0 ? {} : { tie }),
+    ...(sampling === undefined ? {} : { sampling }),
   }
 }
 
-/** Against a target: would the endpoint meet it without the component's own work? */
-function verdictOf(observed: Float64Array, instant: Float64Array, target: Target): Verdict {
-  const before = statisticOf(observed, target)
-  if (meetsTarget(before, target)) return 'target-met'
-  const after = statisticOf(instant, target)
-  const interval = target.quantile === undefined ? undefined : quantileInterval(instant, target.quantile)
-  if (meetsTarget(interval === undefined ? after : interval[1], target)) return 'bottleneck'
-  return before - after >= CONTRIBUTOR_SHARE * before ? 'contributor' : 'not a bottleneck'
+type Measured = {
+  component: Component
+  criticalShare: number
+  presentShare: number
+  ifInstant: Distribution
+  /** Latency of each sample without the component, ns. */
+  instant: Float64Array
+  predicted: Predicted
 }
 
-function statisticOf(sorted: Float64Array, target: Target): number {
-  return target.quantile === undefined ? meanOf(sorted) : quantileOf(sorted, target.quantile)
-}
-
-function distributionOf(sorted: Float64Array): Distribution {
+function measure(
+  { durationsNs, weights }: SampleGroup,
+  part: GroupComponent,
+  observedMeanNs: number,
+): Measured {
+  const instant = durationsNs.slice()
+  let criticalNs = 0
+  let present = 0
+  for (let i = 0; i < part.sample.length; i++) {
+    const sample = part.sample[i]!
+    const weight = weights === undefined ? 1 : weights[sample]!
+    instant[sample] = part.ifInstantNs[i]!
+    criticalNs += weight * part.criticalNs[i]!
+    present += weight
+  }
+  const all = weights === undefined ? durationsNs.length : weights.reduce((sum, weight) => sum + weight, 0)
+  const meanNs = weightedMean(instant, weights)
+  const ranked = rank(instant, weights)
   return {
-    p50Ns: quantileOf(sorted, 0.5),
-    p95Ns: quantileOf(sorted, 0.95),
-    p99Ns: quantileOf(sorted, 0.99),
-    meanNs: meanOf(sorted),
+    component: part.component,
+    criticalShare: observedMeanNs === 0 ? 0 : criticalNs / (observedMeanNs * all),
+    presentShare: present / all,
+    ifInstant: distributionOf(ranked, meanNs),
+    instant,
+    predicted: { ranked, meanNs },
   }
+}
+
+/** Those that save something at p95, and not certainly less than the leader, the first. */
+function tiedWithLeader(
+  [leader, ...others]: readonly Measured[],
+  observedP95Ns: number,
+  weights: Float64Array | undefined,
+): Component[] {
+  const limit = ({ instant, ifInstant }: Measured) => ({ values: instant, limitNs: ifInstant.p95Ns })
+  return others
+    .filter((other) => {
+      if (other.ifInstant.p95Ns >= observedP95Ns) return false
+      const both = shareOfBoth(limit(leader!), limit(other), weights)
+      const marginNs = differenceMargin(leader!.predicted, other.predicted, 0.95, both) ?? 0
+      return other.ifInstant.p95Ns - leader!.ifInstant.p95Ns <= marginNs
+    })
+    .map(({ component }) => component)
 }
 
 export function compareBottlenecks(a: Bottleneck, b: Bottleneck): number {

@@ -33,6 +33,9 @@ export type Measure = (
   addSample: (span: number) => void,
 ) => void
 
+/** How many times as long a component's own work takes; undefined: nothing is said about it. */
+export type FactorOf = (component: Component) => number | undefined
+
 /** A component of a sample, before it is appended. */
 type Row = {
   component: number
@@ -43,12 +46,16 @@ type Row = {
   bound: boolean
 }
 
-/** Measures by what one re-schedule gives: every component's own work `factorOf(component)` times as long. */
+/**
+ * Measures by what one re-schedule gives: every component's own work `factorOf(component)` times as long, undefined: as
+ * it is, or with `inclusive` as what called it.
+ */
 export function createFactorMeasurer(
   tree: TraceTree,
   result: ResultBuilder,
   dependencies: Dependencies | undefined,
-  factorOf: (component: Component) => number,
+  factorOf: FactorOf,
+  inclusive: boolean,
 ): Measure {
   const { components } = result
   const { dictionary } = tree.spans
@@ -62,13 +69,18 @@ export function createFactorMeasurer(
     waits: new Int32Array(0),
     dependencies,
   }
+  /** By component; NaN: as it is. */
   const factors: number[] = []
-  return (samples, _entry, from, to, addSample) => {
+  return (samples, entry, from, to, addSample) => {
     growFactorTable(table, tree.count)
+    const { factor } = table
     for (let at = from; at < to; at++) {
       const span = tree.order[at]!
       const component = tree.component[span]!
-      table.factor[span] = factors[component] ??= factorOf(dictionary.components[component]!)
+      const own = (factors[component] ??= factorOf(dictionary.components[component]!) ?? Number.NaN)
+      if (!Number.isNaN(own)) factor[span] = own
+      // What is settled again (entry -1) hangs below spans whose factors its entry's turn has left.
+      else factor[span] = inclusive && (at > from || entry < 0) ? factor[tree.parent[span]!]! : 1
     }
     replayFactors(tree, table, from, to)
     for (const span of samples) {

@@ -9,20 +9,35 @@ export function rankOf(count: number, q: number): number {
 }
 
 /** 97.5 % quantile of the standard normal distribution. */
-const Z_95 = 1.96
+export const Z_95 = 1.96
 
 /**
- * Distribution-free 95 % confidence interval of a quantile: the order statistics at ranks np -+ 1.96 sqrt(np(1-p)),
- * the lower floored, the upper ceiled (normal approximation to the binomial; Conover, Practical Nonparametric
- * Statistics, 3.2). undefined where there are too few values for either rank to exist.
+ * Ranks, from 1, of the order statistics that bound a quantile with 95 % confidence: np -+ 1.96 sqrt(np(1-p)), the lower
+ * floored, the upper ceiled (normal approximation to the binomial; Conover, Practical Nonparametric Statistics, 3.2).
+ * `count` is how many samples of equal weight say as much (it need not be whole). undefined where a rank is missing.
  */
+export function intervalRanks(count: number, q: number): { lower: number; upper: number } | undefined {
+  const spread = Z_95 * Math.sqrt(count * q * (1 - q))
+  const lower = Math.floor(count * q - spread)
+  const upper = Math.ceil(count * q + spread)
+  return lower < 1 || upper > count ? undefined : { lower, upper }
+}
+
+/** The least number of samples for which `intervalRanks` has an answer, and more always has. */
+export function samplesNeeded(q: number): number {
+  let needed = 1
+  // Flooring and ceiling make the answer come and go over a few counts before it stays.
+  for (let count = 1; count < needed + SETTLED; count++) {
+    if (intervalRanks(count, q) === undefined) needed = count + 1
+  }
+  return needed
+}
+const SETTLED = 1000
+
+/** The interval of `intervalRanks` over values sorted ascending. */
 export function quantileInterval(sorted: Float64Array, q: number): [number, number] | undefined {
-  const n = sorted.length
-  const spread = Z_95 * Math.sqrt(n * q * (1 - q))
-  const lower = Math.floor(n * q - spread)
-  const upper = Math.ceil(n * q + spread)
-  if (lower < 1 || upper > n) return undefined
-  return [sorted[lower - 1]!, sorted[upper - 1]!]
+  const ranks = intervalRanks(sorted.length, q)
+  return ranks === undefined ? undefined : [sorted[ranks.lower - 1]!, sorted[ranks.upper - 1]!]
 }
 
 export function meanOf(values: Float64Array): number {

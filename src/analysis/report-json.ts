@@ -1,7 +1,6 @@
 import { idHex, traceIdHex } from '../trace/columns.ts'
-import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
+import type { Component } from '../trace/component.ts'
 import { REPAIR_KINDS, type RepairKind, SKEW_SHIFTED } from '../trace/repair.ts'
-import type { SampleGroup } from './bottlenecks.ts'
 import { compareComponents } from './measure.ts'
 import { type Analysis, SAMPLE_KINDS, SERVICE } from './result.ts'
 
@@ -99,64 +98,5 @@ function entryJson(analysis: Analysis, sample: number, origin: bigint): EntryJso
     queueWaitNs: samples.queueWaitNs[sample]!,
     criticalPath,
     components: parts,
-  }
-}
-
-/** The counted samples, by endpoint and scope. Components beyond a sample's first 64 count as `(other)`. */
-export function groupSamples(analysis: Analysis): SampleGroup[] {
-  const { spans, samples, components } = analysis
-  const { dictionary } = spans
-  const other = dictionary.component(OTHER_COMPONENT)
-  type Parts = Map<number, { sample: number[]; criticalNs: number[]; ifInstantNs: number[] }>
-  const groups = new Map<number, { endpoint: number; service: boolean; durations: number[]; parts: Parts }>()
-
-  for (let s = 0; s < samples.count; s++) {
-    if (samples.counted[s] === 0) continue
-    const endpoint = samples.endpoint[s]!
-    const service = samples.kind[s] === SERVICE
-    const key = 2 * endpoint + (service ? 1 : 0)
-    let group = groups.get(key)
-    if (group === undefined) {
-      group = { endpoint, service, durations: [], parts: new Map() }
-      groups.set(key, group)
-    }
-    const durationNs = samples.durationNs[s]!
-    const index = group.durations.push(durationNs) - 1
-    let otherNs = 0
-    for (let i = samples.firstComponent[s]!; i < samples.firstComponent[s + 1]!; i++) {
-      if (components.bound[i] === 1) otherNs += components.criticalNs[i]!
-      else
-        addPart(
-          group.parts,
-          components.component[i]!,
-          index,
-          components.criticalNs[i]!,
-          components.ifInstantNs[i]!,
-        )
-    }
-    if (otherNs > 0) addPart(group.parts, other, index, otherNs, durationNs - otherNs)
-  }
-
-  return [...groups.values()].map((group) => ({
-    endpoint: dictionary.endpoints[group.endpoint]!,
-    scope: group.service ? 'service' : 'trace',
-    durationsNs: Float64Array.from(group.durations),
-    components: [...group.parts].map(([component, part]) => ({
-      component: dictionary.components[component]!,
-      sample: Int32Array.from(part.sample),
-      criticalNs: Float64Array.from(part.criticalNs),
-      ifInstantNs: Float64Array.from(part.ifInstantNs),
-    })),
-  }))
-
-  function addPart(parts: Parts, component: number, sample: number, criticalNs: number, ifInstantNs: number) {
-    let part = parts.get(component)
-    if (part === undefined) {
-      part = { sample: [], criticalNs: [], ifInstantNs: [] }
-      parts.set(component, part)
-    }
-    part.sample.push(sample)
-    part.criticalNs.push(criticalNs)
-    part.ifInstantNs.push(ifInstantNs)
   }
 }

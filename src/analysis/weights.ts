@@ -34,3 +34,8 @@ function hasWeights(weight: Uint32Array, count: number): boolean {
   for (let row = 0; row < count; row++) if (weight[row]! > 1) return true
   return false
 }
+
+/** Weights of samples as a column; undefined where each stands for itself. */
+export function weightsOf(weights: readonly number[]): Float64Array | undefined {
+  return weights.some((weight) => weight !== 1) ? Float64Array.from(weights) : undefined
+}

@@ -5,6 +5,7 @@ import {
   compareBottlenecks,
 } from '../analysis/bottlenecks.ts'
 import { compareComponents } from '../analysis/measure.ts'
+import { weightedMean } from '../analysis/ranked.ts'
 import type { Target } from '../analysis/target.ts'
 import { readSampleGroups, type StoredGroup } from '../store/read-samples.ts'
 import type { Store } from '../store/store.ts'
@@ -120,8 +121,8 @@ function endpointOf(
   const saves = leader !== undefined && leader.ifInstant.p95Ns < observed.p95Ns
   return {
     ...figures,
-    ratePerSecond: figures.entries / seconds,
-    errorShare: group.errors / figures.entries,
+    ratePerSecond: (figures.sampling?.represents ?? figures.entries) / seconds,
+    errorShare: weightedMean(Float64Array.from(group.failed), group.weights),
     p50Ns: observed.p50Ns,
     p95Ns: observed.p95Ns,
     p99Ns: observed.p99Ns,

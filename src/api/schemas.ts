@@ -8,6 +8,32 @@ export const Component = z.object({ kind: z.enum(COMPONENT_KINDS), name: z.strin
 
 export const Distribution = z.object({ p50Ns: Ns, p95Ns: Ns, p99Ns: Ns, meanNs: Ns }).openapi('Distribution')
 
+const interval = (what: string) =>
+  z
+    .tuple([Ns, Ns])
+    .nullable()
+    .openapi({ description: `95 % confidence interval of ${what}; null: too few samples` })
+const needMore = z.number().int().optional()
+const range = z.tuple([Ns, Ns])
+
+export const Intervals = z.object({
+  p50Interval: interval('p50Ns'),
+  p95Interval: interval('p95Ns'),
+  p99Interval: interval('p99Ns'),
+  needMore: z
+    .object({ p50: needMore, p95: needMore, p99: needMore })
+    .optional()
+    .openapi({ description: 'How many more samples as these an interval needs, where there is none' }),
+  structuralRange: z
+    .object({ p50Ns: range, p95Ns: range, p99Ns: range })
+    .optional()
+    .openapi({
+      description:
+        'The percentiles if calls waited for as little, and for as much, as the evidence allows, where it leaves that ' +
+        'open; the intervals cover both',
+    }),
+})
+
 const Verdict = z.enum(['bottleneck', 'contributor', 'not a bottleneck', 'target-met', 'leader'])
 
 const Exemplars = z
@@ -18,13 +44,37 @@ export const BottleneckComponent = Component.extend({
   criticalShare: z.number().openapi({ description: 'Share of all time, on the critical path' }),
   presentShare: z.number().openapi({ description: 'Share of samples it is on the path of' }),
   ifInstant: Distribution,
-  p95Interval: z
-    .tuple([Ns, Ns])
-    .nullable()
-    .openapi({ description: '95 % confidence interval of ifInstant.p95Ns; null: too few samples' }),
+  ...Intervals.shape,
   verdict: Verdict,
   exemplars: Exemplars,
 })
+
+/** What makes the figures of an endpoint less certain than they look. */
+const Doubts = z.object({
+  tie: z.array(Component).optional().openapi({
+    description: "Without a target: components whose saved p95 cannot be told from the leader's",
+  }),
+  sampling: z
+    .object({
+      represents: z.number().openapi({ description: 'Requests that the samples stand for' }),
+      effectiveSamples: z
+        .number()
+        .int()
+        .openapi({ description: 'How many samples of equal weight say as much about the p95' }),
+      biases: z.array(z.enum(['only-errors', 'unequal-weights'])),
+    })
+    .optional()
+    .openapi({
+      description: 'How the samples were chosen, where they stand for more than themselves or look chosen',
+    }),
+})
+
+const PairFigures = z
+  .object({
+    samples: z.number().int().openapi({ description: 'Samples that were replayed' }),
+    ifInstant: Distribution,
+  })
+  .extend(Intervals.shape)
 
 export const Bottleneck = z
   .object({
@@ -36,6 +86,12 @@ export const Bottleneck = z
     entries: z.number().int().openapi({ description: 'Samples' }),
     observed: Distribution,
     components: z.array(BottleneckComponent),
+    ...Doubts.shape,
+    pair: z
+      .tuple([Component, Component])
+      .optional()
+      .openapi({ description: 'The two that together suffice where none does alone; with a target' }),
+    pairFigures: PairFigures.optional(),
     exemplars: Exemplars,
   })
   .openapi('Bottleneck')
@@ -55,6 +111,7 @@ export const Endpoint = z
     p99Ns: Ns,
     leader: Component.nullable().openapi({ description: 'The component that would save most at p95' }),
     verdict: Verdict.nullable().openapi({ description: "The leader's verdict" }),
+    ...Doubts.shape,
   })
   .openapi('Endpoint')
 

@@ -36,6 +36,12 @@ function joined(parts: readonly SampleGroup[]): SampleGroup {
     endpoint: parts[0]!.endpoint,
     scope: parts[0]!.scope,
     durationsNs: concat(parts.map((part) => part.durationsNs)),
+    weights: parts.every(({ weights }) => weights === undefined)
+      ? undefined
+      : concat(
+          parts.map(({ weights, durationsNs }) => weights ?? new Float64Array(durationsNs.length).fill(1)),
+        ),
+    failed: Uint8Array.from(parts.flatMap(({ failed }) => [...failed])),
     components: [...components.values()].map((pieces) => ({
       component: pieces[0]!.part.component,
       sample: shifted(pieces.map(({ offset: by, part }) => ({ by, samples: part.sample }))),

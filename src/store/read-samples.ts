@@ -1,4 +1,5 @@
 import type { GroupComponent, SampleGroup, Scope } from '../analysis/bottlenecks.ts'
+import { weightsOf } from '../analysis/weights.ts'
 import { type Component, type ComponentKind, OTHER_COMPONENT } from '../trace/component.ts'
 import type { Store } from './store.ts'
 
@@ -13,8 +14,8 @@ export type SampleFilter = {
   scope: string
 }
 
-/** An endpoint's samples with the trace each is of, and how many ended in an error. */
-export type StoredGroup = SampleGroup & { traceIds: string[]; errors: number }
+/** An endpoint's samples with the trace each is of. */
+export type StoredGroup = SampleGroup & { traceIds: string[] }
 
 /** Components of an endpoint that are told apart; the others count as service (other). */
 export const COMPONENTS_PER_ENDPOINT = 200
@@ -24,8 +25,9 @@ type Group = {
   endpoint: SampleGroup['endpoint']
   scope: Scope
   durations: number[]
+  weights: number[]
+  failed: number[]
   traceIds: string[]
-  errors: number
   parts: Map<string, Part>
 }
 
@@ -42,6 +44,7 @@ type Row = [
   names: string[],
   criticalNs: (number | string)[],
   ifInstantNs: (number | string)[],
+  weight: number,
 ]
 
 /** Samples of a range, by endpoint and scope. */
@@ -54,7 +57,8 @@ export async function readSampleGroups(store: Store, filter: SampleFilter): Prom
     endpoint: group.endpoint,
     scope: group.scope,
     traceIds: group.traceIds,
-    errors: group.errors,
+    weights: weightsOf(group.weights),
+    failed: Uint8Array.from(group.failed),
     durationsNs: Float64Array.from(group.durations),
     components: columnsOf(group),
   }))
@@ -74,17 +78,19 @@ function addRow(groups: Map<string, Group>, row: Row): void {
     names,
     critical,
     instant,
+    weight,
   ] = row
   const key = [environment, namespace, service, operation, scope].join('\n')
   let group = groups.get(key)
   if (group === undefined) {
     const endpoint = { environment, namespace, service, operation }
-    group = { endpoint, scope, durations: [], traceIds: [], errors: 0, parts: new Map() }
+    group = { endpoint, scope, durations: [], weights: [], failed: [], traceIds: [], parts: new Map() }
     groups.set(key, group)
   }
   const index = group.durations.push(Number(durationNs)) - 1
   group.traceIds.push(traceId)
-  group.errors += isError
+  group.weights.push(weight)
+  group.failed.push(isError)
   for (let i = 0; i < kinds.length; i++) {
     const name = `${kinds[i]}\n${names[i]}`
     let part = group.parts.get(name)

@@ -15,7 +15,9 @@ const component = (
   criticalShare: 0.5,
   presentShare: 1,
   ifInstant: distribution(p95Ns),
+  p50Interval: null,
   p95Interval: null,
+  p99Interval: null,
   verdict,
 })
 const endpoint = (components: BottleneckComponent[], rest: Partial<Bottleneck> = {}): Bottleneck => ({

@@ -9,6 +9,7 @@ function group(operation: string, durations: number[], database: number[]): Samp
   return {
     endpoint: { environment: '', namespace: '', service: 's', operation },
     scope: 'trace',
+    failed: new Uint8Array(durations.length),
     durationsNs: Float64Array.from(durations),
     components: [
       { component: OWN, ...part(durations.map((ns, i) => [i, ns / 4])) },

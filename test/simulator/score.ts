@@ -1,7 +1,7 @@
 import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { groupSamples } from '../../src/analysis/group-samples.ts'
 import { learnDependencies } from '../../src/analysis/learn.ts'
 import { quantileOf } from '../../src/analysis/quantile.ts'
-import { groupSamples } from '../../src/analysis/report-json.ts'
 import type { Analysis } from '../../src/analysis/result.ts'
 import type { SpanColumns } from '../../src/trace/columns.ts'
 import { createWorld, type FamilyOptions, runAgain, runWorld } from './program.ts'

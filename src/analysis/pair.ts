@@ -1,0 +1,81 @@
+import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
+import { compareComponents } from './measure.ts'
+import {
+  type Distribution,
+  distributionOf,
+  type Intervals,
+  intervalsOf,
+  rank,
+  weightedMean,
+} from './ranked.ts'
+import type { Replayable } from './replayable.ts'
+import { meetsTarget, type Target } from './target.ts'
+import { statisticOf, suffices } from './verdict.ts'
+
+/** Pairs are looked for among this many components, those that save most. */
+const COMPONENTS = 12
+
+/** Two components that together suffice: `pair` and what would be left, beside an endpoint's `components`. */
+export type Pair = {
+  pair: [Component, Component]
+  /** `samples`: how many were replayed. */
+  pairFigures: { samples: number; ifInstant: Distribution } & Intervals
+}
+
+/**
+ * The pair of components whose own work the target is met without, interval included, the one with the lowest
+ * resulting statistic; undefined if no pair suffices. No request gets faster than its latency less the critical time of
+ * both: pairs that could not suffice, or not be better than the best so far, are not replayed.
+ */
+export function findPair({ group, latenciesWith }: Replayable, target: Target): Pair | undefined {
+  const { durationsNs, weights } = group
+  const parts = group.components
+    .filter(({ component }) => !isOther(component))
+    .map((part) => {
+      const instant = durationsNs.slice()
+      const criticalNs = new Float64Array(durationsNs.length)
+      part.sample.forEach((sample, i) => {
+        instant[sample] = part.ifInstantNs[i]!
+        criticalNs[sample] = part.criticalNs[i]!
+      })
+      return { component: part.component, criticalNs, leftNs: statisticOf(predict(instant), target) }
+    })
+    .sort((a, b) => a.leftNs - b.leftNs || compareComponents(a.component, b.component))
+    .slice(0, COMPONENTS)
+
+  const pairs = parts.flatMap((a, i) =>
+    parts.slice(i + 1).map((b) => {
+      const least = durationsNs.map((ns, s) => Math.max(0, ns - a.criticalNs[s]! - b.criticalNs[s]!))
+      return { a: a.component, b: b.component, leastNs: statisticOf(predict(least), target) }
+    }),
+  )
+  pairs.sort((a, b) => a.leastNs - b.leastNs)
+
+  let best: Pair | undefined
+  let bestNs = Number.POSITIVE_INFINITY
+  for (const { a, b, leastNs } of pairs) {
+    if (leastNs >= bestNs || !meetsTarget(leastNs, target)) break
+    const isOne = (c: Component) => compareComponents(c, a) === 0 || compareComponents(c, b) === 0
+    const predicted = predict(latenciesWith((component) => (isOne(component) ? 0 : 1)))
+    const leftNs = statisticOf(predicted, target)
+    if (leftNs >= bestNs || !suffices(predicted, target)) continue
+    bestNs = leftNs
+    best = {
+      pair: compareComponents(a, b) < 0 ? [a, b] : [b, a],
+      pairFigures: {
+        samples: durationsNs.length,
+        ifInstant: distributionOf(predicted.ranked, predicted.meanNs),
+        ...intervalsOf(predicted),
+      },
+    }
+  }
+  return best
+
+  function predict(latenciesNs: Float64Array) {
+    return { ranked: rank(latenciesNs, weights), meanNs: weightedMean(latenciesNs, weights) }
+  }
+}
+
+function isOther(component: Component): boolean {
+  return compareComponents(component, OTHER_COMPONENT) === 0
+}
