@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import type { Session } from 'chdb'
 import { readBody, spoolBody } from './body.ts'
+import { helloBlock, isHello } from './hello.ts'
 import { RefusedStatement } from './refused.ts'
 import { quoteText, readSettings, setStatements } from './settings.ts'
 import { parseStatement, type Statement } from './statement.ts'
@@ -20,8 +21,6 @@ const STREAMABLE = new Set(
     .toLowerCase()
     .split(' '),
 )
-/** What Grafana's data source (clickhouse-go) asks first; revision 0 keeps it on plain Native blocks. */
-const HELLO = /^\s*SELECT\s+displayName\(\)\s*,\s*version\(\)\s*,\s*revision\(\)\s*,\s*timezone\(\)/i
 
 export type EngineServer = { port: number; close(): Promise<void> }
 
@@ -101,7 +100,13 @@ export async function serveEngine(
       }
       const format =
         url.searchParams.get('default_format') ?? header(request, 'x-clickhouse-format') ?? DEFAULT_FORMAT
-      await select(session, HELLO.test(statement.text) ? withRevision0(statement.text) : statement.text, {
+      if (format === 'Native' && isHello(statement.text)) {
+        const version = String(session.query('SELECT version()', 'TabSeparated')).trim()
+        const revision = Number(url.searchParams.get('client_protocol_version') ?? 0)
+        await send(response, [helloBlock(version, revision)], wantsGzip(request, url.searchParams))
+        return
+      }
+      await select(session, statement.text, {
         rows: statement.rows,
         format,
         gzip: wantsGzip(request, url.searchParams),
@@ -220,13 +225,6 @@ function header(request: IncomingMessage, name: string): string | undefined {
 function wantsGzip(request: IncomingMessage, parameters: URLSearchParams): boolean {
   const enabled = ['1', 'true'].includes(parameters.get('enable_http_compression') ?? '0')
   return enabled && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
-}
-
-function withRevision0(text: string): string {
-  return text.replace(
-    HELLO,
-    "SELECT 'longpole' AS `displayName()`, version(), toUInt32(0) AS `revision()`, timezone()",
-  )
 }
 
 function quoteName(name: string): string {

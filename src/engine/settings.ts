@@ -14,12 +14,12 @@ const PARAMETERS = new Set([
   'http_headers_progress_interval_ms',
   'enable_http_compression',
   'http_zlib_compression_level',
-  'compress',
   'client_protocol_version',
   'session_id',
   'session_check',
   'session_timeout',
   'role',
+  'quota_key',
 ])
 
 /** Settings a request may make: what the client, Grafana's data source and the store send. */
@@ -29,6 +29,8 @@ const ALLOWED = new Set([
   'max_result_rows',
   'max_result_bytes',
   'result_overflow_mode',
+  'limit',
+  'offset',
   'max_rows_to_read',
   'max_bytes_to_read',
   'read_overflow_mode',

@@ -98,7 +98,8 @@ function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: 
   return new Promise((resolve, reject) => {
     const child = fork(CHILD, {
       execArgv: TYPESCRIPT,
-      env: { ...process.env, LONGPOLE_ENGINE: JSON.stringify(options) },
+      // UTC: what its answers say in their headers, whatever the machine's time zone.
+      env: { ...process.env, TZ: 'UTC', LONGPOLE_ENGINE: JSON.stringify(options) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     const early = (code: number | null, signal: string | null) =>
