@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import type { Store } from '../store/store.ts'
 import { addBottleneckRoutes } from './bottlenecks.ts'
 import { ApiError, errorJson } from './errors.ts'
+import { addHealthRoutes } from './health.ts'
 import { createMetrics, type MetricSources } from './metrics.ts'
 import { addTraceRoutes } from './traces.ts'
 
@@ -31,13 +32,12 @@ export function createApi({ store, log, token, metrics = {} }: ApiOptions): Open
       return errorJson(c, new ApiError(400, 'bad-parameter', message, details))
     },
   })
-  const scraped = createMetrics(metrics)
 
   app.use(async (c, next) => {
     // A page elsewhere must not read this through a name that it points here.
     const host = (c.req.header('host') ?? '').replace(/:\d+$/, '')
     const origin = c.req.header('origin')
-    if (origin !== undefined && URL.canParse(origin) && new URL(origin).hostname !== host) {
+    if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).hostname === host)) {
       return errorJson(c, new ApiError(403, 'foreign-origin', 'requests from other sites are refused'))
     }
     if (token !== undefined && !OPEN.has(c.req.path) && !isToken(c.req.header('authorization'), token)) {
@@ -58,14 +58,7 @@ export function createApi({ store, log, token, metrics = {} }: ApiOptions): Open
     errorJson(c, new ApiError(404, 'no-such-route', `there is no ${c.req.method} ${c.req.path}`)),
   )
 
-  app.get('/healthz', (c) => c.json({ status: 'ok' }))
-  app.get('/readyz', async (c) => {
-    if (await store.ping().catch(() => false)) return c.json({ status: 'ready' })
-    return errorJson(c, new ApiError(503, 'store-unavailable', 'the store does not answer'))
-  })
-  app.get('/metrics', async (c) =>
-    c.body(await scraped.scrape(), 200, { 'Content-Type': scraped.contentType }),
-  )
+  addHealthRoutes(app, store, createMetrics(metrics))
   app.get('/', (c) =>
     c.json({
       name: 'longpole',

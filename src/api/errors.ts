@@ -32,6 +32,7 @@ const errorContent = { 'application/json': { schema: ErrorBody } }
 export const ERROR_RESPONSES = {
   400: { description: 'A parameter makes no sense', content: errorContent },
   401: { description: 'The bearer token is missing or wrong', content: errorContent },
+  403: { description: 'A page of another site asks', content: errorContent },
   503: { description: 'The store does not answer', content: errorContent },
 } as const
 

@@ -4,6 +4,8 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 export type Counters = { readonly [name: string]: unknown }
 export type MetricSources = Readonly<Record<string, Counters | undefined>>
 
+export type Metrics = { scrape(): Promise<string>; contentType: string }
+
 /** Values that may fall. */
 const GAUGES = new Set(['bytesInFlight', 'lagSeconds', 'queueAgeSeconds'])
 type Histogram = { bounds: readonly number[]; counts: readonly number[]; sum: number; count: number }
@@ -12,7 +14,7 @@ type Histogram = { bounds: readonly number[]; counts: readonly number[]; sum: nu
  * Prometheus metrics of the parts' counters: `receiver.received` becomes `longpole_receiver_received_total`, an object
  * of numbers one metric with the label `of`. Read anew at each scrape.
  */
-export function createMetrics(sources: MetricSources): { scrape(): Promise<string>; contentType: string } {
+export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'longpole_' })
   const refresh: (() => void)[] = []

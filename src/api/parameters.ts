@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { parseTarget, type Target } from '../analysis/target.ts'
 import type { SampleFilter } from '../store/read-samples.ts'
+import { ApiError } from './errors.ts'
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   s: 1000,
@@ -12,11 +13,15 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 /** `now`, `now-1h`, `now-30m`. */
 const RELATIVE = /^now(?:-(\d+)([smhdw]))?$/
 
-/** A time as epoch ms: ISO 8601, or relative to now. undefined if it is neither. */
+/** `2026-01-31`, `2026-01-31T10:00`, `2026-01-31T10:00:00.123+02:00`; a `+` that was not escaped arrives as a space. */
+const ISO = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+ -]\d{2}:\d{2})?)?$/
+
+/** A time as epoch ms: ISO 8601 (UTC where it names no zone), or relative to now. undefined if it is neither. */
 export function parseTime(text: string, nowMs: number): number | undefined {
   const relative = RELATIVE.exec(text)
   if (relative !== null) return nowMs - Number(relative[1] ?? 0) * (UNIT_MS[relative[2] ?? 's'] ?? 0)
-  const ms = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  const [, date, clock = '00:00', zone = 'Z'] = ISO.exec(text) ?? []
+  const ms = Date.parse(`${date}T${clock}${zone.replace(' ', '+')}`)
   return Number.isNaN(ms) ? undefined : ms
 }
 
@@ -62,12 +67,18 @@ export function targetOf(text: string | undefined): Target | undefined {
   }
 }
 
-/** The filter of the store that a range asks for. */
+/** The filter of the store that a range asks for. @throws ApiError if it is empty */
 export function filterOf(query: z.infer<typeof RangeQuery>): SampleFilter {
   const nowMs = Date.now()
+  const fromMs = Math.floor(parseTime(query.from, nowMs)!)
+  const toMs = Math.ceil(parseTime(query.to, nowMs)!)
+  if (fromMs >= toMs) {
+    const message = `from: ${query.from} is not before to: ${query.to}`
+    throw new ApiError(400, 'bad-parameter', message, [{ parameter: 'from', message }])
+  }
   return {
-    fromMs: Math.floor(parseTime(query.from, nowMs)!),
-    toMs: Math.ceil(parseTime(query.to, nowMs)!),
+    fromMs,
+    toMs,
     environment: query.environment ?? '*',
     namespace: query.namespace ?? '*',
     service: query.service ?? '*',

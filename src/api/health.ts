@@ -1,0 +1,44 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { Store } from '../store/store.ts'
+import { ApiError, ERROR_RESPONSES } from './errors.ts'
+import type { Metrics } from './metrics.ts'
+
+const Status = z.object({ status: z.enum(['ok', 'ready']) }).openapi('Status')
+const statusContent = { 'application/json': { schema: Status } }
+
+const healthRoute = createRoute({
+  method: 'get',
+  path: '/healthz',
+  summary: 'Whether the process lives; asks for no token',
+  responses: { 200: { description: 'It does', content: statusContent } },
+})
+
+const readyRoute = createRoute({
+  method: 'get',
+  path: '/readyz',
+  summary: 'Whether the store answers; asks for no token',
+  responses: { 200: { description: 'It does', content: statusContent }, 503: ERROR_RESPONSES[503] },
+})
+
+const metricsRoute = createRoute({
+  method: 'get',
+  path: '/metrics',
+  summary: 'What the parts in this process counted, for Prometheus',
+  responses: {
+    200: { description: 'Text exposition format', content: { 'text/plain': { schema: z.string() } } },
+    401: ERROR_RESPONSES[401],
+  },
+})
+
+export function addHealthRoutes(app: OpenAPIHono, store: Store, metrics: Metrics): void {
+  app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200))
+  app.openapi(readyRoute, async (c) => {
+    if (!(await store.ping().catch(() => false))) {
+      throw new ApiError(503, 'store-unavailable', 'the store does not answer')
+    }
+    return c.json({ status: 'ready' as const }, 200)
+  })
+  app.openapi(metricsRoute, async (c) =>
+    c.text(await metrics.scrape(), 200, { 'Content-Type': metrics.contentType }),
+  )
+}
