@@ -1,6 +1,5 @@
 import type { TraceTree } from '../trace/tree.ts'
 import { type Dependencies, endOf, lastWaitedFor } from './dependencies.ts'
-import { lastOnPath } from './replay.ts'
 
 /** Stack of the walk: spans that are open, and where in `byEnd` each has got to. */
 export type PathWalk = { span: Int32Array; slot: Int32Array }
@@ -65,4 +64,18 @@ function grow(walk: PathWalk): void {
     wider.set(walk[name])
     walk[name] = wider
   }
+}
+
+/**
+ * Slot in `byEnd[from..to)` of the last-finishing child at or before `moment` (ties: the first in span order), less
+ * than `from` if there is none.
+ */
+export function lastOnPath(tree: TraceTree, from: number, to: number, moment: number): number {
+  const { byEnd, cutEnd } = tree
+  let slot = to - 1
+  while (slot >= from && cutEnd[byEnd[slot]!]! > moment) slot--
+  if (slot < from) return from - 1
+  const end = cutEnd[byEnd[slot]!]!
+  while (slot > from && cutEnd[byEnd[slot - 1]!]! === end) slot--
+  return slot
 }

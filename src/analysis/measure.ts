@@ -2,15 +2,8 @@ import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
 import type { Dependencies, Readings } from './dependencies.ts'
-import {
-  createReplayTable,
-  type FactorTable,
-  growFactorTable,
-  growReplayTable,
-  type ReplayTable,
-  replayAll,
-  replayFactors,
-} from './replay.ts'
+import { createReplayTable, growReplayTable, type ReplayTable, replayAll } from './replay.ts'
+import { createFactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
 /** This many components of a sample are replayed: those with the most critical time. */
@@ -59,20 +52,11 @@ export function createFactorMeasurer(
 ): Measure {
   const { components } = result
   const { dictionary } = tree.spans
-  const empty = new Float64Array(0)
-  const table: FactorTable = {
-    factor: empty,
-    length: empty,
-    begin: empty,
-    finish: empty,
-    gap: empty,
-    waits: new Int32Array(0),
-    dependencies,
-  }
+  const table = createFactorTable(dependencies)
   /** By component; NaN: as it is. */
   const factors: number[] = []
   return (samples, entry, from, to, addSample) => {
-    growFactorTable(table, tree.count)
+    growFactorTable(table, tree.capacity)
     const { factor } = table
     for (let at = from; at < to; at++) {
       const span = tree.order[at]!
@@ -116,15 +100,12 @@ export function createMeasurer(
     listPresent(from, to)
     if (present.length > REPLAYED_COMPONENTS) {
       measureMany(samples, entry, from, to, addSample)
-    } else if (present.length * tree.count <= TABLE_CELLS) {
+    } else if (present.length * (to - from) <= TABLE_CELLS) {
       replayColumns(from, to, 0, present.length)
       for (const span of samples) {
         addSample(span)
-        const base = span * table.width
-        const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
-        for (let k = 0; k < present.length; k++) {
-          const criticalNs = table.critical[base + k]!
-          if (criticalNs > 0) addRow(rowAt(base + k, present[k]!, criticalNs, durationNs))
+        for (let cell = table.first[span]!, end = table.last[span]!; cell < end; cell++) {
+          addRow(rowAt(span, cell, 0))
         }
       }
     } else {
@@ -150,39 +131,52 @@ export function createMeasurer(
     }
   }
 
-  /** Replays columns [first, last) of `present`. */
+  /** Replays the components of places [first, last), as columns from 0 on. */
   function replayColumns(from: number, to: number, first: number, last: number): void {
     replayTable(table, from, to, first, last)
     if (readings?.differ) for (const end of ends) replayTable(end, from, to, first, last)
   }
 
   function replayTable(filled: ReplayTable, from: number, to: number, first: number, last: number): void {
-    growReplayTable(filled, tree.count, last - first)
+    growReplayTable(filled, tree.capacity, last - first)
     const { order, component } = tree
-    const { column } = filled
+    const { own } = filled
     for (let at = from; at < to; at++) {
       const i = order[at]!
       const place = placeOf[component[i]!]!
-      column[i] = place >= first && place < last ? place - first : -1
+      own[i] = place >= first && place < last ? place - first : -1
     }
     replayAll(tree, filled, from, to)
   }
 
-  /** What replaying left in a cell of the tables. */
-  function rowAt(cell: number, component: number, criticalNs: number, durationNs: number): Row {
+  /** Replays the components of places [0, places), as many at a time as the table may hold cells for. */
+  function replayInTurns(from: number, to: number, places: number, take: (first: number) => void): void {
+    const most = Math.max(LEAST_COLUMNS, Math.floor(TABLE_CELLS / (to - from)))
+    const atOnce = Math.min(REPLAYED_COMPONENTS, most)
+    for (let first = 0; first < places; first += atOnce) {
+      replayColumns(from, to, first, Math.min(first + atOnce, places))
+      take(first)
+    }
+  }
+
+  /** What replaying the components of places from `first` on left in a cell of a span. */
+  function rowAt(span: number, cell: number, first: number): Row {
+    const column = table.column[cell]!
+    const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
     const ifInstantNs = durationNs - table.saved[cell]!
     const row = {
-      component,
-      criticalNs,
+      component: present[first + column]!,
+      criticalNs: table.critical[cell]!,
       ifInstantNs,
       earliestNs: ifInstantNs,
       latestNs: ifInstantNs,
       bound: false,
     }
     if (readings?.differ) {
-      for (const { saved } of ends) {
-        row.earliestNs = Math.min(row.earliestNs, durationNs - saved[cell]!)
-        row.latestNs = Math.max(row.latestNs, durationNs - saved[cell]!)
+      for (const end of ends) {
+        const otherNs = durationNs - savedBy(end, span, column)
+        row.earliestNs = Math.min(row.earliestNs, otherNs)
+        row.latestNs = Math.max(row.latestNs, otherNs)
       }
     }
     return row
@@ -194,10 +188,6 @@ export function createMeasurer(
     return { component, criticalNs, ifInstantNs, earliestNs: ifInstantNs, latestNs: durationNs, bound: true }
   }
 
-  function columnsAtOnce(): number {
-    return Math.min(REPLAYED_COMPONENTS, Math.max(LEAST_COLUMNS, Math.floor(TABLE_CELLS / tree.count)))
-  }
-
   /** Few components, but a trace so long that the table holds only some of them at a time. */
   function measureInTurns(
     samples: readonly number[],
@@ -206,20 +196,13 @@ export function createMeasurer(
     addSample: (span: number) => void,
   ): void {
     const rows: Row[][] = samples.map(() => [])
-    const atOnce = columnsAtOnce()
-    for (let first = 0; first < present.length; first += atOnce) {
-      const last = Math.min(first + atOnce, present.length)
-      replayColumns(from, to, first, last)
+    replayInTurns(from, to, present.length, (first) => {
       samples.forEach((span, s) => {
-        const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
-        for (let k = first; k < last; k++) {
-          const cell = span * table.width + k - first
-          const criticalNs = table.critical[cell]!
-          if (criticalNs === 0) continue
-          rows[s]!.push(rowAt(cell, present[k]!, criticalNs, durationNs))
+        for (let cell = table.first[span]!; cell < table.last[span]!; cell++) {
+          rows[s]!.push(rowAt(span, cell, first))
         }
       })
-    }
+    })
     append(samples, rows, addSample)
   }
 
@@ -232,7 +215,7 @@ export function createMeasurer(
     addSample: (span: number) => void,
   ): void {
     const criticalNs = new Float64Array(present.length)
-    const wanted: { row: Row; span: number }[][] = present.map(() => [])
+    const wanted = new Uint8Array(present.length)
     const rows = samples.map((span) => {
       const met: number[] = []
       walkCriticalPath(tree, walk, dependencies, span, (on, startNs, endNs) => {
@@ -241,44 +224,42 @@ export function createMeasurer(
         criticalNs[place]! += endNs - startNs
       })
       const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
-      const kept = mostCritical(met, criticalNs)
+      const kept = new Set(mostCritical(met, criticalNs))
       const mine: Row[] = []
       let otherNs = 0
       for (const place of met) {
         const critical = criticalNs[place]!
         criticalNs[place] = 0
-        const replayed = kept.includes(place)
-        if (span === entry || replayed) {
-          const row = boundRow(present[place]!, critical, durationNs)
-          mine.push(row)
-          if (replayed) wanted[place]!.push({ row, span })
-        } else otherNs += critical
+        if (kept.has(place)) wanted[place] = 1
+        if (span !== entry && !kept.has(place)) otherNs += critical
+        else mine.push({ ...boundRow(present[place]!, critical, durationNs), bound: !kept.has(place) })
       }
-      if (otherNs > 0) {
-        const component = dictionary.component(OTHER_COMPONENT)
-        mine.push(boundRow(component, otherNs, durationNs))
-      }
+      if (otherNs > 0) mine.push(boundRow(dictionary.component(OTHER_COMPONENT), otherNs, durationNs))
       return mine
     })
 
-    const columns = present.filter((_, place) => wanted[place]!.length > 0)
-    const wantedOf = columns.map((component) => wanted[placeOf[component]!]!)
-    // Only wanted components get a column: those before `columns.length` in the new order.
-    const others = present.filter((component) => wanted[placeOf[component]!]!.length === 0)
-    ;[...columns, ...others].forEach((component, place) => {
+    // Only wanted components are replayed: they come first in the new order.
+    const first = present.filter((_, place) => wanted[place] === 1)
+    const others = present.filter((_, place) => wanted[place] === 0)
+    present.splice(0, present.length, ...first, ...others)
+    present.forEach((component, place) => {
       placeOf[component] = place
     })
-    const atOnce = columnsAtOnce()
-    for (let first = 0; first < columns.length; first += atOnce) {
-      const last = Math.min(first + atOnce, columns.length)
-      replayColumns(from, to, first, last)
-      for (let k = first; k < last; k++) {
-        for (const { row, span } of wantedOf[k]!) {
-          const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
-          Object.assign(row, rowAt(span * table.width + k - first, row.component, row.criticalNs, durationNs))
+    /** Per place: where the sample at hand has its row, -1: it has none that is replayed. */
+    const rowOf = new Int32Array(first.length)
+    replayInTurns(from, to, first.length, (firstPlace) => {
+      samples.forEach((span, s) => {
+        const mine = rows[s]!
+        rowOf.fill(-1)
+        mine.forEach(({ component, bound }, at) => {
+          if (!bound) rowOf[placeOf[component]!] = at
+        })
+        for (let cell = table.first[span]!; cell < table.last[span]!; cell++) {
+          const at = rowOf[firstPlace + table.column[cell]!]!
+          if (at >= 0) mine[at] = rowAt(span, cell, firstPlace)
         }
-      }
-    }
+      })
+    })
     append(samples, rows, addSample)
   }
 
@@ -317,6 +298,12 @@ export function createMeasurer(
     components.earliestNs[at] = earliestNs
     components.latestNs[at] = latestNs
   }
+}
+
+/** What a reading of the dependencies saves of a span; nothing, where the component is off the path. */
+function savedBy({ first, last, column, saved }: ReplayTable, span: number, k: number): number {
+  for (let cell = first[span]!; cell < last[span]!; cell++) if (column[cell] === k) return saved[cell]!
+  return 0
 }
 
 /** By kind, then name. */
