@@ -1,10 +1,17 @@
 import { z } from 'zod'
+import { DEFAULT_RECEIVER_LIMITS, type ReceiverLimits } from './receiver/limits.ts'
 
 /** `host:port`, `[::1]:port`. */
 const address = z
   .string()
   .regex(/^(\[[0-9a-f:.]+\]|[^:\s]+):\d{1,5}$/i, 'expected host:port, as 127.0.0.1:4317')
 const wholeNumber = z.string().regex(/^\d+$/, 'expected a whole number').transform(Number)
+const upTo = (most: number) =>
+  wholeNumber.refine((n) => n > 0 && n <= most, `expected a number from 1 to ${most}`)
+const positive = upTo(2 ** 31 - 1)
+const flag = z.enum(['0', '1'], 'expected 0 or 1').transform((text) => text === '1')
+const { spans, ...receiver } = DEFAULT_RECEIVER_LIMITS
+const MIB = 1024 * 1024
 
 /** Every setting, with its default. Units are in the names; contract.md's table in the README is this list. */
 const SETTINGS = z.object({
@@ -21,6 +28,17 @@ const SETTINGS = z.object({
   LONGPOLE_SETTLE_SECONDS: wholeNumber.default(10),
   LONGPOLE_RETENTION_DAYS: wholeNumber.default(7),
   LONGPOLE_ROLLUP_RETENTION_DAYS: wholeNumber.default(400),
+  LONGPOLE_FSYNC: flag.default(false),
+  LONGPOLE_GRACE_SECONDS: positive.default(8),
+  LONGPOLE_MEMORY_MB: positive.default(receiver.memoryBytes / MIB),
+  LONGPOLE_MAX_MESSAGE_MB: upTo(1024).default(receiver.maxMessageBytes / MIB),
+  LONGPOLE_REQUEST_TIMEOUT_SECONDS: positive.default(receiver.requestTimeoutMs / 1000),
+  LONGPOLE_MAX_NAME_BYTES: positive.default(spans.nameBytes),
+  LONGPOLE_MAX_KEY_BYTES: positive.default(spans.keyBytes),
+  LONGPOLE_MAX_VALUE_BYTES: positive.default(spans.valueBytes),
+  LONGPOLE_MAX_ATTRIBUTES: upTo(65_535).default(spans.attributes),
+  LONGPOLE_MAX_EVENTS: positive.default(spans.eventsPerSpan),
+  LONGPOLE_MAX_LINKS: positive.default(spans.linksPerSpan),
   LONGPOLE_TOKEN: z.string().min(1).optional(),
   LONGPOLE_TLS_CERT: z.string().min(1).optional(),
   LONGPOLE_TLS_KEY: z.string().min(1).optional(),
@@ -40,6 +58,10 @@ export type Config = {
   settleSeconds: number
   retentionDays: number
   rollupRetentionDays: number
+  /** Nothing is acknowledged before it is on the disk. */
+  fsync: boolean
+  graceSeconds: number
+  limits: ReceiverLimits
   token: string | undefined
   tls: { certFile: string; keyFile: string; clientCaFile: string | undefined } | undefined
   logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -66,6 +88,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   if ((s.LONGPOLE_TLS_CERT === undefined) !== (s.LONGPOLE_TLS_KEY === undefined)) {
     throw new ConfigError('LONGPOLE_TLS_CERT and LONGPOLE_TLS_KEY go together')
   }
+  if (s.LONGPOLE_MAX_MESSAGE_MB > s.LONGPOLE_MEMORY_MB) {
+    throw new ConfigError('LONGPOLE_MEMORY_MB must have room for a message of LONGPOLE_MAX_MESSAGE_MB')
+  }
   return {
     otlpGrpc: s.LONGPOLE_OTLP_GRPC,
     otlpHttp: s.LONGPOLE_OTLP_HTTP,
@@ -77,6 +102,21 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     settleSeconds: s.LONGPOLE_SETTLE_SECONDS,
     retentionDays: Math.max(1, s.LONGPOLE_RETENTION_DAYS),
     rollupRetentionDays: Math.max(1, s.LONGPOLE_ROLLUP_RETENTION_DAYS),
+    fsync: s.LONGPOLE_FSYNC,
+    graceSeconds: s.LONGPOLE_GRACE_SECONDS,
+    limits: {
+      spans: {
+        nameBytes: s.LONGPOLE_MAX_NAME_BYTES,
+        keyBytes: s.LONGPOLE_MAX_KEY_BYTES,
+        valueBytes: s.LONGPOLE_MAX_VALUE_BYTES,
+        attributes: s.LONGPOLE_MAX_ATTRIBUTES,
+        eventsPerSpan: s.LONGPOLE_MAX_EVENTS,
+        linksPerSpan: s.LONGPOLE_MAX_LINKS,
+      },
+      memoryBytes: s.LONGPOLE_MEMORY_MB * MIB,
+      maxMessageBytes: s.LONGPOLE_MAX_MESSAGE_MB * MIB,
+      requestTimeoutMs: s.LONGPOLE_REQUEST_TIMEOUT_SECONDS * 1000,
+    },
     token: s.LONGPOLE_TOKEN,
     tls:
       s.LONGPOLE_TLS_CERT !== undefined && s.LONGPOLE_TLS_KEY !== undefined

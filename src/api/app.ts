@@ -14,13 +14,21 @@ export type ApiOptions = {
   /** Asked for as `Authorization: Bearer`, where set; /healthz and /readyz answer without. */
   token?: string | undefined
   metrics?: MetricSources
+  /** Why the service is not ready, though its store answers. */
+  problem?: () => string | undefined
 }
 
 const OPEN = new Set(['/healthz', '/readyz'])
 /** What a store that is away looks like: refused, reset, timed out. */
 const AWAY = /ECONN|EPIPE|ENOTFOUND|socket hang up|Timeout/i
 
-export function createApi({ store, log, token, metrics = {} }: ApiOptions): OpenAPIHono {
+export function createApi({
+  store,
+  log,
+  token,
+  metrics = {},
+  problem = () => undefined,
+}: ApiOptions): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, c) => {
       if (result.success) return
@@ -58,7 +66,7 @@ export function createApi({ store, log, token, metrics = {} }: ApiOptions): Open
     errorJson(c, new ApiError(404, 'no-such-route', `there is no ${c.req.method} ${c.req.path}`)),
   )
 
-  addHealthRoutes(app, store, createMetrics(metrics))
+  addHealthRoutes(app, store, createMetrics(metrics), problem)
   app.get('/', (c) =>
     c.json({
       name: 'longpole',

@@ -16,8 +16,8 @@ const healthRoute = createRoute({
 const readyRoute = createRoute({
   method: 'get',
   path: '/readyz',
-  summary: 'Whether the store answers; asks for no token',
-  responses: { 200: { description: 'It does', content: statusContent }, 503: ERROR_RESPONSES[503] },
+  summary: 'Whether spans are taken and answers can be had, or why not; asks for no token',
+  responses: { 200: { description: 'They are', content: statusContent }, 503: ERROR_RESPONSES[503] },
 })
 
 const metricsRoute = createRoute({
@@ -30,12 +30,18 @@ const metricsRoute = createRoute({
   },
 })
 
-export function addHealthRoutes(app: OpenAPIHono, store: Store, metrics: Metrics): void {
+/** `problem`: why the service is not ready, though its store may answer. */
+export function addHealthRoutes(
+  app: OpenAPIHono,
+  store: Store,
+  metrics: Metrics,
+  problem: () => string | undefined,
+): void {
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200))
   app.openapi(readyRoute, async (c) => {
-    if (!(await store.ping().catch(() => false))) {
-      throw new ApiError(503, 'store-unavailable', 'the store does not answer')
-    }
+    const answers = await store.ping().catch(() => false)
+    const message = problem() ?? (answers ? undefined : 'the store does not answer')
+    if (message !== undefined) throw new ApiError(503, answers ? 'not-ready' : 'store-unavailable', message)
     return c.json({ status: 'ready' as const }, 200)
   })
   app.openapi(metricsRoute, async (c) =>

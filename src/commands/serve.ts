@@ -3,10 +3,11 @@ import type { Logger } from 'pino'
 import { type AnalyzerHandle, startAnalyzer } from '../analyzer/analyzer.ts'
 import { startApi } from '../api/server.ts'
 import { type Config, ConfigError, readConfig, splitAddress } from '../config.ts'
-import { startEngine } from '../engine/start.ts'
+import { type Engine, startEngine } from '../engine/start.ts'
 import { createLog } from '../log.ts'
 import type { CommandContext } from '../main.ts'
 import { type ReceiverHandle, startReceiver } from '../receiver/server.ts'
+import { watchStore } from '../store/health.ts'
 import { openStore, type Store } from '../store/store.ts'
 
 export const summary = 'receivers, analyzer, API and page in one process'
@@ -22,9 +23,6 @@ embedded ClickHouse engine keeps its data in LONGPOLE_DATA_DIR. Settings are env
 
 export const ROLES = ['receiver', 'analyzer', 'api'] as const
 export type Role = (typeof ROLES)[number]
-
-/** How long what is in flight may take once asked to stop. */
-const GRACE_MS = 10_000
 
 export type Service = {
   /** host:port of what runs; the engine's URL. */
@@ -52,6 +50,12 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   log.info({ ...service.addresses }, 'ready')
   const signal = await stopped
   log.info({ signal }, 'stopping')
+  // Nobody waits longer: what was not acknowledged is sent again, what was not analyzed is found again.
+  const graceMs = config.graceSeconds * 1000
+  setTimeout(() => {
+    log.warn({ graceMs }, 'stopped before all was finished')
+    process.exit(0)
+  }, graceMs).unref()
   await service.stop()
   log.info('stopped')
   return 0
@@ -80,47 +84,57 @@ export async function startService(
   log: Logger,
   roles: readonly Role[] = ROLES,
 ): Promise<Service> {
-  const stops: (() => Promise<void>)[] = []
+  /** What uses the store stops at the same time, so that nothing more is accepted; then what it stands on. */
+  const users: (() => Promise<void>)[] = []
+  const stops: (() => Promise<void> | void)[] = []
   const stop = async () => {
+    await Promise.all(users.splice(0).map((stopPart) => stopPart()))
     for (const stopPart of stops.splice(0).reverse()) await stopPart()
   }
   try {
     let url = config.clickhouseUrl
+    let engine: Engine | undefined
     if (url === undefined) {
       const { host, port } = splitAddress(config.clickhouseHttp)
-      const engine = await startEngine({ dataDir: config.dataDir, host, port, password: config.token, log })
-      stops.push(() => engine.stop())
-      url = withPassword(engine.url, config.token)
+      const started = await startEngine({ dataDir: config.dataDir, host, port, password: config.token, log })
+      stops.push(() => started.stop())
+      url = withPassword(started.url, config.token)
+      engine = started
     }
     const store = openStore({
       url,
       database: config.clickhouseDatabase,
       retentionDays: config.retentionDays,
       rollupRetentionDays: config.rollupRetentionDays,
+      fsync: config.fsync,
       log,
     })
     stops.push(() => store.close())
     await store.migrate()
+    const watch = await watchStore(store, log)
+    stops.push(() => watch.stop())
 
     let receiver: ReceiverHandle | undefined
     if (roles.includes('receiver')) {
       receiver = await startReceiver({
         grpc: config.otlpGrpc,
         http: config.otlpHttp,
-        sink: { insert: store.insertSpans },
+        sink: { insert: store.insertSpans, probe: store.probe, damage: watch.damage },
         retentionDays: config.retentionDays,
+        limits: config.limits,
         token: config.token,
         tls: config.tls,
         log,
       })
       const started = receiver
-      stops.push(() => started.stop(GRACE_MS))
+      // Some of the time is for the answers to be written, and for the engine to stop.
+      users.push(() => started.stop(config.graceSeconds * 700))
     }
     let analyzer: AnalyzerHandle | undefined
     if (roles.includes('analyzer')) {
       analyzer = startAnalyzer({ store, settleSeconds: config.settleSeconds, log })
       const started = analyzer
-      stops.push(() => started.stop())
+      users.push(() => started.stop())
     }
     let api: { address: string; stop(): Promise<void> } | undefined
     if (roles.includes('api')) {
@@ -129,11 +143,12 @@ export async function startService(
         store,
         token: config.token,
         tls: config.tls,
+        problem: () => engine?.problem() ?? receiver?.problem() ?? watch.damage(),
         metrics: { receiver: receiver?.counters, analyzer: analyzer?.counters },
         log,
       })
       const started = api
-      stops.push(() => started.stop())
+      users.push(() => started.stop())
     }
     return {
       addresses: {

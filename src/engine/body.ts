@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createWriteStream, existsSync } from 'node:fs'
+import { createWriteStream, existsSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -13,8 +13,29 @@ import { RefusedStatement } from './refused.ts'
 const TEXT_BYTES = 16 * 2 ** 20
 const DATA_BYTES = 2 ** 30
 
-/** Memory rather than disk, where there is one. */
-const SPOOL = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+/** Memory rather than disk, where there is enough (containers have 64 MiB unless told otherwise). */
+const SPOOL = freeBytes('/dev/shm') > 2 ** 28 ? '/dev/shm' : tmpdir()
+/** `longpole-insert-PID-UUID`. */
+const SPOOLED = /^longpole-insert-(\d+)-/
+
+function freeBytes(directory: string): number {
+  if (!existsSync(directory)) return 0
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize
+}
+
+/** Removes what engines that were killed have left in memory. */
+export function sweepSpool(): void {
+  for (const name of readdirSync(SPOOL)) {
+    const pid = SPOOLED.exec(name)?.[1]
+    if (pid === undefined) continue
+    try {
+      process.kill(Number(pid), 0)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') rmSync(join(SPOOL, name), { force: true })
+    }
+  }
+}
 
 function decoded(request: IncomingMessage): Readable {
   const encoding = request.headers['content-encoding']
@@ -49,7 +70,7 @@ export type SpooledBody = { path: string; bytes: number; remove(): Promise<void>
 
 /** Writes `first`, then the body, to a file that only this user can read. */
 export async function spoolBody(first: Buffer, request: IncomingMessage | undefined): Promise<SpooledBody> {
-  const path = join(SPOOL, `longpole-insert-${randomUUID()}`)
+  const path = join(SPOOL, `longpole-insert-${process.pid}-${randomUUID()}`)
   const remove = () => rm(path, { force: true })
   const file = createWriteStream(path, { mode: 0o600, flags: 'wx', highWaterMark: 2 ** 20 })
   try {

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import type { Session } from 'chdb'
 import { serveEngine } from './http-server.ts'
-import { claimDataDir } from './lock.ts'
 
 /** What the parent tells the child, as JSON in LONGPOLE_ENGINE: arguments are for all to see. */
 export type ChildOptions = { dataDir: string; host: string; port: number; password?: string | undefined }
@@ -34,10 +34,12 @@ async function main(): Promise<void> {
   }
   try {
     mkdirSync(options.dataDir, { recursive: true })
-    claimDataDir(options.dataDir)
+    accessSync(options.dataDir, constants.W_OK)
     closeDefaultDatabase(new chdb.Session(options.dataDir))
   } catch (error) {
-    await tell({ type: 'failed', reason: 'data-dir', message: (error as Error).message })
+    const holder = holderOf(options.dataDir)
+    const message = holder === undefined ? (error as Error).message : `process ${holder} has it open`
+    await tell({ type: 'failed', reason: 'data-dir', message })
     process.exit(1)
   }
   try {
@@ -53,6 +55,17 @@ async function main(): Promise<void> {
     const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
     await tell({ type: 'failed', reason: inUse ? 'port' : 'other', message: (error as Error).message })
     process.exit(1)
+  }
+}
+
+/** The engine locks a directory that it has open, and leaves word of who it is: `PID: 123` and more lines. */
+function holderOf(dataDir: string): number | undefined {
+  try {
+    const pid = Number(/^PID: (\d+)/.exec(readFileSync(join(dataDir, 'status'), 'utf8'))?.[1])
+    process.kill(pid, 0)
+    return pid === process.pid ? undefined : pid
+  } catch {
+    return undefined
   }
 }
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import type { Session } from 'chdb'
-import { readBody, spoolBody } from './body.ts'
+import { readBody, spoolBody, sweepSpool } from './body.ts'
 import { helloBlock, isHello } from './hello.ts'
 import { RefusedStatement } from './refused.ts'
 import { quoteText, readSettings, setStatements } from './settings.ts'
@@ -32,6 +32,7 @@ export async function serveEngine(
   openSession: () => Session,
   options: { host: string; port: number; password?: string | undefined },
 ): Promise<EngineServer> {
+  sweepSpool()
   const turns = createTurns()
   const server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => sendError(response, error))

@@ -7,6 +7,8 @@ export type Engine = {
   /** Stays valid when the child is restarted. */
   url: string
   pid(): number | undefined
+  /** Why it does not run; undefined: it does. */
+  problem(): string | undefined
   stop(): Promise<void>
 }
 
@@ -47,6 +49,7 @@ export async function startEngine(options: {
   let child: ChildProcess | undefined
   let port = options.port
   let stopping = false
+  let problem: string | undefined
   let delayMs = RESTART_MS
   let timer: NodeJS.Timeout | undefined
 
@@ -55,9 +58,11 @@ export async function startEngine(options: {
     const started = await forkChild({ dataDir, host, port, password })
     child = started.child
     port = started.port
+    problem = undefined
     child.once('exit', (code, signal) => {
       child = undefined
       if (stopping) return
+      problem = `the embedded engine died (${signal ?? `exit code ${code}`}) and is started again`
       if (Date.now() - startedAt > HEALTHY_MS) delayMs = RESTART_MS
       log.error({ code, signal, restartInMs: delayMs }, 'the engine died')
       restartLater()
@@ -69,6 +74,7 @@ export async function startEngine(options: {
         await start()
         log.info({ enginePid: child?.pid }, 'the engine runs again')
       } catch (error) {
+        problem = (error as Error).message
         log.error({ err: error, restartInMs: delayMs }, 'the engine could not be restarted')
         if (!stopping) restartLater()
       }
@@ -80,6 +86,7 @@ export async function startEngine(options: {
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     pid: () => child?.pid,
+    problem: () => problem,
     async stop() {
       stopping = true
       clearTimeout(timer)

@@ -60,6 +60,8 @@ export type Batcher = {
   submit(request: Uint8Array): Promise<ExportOutcome>
   /** Why no request should even be read now. */
   refusal(bytes?: number): ExportOutcome | undefined
+  /** Why nothing is acknowledged at the moment; undefined: it is, as far as is known. */
+  problem(): string | undefined
   /** Stores what there is; what is not stored in time is answered as unavailable. */
   stop(graceMs: number): Promise<void>
 }
@@ -75,7 +77,7 @@ type Batch = {
 }
 
 const RETRY_AFTER_MS = 1000
-/** While the store is down, how long until an export is tried on it again. */
+/** While the store is down, how long until it is tried again. */
 const DOWN_PAUSE_MS = 1000
 /** Blocks are used again; one that has grown beyond this is not. */
 const MAX_KEPT_BLOCK_BYTES = 128 * 1024 * 1024
@@ -95,8 +97,9 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let timerAt = 0
   let lastStartAt = Number.NEGATIVE_INFINITY
   let stopping = false
-  /** Since the last insert the store could not take; -1: all is well. */
-  let downUntil = -1
+  /** What the store said to the last insert that it could not take; undefined: all is well. */
+  let down: { reason: string; until: number } | undefined
+  let probing: NodeJS.Timeout | undefined
 
   // Worked out when it is read.
   Object.defineProperty(counters, 'queueAgeSeconds', {
@@ -204,16 +207,11 @@ export function createBatcher(options: BatcherOptions): Batcher {
         counters,
         insertTimeoutMs: limits.insertTimeoutMs,
         retryForMs: limits.retryForMs,
-        mayRetry: () => !stopping && downUntil < 0,
+        mayRetry: () => !stopping && down === undefined,
         memory,
       })
-      if (failure === undefined || rows.includes(STORED)) {
-        if (downUntil >= 0) log.info('the store takes spans again')
-        downUntil = -1
-      } else {
-        if (downUntil < 0) log.error({ err: failure }, 'the store takes no spans')
-        downUntil = performance.now() + DOWN_PAUSE_MS
-      }
+      if (failure === undefined || rows.includes(STORED)) isUp()
+      else isDown(failure)
       settle(batch, rows)
     } catch (error) {
       // No answer would leave the exporters waiting for ever.
@@ -225,6 +223,31 @@ export function createBatcher(options: BatcherOptions): Batcher {
       recycle(batch.block)
       schedule()
     }
+  }
+
+  function isDown(failure: unknown): void {
+    if (down === undefined) log.error({ err: failure }, 'the store takes no spans')
+    down = { reason: String(failure).slice(0, 500), until: performance.now() + DOWN_PAUSE_MS }
+    clearTimeout(probing)
+    if (!stopping && sink.probe !== undefined) probing = setTimeout(probe, DOWN_PAUSE_MS)
+  }
+
+  function isUp(): void {
+    if (down !== undefined) log.info('the store takes spans again')
+    down = undefined
+    clearTimeout(probing)
+  }
+
+  /** Else a service that is left alone for not being ready would never hear that its store is back. */
+  async function probe(): Promise<void> {
+    const was = down
+    const failure = await sink.probe!().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (down !== was) return
+    if (failure === undefined) isUp()
+    else isDown(failure)
   }
 
   function settle(batch: Batch, rows: Uint8Array): void {
@@ -249,7 +272,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   function refusal(bytes = 0): ExportOutcome | undefined {
     if (stopping) return unavailable('the receiver is stopping')
-    if (downUntil >= 0 && performance.now() < downUntil) {
+    if (sink.damage?.() !== undefined || (down !== undefined && performance.now() < down.until)) {
       return unavailable('the store takes no spans at the moment')
     }
     if (budget.isExhausted(bytes)) return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS }
@@ -259,6 +282,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   async function stop(graceMs: number): Promise<void> {
     stopping = true
     clearTimeout(timer)
+    clearTimeout(probing)
     timer = undefined
     schedule()
     const until = performance.now() + graceMs
@@ -270,7 +294,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     }
   }
 
-  return { submit, refusal, stop }
+  return { submit, refusal, problem: () => sink.damage?.() ?? down?.reason, stop }
 }
 
 function unavailable(message: string): ExportOutcome {

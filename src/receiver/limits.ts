@@ -23,6 +23,23 @@ export const DEFAULT_SPAN_LIMITS: SpanLimits = {
   linksPerSpan: 256,
 }
 
+export type ReceiverLimits = {
+  spans: SpanLimits
+  /** What requests may hold between their first byte and their acknowledgement. */
+  memoryBytes: number
+  /** Of one request, packed or unpacked. */
+  maxMessageBytes: number
+  /** A request has this long to arrive. */
+  requestTimeoutMs: number
+}
+
+export const DEFAULT_RECEIVER_LIMITS: ReceiverLimits = {
+  spans: DEFAULT_SPAN_LIMITS,
+  memoryBytes: 512 * 1024 * 1024,
+  maxMessageBytes: 64 * 1024 * 1024,
+  requestTimeoutMs: 30_000,
+}
+
 export const CUT_KINDS = ['names', 'keys', 'values', 'attributes', 'events', 'links'] as const
 /** How often each was cut. */
 export type CutCounts = Record<(typeof CUT_KINDS)[number], number>

@@ -10,27 +10,8 @@ import { createGrpcServer } from './grpc-server.ts'
 import { createGunzip } from './gunzip.ts'
 import { createHttpServer } from './http-server.ts'
 import { createIntake } from './intake.ts'
-import { DEFAULT_SPAN_LIMITS, type SpanLimits } from './limits.ts'
+import { DEFAULT_RECEIVER_LIMITS, type ReceiverLimits } from './limits.ts'
 import type { SpanSink } from './sink.ts'
-
-export type ReceiverLimits = {
-  spans: Partial<SpanLimits>
-  batches: Partial<BatchLimits>
-  /** What requests may hold between their first byte and their acknowledgement. */
-  memoryBytes: number
-  /** Of one request, packed or unpacked. */
-  maxMessageBytes: number
-  /** A request has this long to arrive. */
-  requestTimeoutMs: number
-}
-
-export const DEFAULT_RECEIVER_LIMITS: ReceiverLimits = {
-  spans: {},
-  batches: {},
-  memoryBytes: 512 * 1024 * 1024,
-  maxMessageBytes: 64 * 1024 * 1024,
-  requestTimeoutMs: 30_000,
-}
 
 export type ReceiverOptions = {
   /** `host:port`; port 0 picks one that is free. */
@@ -40,6 +21,7 @@ export type ReceiverOptions = {
   retentionDays: number
   log: Logger
   limits?: Partial<ReceiverLimits> | undefined
+  batches?: Partial<BatchLimits> | undefined
   token?: string | undefined
   tls?: TlsFiles | undefined
 }
@@ -48,6 +30,8 @@ export type ReceiverHandle = {
   grpcAddress: string
   httpAddress: string
   counters: ReceiverCounters
+  /** Why nothing is acknowledged at the moment; undefined: it is, as far as is known. */
+  problem(): string | undefined
   /** Takes no more, stores and answers what is there within `graceMs`, then closes what is left. */
   stop(graceMs: number): Promise<void>
 }
@@ -68,14 +52,14 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
   const batcher = createBatcher({
     sink,
     decode: createSpanDecoder({
-      limits: { ...DEFAULT_SPAN_LIMITS, ...limits.spans },
+      limits: limits.spans,
       maxRowBytes: limits.memoryBytes / 2,
     }),
     window: () => {
       const nowNs = Date.now() * 1e6
       return { earliestNs: nowNs - options.retentionDays * DAY_NS, latestNs: nowNs + DAY_NS }
     },
-    limits: { ...DEFAULT_BATCH_LIMITS, ...limits.batches },
+    limits: { ...DEFAULT_BATCH_LIMITS, ...options.batches },
     budget,
     counters,
     log,
@@ -100,6 +84,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
     grpcAddress: withPort(options.grpc, grpcPort),
     httpAddress: withPort(options.http, httpPort),
     counters,
+    problem: batcher.problem,
     async stop(graceMs) {
       const closed = Promise.all([
         new Promise<void>((resolve) => grpc.tryShutdown(() => resolve())),

@@ -1,5 +1,11 @@
 /** Where rows go: the store. */
-export type SpanSink = { insert(batch: SpanBatch): Promise<void> }
+export type SpanSink = {
+  insert(batch: SpanBatch): Promise<void>
+  /** Rejects while nothing can be stored. */
+  probe?(): Promise<void>
+  /** Why nothing should be stored, though it perhaps could be. */
+  damage?(): string | undefined
+}
 
 export type SpanBatch = {
   rows: number

@@ -39,7 +39,11 @@ export function readMigrations(): Migration[] {
  *
  * @throws Error that names the file that failed
  */
-export async function migrate(client: ClickHouseClient, retentionDays: number): Promise<number[]> {
+export async function migrate(
+  client: ClickHouseClient,
+  retentionDays: number,
+  fsync = false,
+): Promise<number[]> {
   await client.command({
     query: `CREATE TABLE IF NOT EXISTS schema_migrations (Version UInt32, Name String, AppliedAt DateTime DEFAULT now())
             ENGINE = ReplacingMergeTree ORDER BY Version`,
@@ -65,6 +69,7 @@ export async function migrate(client: ClickHouseClient, retentionDays: number): 
     done.push(version)
   }
   await setRetention(client, retentionDays)
+  await setFsync(client, fsync)
   return done
 }
 
@@ -80,5 +85,22 @@ async function setRetention(client: ClickHouseClient, retentionDays: number): Pr
     await client.command({
       query: `ALTER TABLE ${name} MODIFY TTL toDate(${EXPIRING[name]}) + toIntervalDay(${retentionDays})`,
     })
+  }
+}
+
+/** What the engine waits for before it says that rows are inserted, or replaces parts by a merged one. */
+const FSYNC = ['fsync_after_insert', 'fsync_part_directory', 'min_compressed_bytes_to_fsync_after_merge']
+
+/** Brings all tables to the setting: a table may have been made while it was another. */
+async function setFsync(client: ClickHouseClient, fsync: boolean): Promise<void> {
+  const answer = await client.query({
+    query: `SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
+              AND (engine_full LIKE '%fsync_after_insert = 1%') != {fsync:Bool}`,
+    query_params: { fsync },
+    format: 'JSONEachRow',
+  })
+  for (const { name } of await answer.json<{ name: string }>()) {
+    const settings = FSYNC.map((setting) => `${setting} = ${Number(fsync)}`).join(', ')
+    await client.command({ query: `ALTER TABLE ${name} MODIFY SETTING ${settings}` })
   }
 }

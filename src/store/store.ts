@@ -20,6 +20,8 @@ export type StoreOptions = {
   database: string
   retentionDays: number
   rollupRetentionDays: number
+  /** Inserts return when what they wrote is on the disk, come power loss. */
+  fsync?: boolean | undefined
   log: Logger
 }
 
@@ -41,6 +43,8 @@ export type Store = {
   ping(): Promise<boolean>
   /** One Native block of span columns; returns when it is stored. */
   insertSpans(batch: SpanBatch): Promise<void>
+  /** Writes a row, to see whether that is possible. @throws what the store says */
+  probe(): Promise<void>
   /** One Native block into a table of results. */
   insertBlock(table: string, native: Uint8Array, token: string): Promise<void>
   /** Rows of schema/queries/NAME.sql with its {name:Type} parameters. */
@@ -53,7 +57,7 @@ export type Store = {
 }
 
 /** Opens the store; everything goes through ClickHouse's client and a URL. The database is created by `migrate`. */
-export function openStore({ url, database, retentionDays, log }: StoreOptions): Store {
+export function openStore({ url, database, retentionDays, fsync = false, log }: StoreOptions): Store {
   const client = createClient({
     url,
     database,
@@ -76,7 +80,7 @@ export function openStore({ url, database, retentionDays, log }: StoreOptions): 
       } finally {
         await outside.close()
       }
-      const applied = await migrate(client, retentionDays)
+      const applied = await migrate(client, retentionDays, fsync)
       if (applied.length > 0) log.info({ database, versions: applied }, 'schema applied')
       return applied
     },
@@ -91,6 +95,11 @@ export function openStore({ url, database, retentionDays, log }: StoreOptions): 
       const names = columns.map((name) => `\`${name}\``).join(', ')
       const insert = `INSERT INTO otel_traces (${names}) FORMAT Native`
       await insertNative(insert, native, token, { max_execution_time: SLOWEST_INSERT_MS / 1000 }, signal)
+    },
+
+    async probe() {
+      const values = [{ Name: 'probe', Value: '', Version: Date.now() }]
+      await client.insert({ table: 'analyzer_state', values, format: 'JSONEachRow' })
     },
 
     insertBlock: (table, native, token) =>

@@ -162,7 +162,7 @@ describe('limits', () => {
     sink.before = () => {
       throw new Error('connection refused')
     }
-    const { receiver } = await openReceiver({ sink, limits: { batches: { retryForMs: 0 } } })
+    const { receiver } = await openReceiver({ sink, batches: { retryForMs: 0 } })
     for (let i = 0; i < 2; i++) {
       const answer = await call(clientOf(receiver), TRACES, good)
       expect(answer).toMatchObject({ code: status.UNAVAILABLE, retryAfterMs: 1000 })
@@ -265,7 +265,7 @@ describe('access', () => {
 
 describe('stopping', () => {
   it('stores and acknowledges what is in flight, then closes', async () => {
-    const { receiver, sink } = await openReceiver({ limits: { batches: { waitMs: 1e9, quietMs: 1e9 } } })
+    const { receiver, sink } = await openReceiver({ batches: { waitMs: 1e9, quietMs: 1e9 } })
     const client = clientOf(receiver)
     const sent = call(client, TRACES, good)
     await waitFor(() => receiver.counters.received === 3)

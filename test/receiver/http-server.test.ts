@@ -196,7 +196,7 @@ describe('limits', () => {
     sink.before = () => {
       throw new Error('connection refused')
     }
-    const { receiver } = await openReceiver({ sink, limits: { batches: { retryForMs: 0 } } })
+    const { receiver } = await openReceiver({ sink, batches: { retryForMs: 0 } })
     for (const headers of [PROTOBUF, JSON_TYPE]) {
       const answer = await post(receiver, '/v1/traces', headers, headers === PROTOBUF ? good : goodJson)
       expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } })
@@ -322,7 +322,7 @@ describe('addresses', () => {
 
 describe('stopping', () => {
   it('stores and acknowledges what is in flight, then closes', async () => {
-    const { receiver, sink } = await openReceiver({ limits: { batches: { waitMs: 1e9, quietMs: 1e9 } } })
+    const { receiver, sink } = await openReceiver({ batches: { waitMs: 1e9, quietMs: 1e9 } })
     const sent = post(receiver, '/v1/traces', PROTOBUF, good)
     await waitFor(() => receiver.counters.received === 3)
     const stopped = receiver.stop(5000)

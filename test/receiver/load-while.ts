@@ -56,7 +56,7 @@ export async function loadWhile(
     http: '127.0.0.1:0',
     sink: { insert: throughProxy.insertSpans },
     retentionDays: 7,
-    limits: { batches },
+    batches,
     log,
   })
   const client = new Client(receiver.grpcAddress, credentials.createInsecure())

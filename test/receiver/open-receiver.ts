@@ -28,7 +28,7 @@ export async function openReceiver(
     log: pino({}, destination),
     ...options,
     // Small batches are what tests send.
-    limits: { ...options.limits, batches: { smallRows: 0, ...options.limits?.batches } },
+    batches: { smallRows: 0, ...options.batches },
     sink,
   })
   open.push(receiver)
