@@ -14,6 +14,7 @@ const REQUEST_TIMEOUT_MS = 120_000
 export const SLOWEST_INSERT_MS = 45_000
 /** Spans that a Collector inserted may be from any day, and then so are their results. */
 const ANY_DAY = { max_partitions_per_insert_block: '0' } as const
+const PING_TIMEOUT_MS = 2000
 
 export type StoreOptions = {
   url: string
@@ -86,7 +87,8 @@ export function openStore({ url, database, retentionDays, fsync = false, log }: 
     },
 
     async ping() {
-      const answer = await client.ping()
+      const abort_signal = AbortSignal.timeout(PING_TIMEOUT_MS)
+      const answer = await client.ping({ select: false, abort_signal })
       return answer.success
     },
 

@@ -18,12 +18,14 @@ export type RunningService = {
   end(signal: NodeJS.Signals): Promise<number | string>
 }
 
-/** `longpole serve` as a process of its own, on free ports; ready when this returns. */
+/** `longpole serve` as a process of its own, on free ports; ready when this returns. `under`: a command to run it. */
 export async function startService(
   dataDir: string,
   env: Record<string, string> = {},
+  under: readonly string[] = [],
 ): Promise<RunningService> {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'serve'], {
+  const [command, ...args] = [...under, process.execPath, '--import', 'tsx', MAIN, 'serve']
+  const child = spawn(command!, args, {
     env: {
       PATH: process.env.PATH,
       LONGPOLE_DATA_DIR: dataDir,
