@@ -12,6 +12,9 @@ export type ChildMessage =
   | { type: 'ready'; port: number }
   | { type: 'failed'; reason: 'no-engine' | 'port' | 'data-dir' | 'other'; message: string }
 
+/** An engine whose parent was killed takes a moment to notice. */
+const HOLDER_MS = 5000
+
 function tell(message: ChildMessage): Promise<void> {
   return new Promise((resolve) => {
     if (process.send === undefined) resolve()
@@ -35,6 +38,10 @@ async function main(): Promise<void> {
   try {
     mkdirSync(options.dataDir, { recursive: true })
     accessSync(options.dataDir, constants.W_OK)
+    const until = Date.now() + HOLDER_MS
+    while (holderOf(options.dataDir) !== undefined && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
     closeDefaultDatabase(new chdb.Session(options.dataDir))
   } catch (error) {
     const holder = holderOf(options.dataDir)

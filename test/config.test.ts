@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, readConfig } from '../src/config.ts'
+import { DEFAULT_RECEIVER_LIMITS } from '../src/receiver/limits.ts'
+
+describe('settings', () => {
+  it('open nothing but loopback unless told to', () => {
+    const { otlpGrpc, otlpHttp, api, clickhouseHttp } = readConfig({})
+    for (const address of [otlpGrpc, otlpHttp, api, clickhouseHttp])
+      expect(address).toMatch(/^127\.0\.0\.1:\d+$/)
+  })
+
+  it('of the limits are the defaults of the receiver, or what is set', () => {
+    expect(readConfig({}).limits).toEqual(DEFAULT_RECEIVER_LIMITS)
+    const { limits, fsync, graceSeconds } = readConfig({
+      LONGPOLE_MEMORY_MB: '100',
+      LONGPOLE_MAX_MESSAGE_MB: '10',
+      LONGPOLE_REQUEST_TIMEOUT_SECONDS: '5',
+      LONGPOLE_MAX_NAME_BYTES: '1',
+      LONGPOLE_MAX_KEY_BYTES: '2',
+      LONGPOLE_MAX_VALUE_BYTES: '3',
+      LONGPOLE_MAX_ATTRIBUTES: '4',
+      LONGPOLE_MAX_EVENTS: '5',
+      LONGPOLE_MAX_LINKS: '6',
+      LONGPOLE_FSYNC: '1',
+      LONGPOLE_GRACE_SECONDS: '7',
+    })
+    expect({ limits, fsync, graceSeconds }).toEqual({
+      limits: {
+        spans: { nameBytes: 1, keyBytes: 2, valueBytes: 3, attributes: 4, eventsPerSpan: 5, linksPerSpan: 6 },
+        memoryBytes: 100 * 2 ** 20,
+        maxMessageBytes: 10 * 2 ** 20,
+        requestTimeoutMs: 5000,
+      },
+      fsync: true,
+      graceSeconds: 7,
+    })
+  })
+
+  it.each([
+    [{ LONGPOLE_MAX_ATTRIBUTES: '0' }, 'LONGPOLE_MAX_ATTRIBUTES=0: expected a number from 1 to 65535'],
+    [{ LONGPOLE_FSYNC: 'yes' }, 'LONGPOLE_FSYNC=yes: expected 0 or 1'],
+    [{ LONGPOLE_MEMORY_MB: '8' }, 'LONGPOLE_MEMORY_MB must have room for a message'],
+    [{ LONGPOLE_API: '8080' }, 'LONGPOLE_API=8080: expected host:port'],
+    [{ LONGPOLE_TLS_CERT: 'x' }, 'LONGPOLE_TLS_CERT and LONGPOLE_TLS_KEY go together'],
+  ])('that cannot be used are named: %o', (env, message) => {
+    expect(() => readConfig(env)).toThrow(ConfigError)
+    expect(() => readConfig(env)).toThrow(message)
+  })
+})
