@@ -13,7 +13,7 @@ export type ChildMessage =
   | { type: 'failed'; reason: 'no-engine' | 'port' | 'data-dir' | 'other'; message: string }
 
 /** An engine whose parent was killed takes a moment to notice. */
-const HOLDER_MS = 5000
+const HOLDER_MS = 10_000
 
 function tell(message: ChildMessage): Promise<void> {
   return new Promise((resolve) => {
@@ -24,8 +24,11 @@ function tell(message: ChildMessage): Promise<void> {
 
 async function main(): Promise<void> {
   const options = JSON.parse(process.env.LONGPOLE_ENGINE ?? '{}') as ChildOptions
-  // The parent is gone, by kill -9 perhaps: nobody must keep the data directory.
-  process.on('disconnect', () => process.exit(0))
+  // The parent is gone, by kill -9 perhaps: nobody must keep the data directory, and what was acknowledged is in it. It
+  // may have gone before this was loaded.
+  const end = () => process.kill(process.pid, 'SIGKILL')
+  process.on('disconnect', end)
+  if (!process.connected) end()
   // Ctrl-C reaches the whole group; the parent stops its child when everything before it has stopped.
   process.on('SIGINT', () => {})
   let chdb: typeof import('chdb')
