@@ -41,7 +41,7 @@ const idsOf = (spans: SampleSpan[]) => spans.map((span) => span.spanId)
 describe('sharing inserts', () => {
   it('exports at the same time are one insert, each acknowledged', async () => {
     const sink = createMemorySink()
-    const { send, counters } = batcherOn(sink)
+    const { send, counters } = batcherOn(sink, { waitMs: 1e9, quietMs: 500 })
     const batches = Array.from({ length: 20 }, (_, i) => sampleSpans(10, 1 + 10 * i))
     const outcomes = await Promise.all(batches.map(send))
     expect(outcomes.every((outcome) => outcome.kind === 'stored')).toBe(true)
