@@ -38,6 +38,8 @@ export type GroupComponent = {
   sample: Int32Array
   criticalNs: Float64Array
   ifInstantNs: Float64Array
+  /** Between which two the evidence leaves ifInstantNs; undefined: nowhere open. */
+  range?: { earliestNs: Float64Array; latestNs: Float64Array } | undefined
 }
 
 export type BottleneckComponent = Component & {
@@ -138,13 +140,25 @@ function measure(
   const all = weights === undefined ? durationsNs.length : weights.reduce((sum, weight) => sum + weight, 0)
   const meanNs = weightedMean(instant, weights)
   const ranked = rank(instant, weights)
+  const { range } = part
+  const withPart = (ns: Float64Array) => {
+    const latencies = durationsNs.slice()
+    for (let i = 0; i < ns.length; i++) latencies[part.sample[i]!] = ns[i]!
+    return rank(latencies, weights)
+  }
   return {
     component: part.component,
     criticalShare: observedMeanNs === 0 ? 0 : criticalNs / (observedMeanNs * all),
     presentShare: present / all,
     ifInstant: distributionOf(ranked, meanNs),
     instant,
-    predicted: { ranked, meanNs },
+    predicted: {
+      ranked,
+      meanNs,
+      ...(range === undefined
+        ? {}
+        : { range: { earliest: withPart(range.earliestNs), latest: withPart(range.latestNs) } }),
+    },
   }
 }
 

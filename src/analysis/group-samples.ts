@@ -1,6 +1,6 @@
 import { OTHER_COMPONENT } from '../trace/component.ts'
 import { STATUS_ERROR } from '../trace/span.ts'
-import type { SampleGroup } from './bottlenecks.ts'
+import type { GroupComponent, SampleGroup } from './bottlenecks.ts'
 import { type Analysis, SERVICE } from './result.ts'
 import { weightsOf } from './weights.ts'
 
@@ -18,7 +18,9 @@ export function groupSamples(
   const { spans, samples, components } = analysis
   const { dictionary } = spans
   const other = dictionary.component(OTHER_COMPONENT)
-  type Parts = Map<number, { sample: number[]; criticalNs: number[]; ifInstantNs: number[] }>
+  type Part = Record<'sample' | 'criticalNs' | 'ifInstantNs' | 'earliestNs' | 'latestNs', number[]>
+  type Parts = Map<number, Part>
+  const ranged = components.earliestNs.length > 0
   type Group = {
     endpoint: number
     service: boolean
@@ -56,6 +58,7 @@ export function groupSamples(
           index,
           components.criticalNs[i]!,
           components.ifInstantNs[i]!,
+          i,
         )
     }
     if (otherNs > 0) addPart(group.parts, other, index, otherNs, durationNs - otherNs)
@@ -73,17 +76,34 @@ export function groupSamples(
       sample: Int32Array.from(part.sample),
       criticalNs: Float64Array.from(part.criticalNs),
       ifInstantNs: Float64Array.from(part.ifInstantNs),
+      range: rangeOf(part),
     })),
   }))
 
-  function addPart(parts: Parts, component: number, sample: number, criticalNs: number, ifInstantNs: number) {
+  function addPart(
+    parts: Parts,
+    component: number,
+    sample: number,
+    criticalNs: number,
+    ifInstantNs: number,
+    row?: number,
+  ) {
     let part = parts.get(component)
     if (part === undefined) {
-      part = { sample: [], criticalNs: [], ifInstantNs: [] }
+      part = { sample: [], criticalNs: [], ifInstantNs: [], earliestNs: [], latestNs: [] }
       parts.set(component, part)
     }
     part.sample.push(sample)
     part.criticalNs.push(criticalNs)
     part.ifInstantNs.push(ifInstantNs)
+    if (!ranged) return
+    part.earliestNs.push(row === undefined ? ifInstantNs : components.earliestNs[row]!)
+    part.latestNs.push(row === undefined ? ifInstantNs : components.latestNs[row]!)
   }
+}
+
+/** undefined where the evidence leaves nothing open. */
+function rangeOf(part: { earliestNs: number[]; latestNs: number[] }): GroupComponent['range'] {
+  if (part.earliestNs.every((ns, i) => ns === part.latestNs[i])) return undefined
+  return { earliestNs: Float64Array.from(part.earliestNs), latestNs: Float64Array.from(part.latestNs) }
 }

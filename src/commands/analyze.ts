@@ -144,7 +144,7 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
       model = learnDependencies(batch)
       learnMs += performance.now() - learnStartMs
     }
-    const analysis = analyzeSpans(batch, { timings, model })
+    const analysis = analyzeSpans(batch, { timings, model, range: true })
     traces += analysis.traces.count
     samples.add(groupSamples(analysis))
     await report.traces(analysis)

@@ -47,6 +47,12 @@ function joined(parts: readonly SampleGroup[]): SampleGroup {
       sample: shifted(pieces.map(({ offset: by, part }) => ({ by, samples: part.sample }))),
       criticalNs: concat(pieces.map(({ part }) => part.criticalNs)),
       ifInstantNs: concat(pieces.map(({ part }) => part.ifInstantNs)),
+      range: pieces.every(({ part }) => part.range === undefined)
+        ? undefined
+        : {
+            earliestNs: concat(pieces.map(({ part }) => part.range?.earliestNs ?? part.ifInstantNs)),
+            latestNs: concat(pieces.map(({ part }) => part.range?.latestNs ?? part.ifInstantNs)),
+          },
     })),
   }
 }
