@@ -8,7 +8,7 @@ import {
   rank,
   weightedMean,
 } from './ranked.ts'
-import type { Replayable } from './replayable.ts'
+import { predict, type Replayable } from './replayable.ts'
 import { meetsTarget, type Target } from './target.ts'
 import { statisticOf, suffices } from './verdict.ts'
 
@@ -27,7 +27,8 @@ export type Pair = {
  * resulting statistic; undefined if no pair suffices. No request gets faster than its latency less the critical time of
  * both: pairs that could not suffice, or not be better than the best so far, are not replayed.
  */
-export function findPair({ group, latenciesWith }: Replayable, target: Target): Pair | undefined {
+export function findPair(replayable: Replayable, target: Target): Pair | undefined {
+  const { group } = replayable
   const { durationsNs, weights } = group
   const parts = group.components
     .filter(({ component }) => !isOther(component))
@@ -38,7 +39,7 @@ export function findPair({ group, latenciesWith }: Replayable, target: Target): 
         instant[sample] = part.ifInstantNs[i]!
         criticalNs[sample] = part.criticalNs[i]!
       })
-      return { component: part.component, criticalNs, leftNs: statisticOf(predict(instant), target) }
+      return { component: part.component, criticalNs, leftNs: statisticOf(ranked(instant), target) }
     })
     .sort((a, b) => a.leftNs - b.leftNs || compareComponents(a.component, b.component))
     .slice(0, COMPONENTS)
@@ -46,7 +47,7 @@ export function findPair({ group, latenciesWith }: Replayable, target: Target): 
   const pairs = parts.flatMap((a, i) =>
     parts.slice(i + 1).map((b) => {
       const least = durationsNs.map((ns, s) => Math.max(0, ns - a.criticalNs[s]! - b.criticalNs[s]!))
-      return { a: a.component, b: b.component, leastNs: statisticOf(predict(least), target) }
+      return { a: a.component, b: b.component, leastNs: statisticOf(ranked(least), target) }
     }),
   )
   pairs.sort((a, b) => a.leastNs - b.leastNs)
@@ -56,9 +57,12 @@ export function findPair({ group, latenciesWith }: Replayable, target: Target): 
   for (const { a, b, leastNs } of pairs) {
     if (leastNs >= bestNs || !meetsTarget(leastNs, target)) break
     const isOne = (c: Component) => compareComponents(c, a) === 0 || compareComponents(c, b) === 0
-    const predicted = predict(latenciesWith((component) => (isOne(component) ? 0 : 1)))
-    const leftNs = statisticOf(predicted, target)
-    if (leftNs >= bestNs || !suffices(predicted, target)) continue
+    const factorOf = (component: Component) => (isOne(component) ? 0 : 1)
+    const latenciesNs = replayable.latenciesWith(factorOf)
+    const leftNs = statisticOf(ranked(latenciesNs), target)
+    if (leftNs >= bestNs || !suffices(ranked(latenciesNs), target)) continue
+    const predicted = predict(replayable, factorOf, false, latenciesNs)
+    if (!suffices(predicted, target)) continue
     bestNs = leftNs
     best = {
       pair: compareComponents(a, b) < 0 ? [a, b] : [b, a],
@@ -71,7 +75,7 @@ export function findPair({ group, latenciesWith }: Replayable, target: Target): 
   }
   return best
 
-  function predict(latenciesNs: Float64Array) {
+  function ranked(latenciesNs: Float64Array) {
     return { ranked: rank(latenciesNs, weights), meanNs: weightedMean(latenciesNs, weights) }
   }
 }

@@ -1,15 +1,20 @@
 import type { SpanColumns } from '../trace/columns.ts'
-import { type AnalysisOptions, analyzeSpans, latenciesWith } from './analyze.ts'
+import { type AnalysisOptions, analyzeSpans, latenciesWith, type ReplayOptions } from './analyze.ts'
 import type { SampleGroup } from './bottlenecks.ts'
 import { groupSamples } from './group-samples.ts'
 import type { FactorOf } from './measure.ts'
+import { type Predicted, rank, weightedMean } from './ranked.ts'
 import type { Analysis } from './result.ts'
+
+export type Way = Pick<ReplayOptions, 'inclusive' | 'reading'>
 
 /** Samples of an endpoint whose spans are at hand. */
 export type Replayable = {
   group: SampleGroup
   /** Latency of each sample of the group, ns, re-scheduled (see analyze.ts). */
-  latenciesWith(factorOf: FactorOf, inclusive?: boolean): Float64Array
+  latenciesWith(factorOf: FactorOf, way?: Way): Float64Array
+  /** Whether a learned model may leave open what was waited for. */
+  learned: boolean
 }
 
 /** By endpoint and scope, the samples of the traces in `spans`; `weightOf` a row of the analysis, 0: left out. */
@@ -22,9 +27,29 @@ export function replayablesOf(
   const groups = groupSamples(analysis, weightOf && ((row) => weightOf(analysis, row)))
   return groups.map((group) => ({
     group,
-    latenciesWith(factorOf, inclusive = false) {
-      const latencies = latenciesWith(spans, factorOf, { ...options, inclusive })
+    learned: options.model !== undefined,
+    latenciesWith(factorOf, way) {
+      const latencies = latenciesWith(spans, factorOf, { ...options, ...way })
       return Float64Array.from(group.rows, (row) => latencies[row]!)
     },
   }))
+}
+
+/** The latencies that replaying gives, and between which the evidence leaves them, where it leaves any open. */
+export function predict(
+  replayable: Replayable,
+  factorOf: FactorOf,
+  inclusive = false,
+  likely = replayable.latenciesWith(factorOf, { inclusive }),
+): Predicted {
+  const { weights } = replayable.group
+  const point = { ranked: rank(likely, weights), meanNs: weightedMean(likely, weights) }
+  if (!replayable.learned) return point
+  const ends = (['most', 'least'] as const).map((reading) =>
+    replayable.latenciesWith(factorOf, { inclusive, reading }),
+  )
+  const earliest = likely.map((ns, i) => Math.min(ns, ends[0]![i]!, ends[1]![i]!))
+  const latest = likely.map((ns, i) => Math.max(ns, ends[0]![i]!, ends[1]![i]!))
+  if (earliest.every((ns, i) => ns === latest[i])) return point
+  return { ...point, range: { earliest: rank(earliest, weights), latest: rank(latest, weights) } }
 }

@@ -9,6 +9,7 @@ import { createDecodePool } from '../formats/decode-pool.ts'
 import { createSpanSpool, type SpanSpool } from '../formats/span-spool.ts'
 import type { CommandContext } from '../main.ts'
 import { type ReportRequest, reportFor } from './analyze-report.ts'
+import { namePairs } from './name-pairs.ts'
 import { createOutput } from './output.ts'
 import { createSampleCollector } from './sample-collector.ts'
 import { readTraceFiles } from './trace-files.ts'
@@ -149,7 +150,9 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
     samples.add(groupSamples(analysis))
     await report.traces(analysis)
   }
-  const bottlenecks = bottlenecksOf(samples.groups(), options.target)
+  const { target } = options
+  let bottlenecks = bottlenecksOf(samples.groups(), target)
+  if (target !== undefined) bottlenecks = namePairs(bottlenecks, target, spool.batches, model)
   await report.end(bottlenecks)
   await output.end()
   if (options.timings) {

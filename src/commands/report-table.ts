@@ -1,6 +1,7 @@
 import type { Bottleneck, BottleneckComponent, Verdict } from '../analysis/bottlenecks.ts'
 import { meetsTarget, type Target } from '../analysis/target.ts'
 import type { Component, ComponentKind } from '../trace/component.ts'
+import { doubtLines } from './report-doubts.ts'
 
 export type ReportOptions = {
   /** What the verdicts were given against. */
@@ -49,7 +50,7 @@ function endpointText(bottleneck: Bottleneck, { target, components = COMPONENTS 
   ]
   const hidden = bottleneck.components.length - components
   if (hidden > 0) lines.push(`  ... and ${hidden} more`)
-  lines.push(...next(bottleneck, target))
+  lines.push(...next(bottleneck, target), ...doubtLines(bottleneck, heldBy(bottleneck)))
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
 }
 
@@ -86,12 +87,18 @@ function judged({ observed, components }: Bottleneck, target: Target | undefined
   return `; target ${text} ${met ? 'met' : 'missed'}`
 }
 
+/** The component that the endpoint is held back by. */
+function heldBy({ components }: Bottleneck): BottleneckComponent | undefined {
+  const of = (verdict: Verdict) => components.find((component) => component.verdict === verdict)
+  return of('bottleneck') ?? of('leader')
+}
+
 /** One or two lines: what to do, or why there is nothing to do. */
 function next(bottleneck: Bottleneck, target: Target | undefined): string[] {
   const { components, observed } = bottleneck
   const of = (verdict: Verdict) => components.find((component) => component.verdict === verdict)
   if (of('target-met') !== undefined) return ['  next: nothing, the target is met']
-  const held = of('bottleneck') ?? of('leader')
+  const held = heldBy(bottleneck)
   if (held !== undefined)
     return advice(held, `without it p95 ${duration(observed.p95Ns)} -> ${duration(held.ifInstant.p95Ns)}`)
   const contributor = of('contributor')
@@ -99,7 +106,9 @@ function next(bottleneck: Bottleneck, target: Target | undefined): string[] {
   return [
     target === undefined
       ? '  next: no single component saves any of the p95; calls run beside each other'
-      : '  next: no single component is enough; look at the mean of all of them',
+      : bottleneck.pair === undefined
+        ? '  next: no single component is enough; look at the mean of all of them'
+        : '  next: no single component is enough, but two are',
   ]
 }
 
@@ -121,7 +130,7 @@ export function printable(text: string): string {
 }
 
 /** Padded to the width, or cut in the middle: both ends of a name tell something. */
-function fitted(text: string, width: number): string {
+export function fitted(text: string, width: number): string {
   if (text.length <= width) return text.padEnd(width)
   const head = Math.ceil((width - 3) / 2)
   return `${text.slice(0, head)}...${text.slice(text.length - (width - 3 - head))}`

@@ -104,6 +104,19 @@ test('--target gives verdicts', async () => {
   expect(components[0]).toMatchObject({ name: 'postgresql/shop', verdict: 'bottleneck' })
 })
 
+test('--target names the pair that suffices where no single component does', async () => {
+  const args = ['--json', '--endpoint', 'gateway', fixture('otlp-request.json')]
+  const { out } = await analyze('--target', 'p95<25ms', ...args)
+  const [{ components, pair, pairFigures }] = JSON.parse(out).bottlenecks
+  expect(components.map(({ verdict }: { verdict: string }) => verdict)).not.toContain('bottleneck')
+  expect(pair).toEqual([DATABASE, service('gateway')])
+  expect(pairFigures).toMatchObject({ samples: 1, ifInstant: { p95Ns: 15_000_000 }, p95Interval: null })
+  // One is enough, or two are not.
+  for (const target of ['p95<50ms', 'p95<10ms']) {
+    expect(JSON.parse((await analyze('--target', target, ...args)).out).bottlenecks[0].pair).toBeUndefined()
+  }
+})
+
 test('--timings writes one line of JSON', async () => {
   const { err } = await analyze('--timings', fixture('otlp-request.json'))
   const timings = JSON.parse(err)

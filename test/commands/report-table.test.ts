@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Bottleneck, BottleneckComponent } from '../../src/analysis/bottlenecks.ts'
 import { parseTarget } from '../../src/analysis/target.ts'
 import { duration, renderReport } from '../../src/commands/report-table.ts'
@@ -77,6 +77,64 @@ test('long names are cut, control characters taken out: no line is longer than 8
   )
   expect(Math.max(...report.split('\n').map((line) => line.length))).toBe(80)
   expect(report).not.toContain('\x1b')
+})
+
+describe('how sure that is', () => {
+  const held = {
+    ...component('database', 'orders', 120e6, 'leader'),
+    p95Interval: [110e6, 131e6] as [number, number],
+  }
+  const report = (rest: Partial<Bottleneck>, of: BottleneckComponent = held) =>
+    renderReport([endpoint([of], rest)])
+  test('the interval, or how many requests are missing for one', () => {
+    expect(report({})).toContain('how sure (95 %): 110 ms to 131 ms\n')
+    const open = { p50Ns: [1, 2], p95Ns: [1, 2], p99Ns: [1, 2] } as never
+    expect(report({}, { ...held, structuralRange: open })).toContain('left open in part')
+    expect(report({}, { ...held, p95Interval: null, needMore: { p95: 1 } })).toContain(
+      '1 more request would bound',
+    )
+  })
+  test('a tie is called a tie', () => {
+    const long = { kind: 'service' as const, name: 'x'.repeat(200) }
+    const text = report({ tie: [long, { kind: 'network', name: 'a->b' }] })
+    expect(text).toContain('tie: cannot be told from what leads:\n        service xxx')
+    expect(text).toContain('        transit a->b\n')
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+  })
+  test('the pair that suffices', () => {
+    const name = 'y'.repeat(100)
+    const text = report(
+      {
+        pair: [
+          { kind: 'database', name: 'orders' },
+          { kind: 'service', name },
+        ],
+        pairFigures: {
+          samples: 500,
+          ifInstant: distribution(20e6),
+          p50Interval: null,
+          p95Interval: [18e6, 22e6],
+          p99Interval: null,
+        },
+      },
+      { ...held, verdict: 'not a bottleneck' },
+    )
+    expect(text).toContain('pair: database orders and service yyy')
+    expect(text).toContain('without both p95 800 ms -> 20 ms')
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+  })
+  test('how the samples were chosen', () => {
+    const sampling = {
+      represents: 123_400,
+      effectiveSamples: 321,
+      biases: ['unequal-weights', 'only-errors'] as const,
+    }
+    const text = report({ sampling: { ...sampling, biases: [...sampling.biases] } })
+    expect(text).toContain('sampled: 1,234 samples stand for 123,400 requests')
+    expect(text).toContain('biased: kept with unequal probability; they say as much as 321 equal ones')
+    expect(text).toContain('biased? every sample ended in an error')
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+  })
 })
 
 test('only the first components are listed', () => {

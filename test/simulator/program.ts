@@ -126,6 +126,24 @@ export function runAgain(world: World, first: number, count: number, factorOf: F
   )
 }
 
+/** The same for several ways to change them, each request's own times drawn once: latencies by way. */
+export function runAgainEach(
+  world: World,
+  first: number,
+  count: number,
+  ways: readonly FactorOf[],
+): Float64Array[] {
+  const latencies = ways.map(() => new Float64Array(count))
+  const keys = new Map<string, string>()
+  for (let i = 0; i < count; i++) {
+    const drawn: number[] = []
+    ways.forEach((factorOf, way) => {
+      latencies[way]![i] = runRequest(world, first + i, factorOf, undefined, keys, 0n, drawn)
+    })
+  }
+  return latencies
+}
+
 const EPOCH_NS = 1_767_225_600_000_000_123n
 
 function runRequest(
@@ -135,23 +153,31 @@ function runRequest(
   columns: SpanColumns | undefined,
   keys: Map<string, string>,
   atNs: bigint,
+  /** Times drawn already, by site and how often it was met. */
+  drawn: number[] = [],
 ): number {
   const occurrences = new Map<number, number>()
   let spans = 0
-  const traceId = (BigInt(world.seed >>> 0) * 1_000_003n + BigInt(request) + 1n).toString(16)
+  const traceId =
+    columns === undefined ? '' : (BigInt(world.seed >>> 0) * 1_000_003n + BigInt(request) + 1n).toString(16)
 
   /** Lognormal, from the request, the site and how often it was met: independent of everything timed. */
   const draw = (site: number, medianMs: number, component: string): number => {
     const times = occurrences.get(site) ?? 0
     occurrences.set(site, times + 1)
-    const random = seeded(
-      Math.imul(world.seed + 1, 0x9e3779b1) ^
-        Math.imul(request + 1, 0x85ebca6b) ^
-        Math.imul(site * 64 + times + 1, 0xc2b2ae35),
-    )
-    random()
-    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
-    return Math.round(medianMs * 1e6 * Math.exp(SPREAD * normal)) * factorOf(component)
+    let ns = drawn[site * 64 + times]
+    if (ns === undefined) {
+      const random = seeded(
+        Math.imul(world.seed + 1, 0x9e3779b1) ^
+          Math.imul(request + 1, 0x85ebca6b) ^
+          Math.imul(site * 64 + times + 1, 0xc2b2ae35),
+      )
+      random()
+      const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+      ns = Math.round(medianMs * 1e6 * Math.exp(SPREAD * normal))
+      drawn[site * 64 + times] = ns
+    }
+    return ns * factorOf(component)
   }
   const emit = (
     id: number,
