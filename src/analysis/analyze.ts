@@ -21,6 +21,8 @@ export type AnalysisOptions = {
   timings?: AnalysisTimings
   /** Whether SERVER spans that are no entries are samples too; true if not given. */
   serviceScope?: boolean
+  /** Whether critical time is told by call stack as well (`Analysis.nodes`); false if not given. */
+  callTrees?: boolean
 }
 
 export type ReplayOptions = AnalysisOptions & {
@@ -78,6 +80,7 @@ function analyzeBy(
     settledAgain: settled,
     lap,
     serviceScope: options.serviceScope ?? true,
+    callTrees: options.callTrees ?? false,
   })
   const { traces, repairs } = result
 

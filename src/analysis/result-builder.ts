@@ -33,6 +33,7 @@ export function createResultBuilder(spans: SpanColumns, traceCount: number, rang
       weight: new Uint32Array(sampleRoom),
       firstComponent: new Uint32Array(sampleRoom),
       firstSegment: new Uint32Array(sampleRoom),
+      firstNode: new Uint32Array(sampleRoom),
     },
     components: {
       count: 0,
@@ -42,6 +43,7 @@ export function createResultBuilder(spans: SpanColumns, traceCount: number, rang
       earliestNs: new Float64Array(range ? componentRoom : 0),
       latestNs: new Float64Array(range ? componentRoom : 0),
       bound: new Uint8Array(componentRoom),
+      calls: new Uint32Array(componentRoom),
     },
     segments: {
       count: 0,
@@ -49,6 +51,13 @@ export function createResultBuilder(spans: SpanColumns, traceCount: number, rang
       component: new Int32Array(segmentRoom),
       startNs: new Float64Array(segmentRoom),
       endNs: new Float64Array(segmentRoom),
+    },
+    nodes: {
+      count: 0,
+      parent: new Int32Array(segmentRoom),
+      frame: new Int32Array(segmentRoom),
+      criticalNs: new Float64Array(segmentRoom),
+      calls: new Uint32Array(segmentRoom),
     },
     repairs: createRepairLog(),
   }
@@ -72,12 +81,13 @@ function widen(rows: Record<string, Column | number>): void {
 
 /** Writes the closing offsets: row i ends where row i + 1 begins. */
 export function closeResult(result: ResultBuilder): Analysis {
-  const { traces, samples, components, segments, repairs } = result
+  const { traces, samples, components, segments, nodes, repairs } = result
   makeRoom(traces, traces.span)
   makeRoom(samples, samples.span)
   traces.firstSample[traces.count] = samples.count
   traces.firstRepair[traces.count] = repairs.count
   samples.firstComponent[samples.count] = components.count
   samples.firstSegment[samples.count] = segments.count
+  samples.firstNode[samples.count] = nodes.count
   return result
 }

@@ -12,6 +12,7 @@ export type Analysis = {
   samples: SampleRows
   components: ComponentRows
   segments: SegmentRows
+  nodes: NodeRows
   repairs: RepairRows
 }
 
@@ -50,6 +51,7 @@ export type SampleRows = {
   firstComponent: Uint32Array
   /** Segments of entries only. */
   firstSegment: Uint32Array
+  firstNode: Uint32Array
 }
 
 /** A SERVER span that is no entry. The other kinds are those of `TraceTree.entry`. */
@@ -69,6 +71,8 @@ export type ComponentRows = {
   latestNs: Float64Array
   /** 1: not replayed, latency minus critical time. */
   bound: Uint8Array
+  /** Of entries, where call trees were asked for: how often the path entered it from another component. */
+  calls: Uint32Array
 }
 
 /** The critical path, ascending; relative to the entry's start. */
@@ -78,6 +82,18 @@ export type SegmentRows = {
   component: Int32Array
   startNs: Float64Array
   endNs: Float64Array
+}
+
+/**
+ * Critical time of an entry by call stack: a node a distinct stack, parents before children. `parent` counts from the
+ * entry's first node, -1: the entry itself; `frame` is the dictionary's; `calls`: spans with critical time.
+ */
+export type NodeRows = {
+  count: number
+  parent: Int32Array
+  frame: Int32Array
+  criticalNs: Float64Array
+  calls: Uint32Array
 }
 
 export type RepairRows = {

@@ -5,6 +5,7 @@ import { CONSUMER_ENTRY, ORPHAN_ENTRY, ROOT_ENTRY } from '../trace/identity.ts'
 import { comesBefore, settle } from '../trace/settle.ts'
 import { CONSUMER, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
+import { type CallTree, createCallTree } from './call-tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { Measure } from './measure.ts'
@@ -34,16 +35,20 @@ export type SamplerOptions = {
   lap: Lap
   /** Whether SERVER spans that are no entries are samples too. */
   serviceScope: boolean
+  /** Whether critical time is told by call stack as well. */
+  callTrees: boolean
 }
 
 /** Appends the samples of settled and charged traces to the result: entries, primary first, then SERVER spans. */
 export function createSampler(tree: TraceTree, result: ResultBuilder, options: SamplerOptions): Sampler {
   const { measure, dependencies, settledAgain, lap, serviceScope } = options
+  const callTree: CallTree | undefined = options.callTrees ? createCallTree(tree, result) : undefined
   const { samples, segments } = result
   const walk = createPathWalk()
   const weights = createWeights(tree)
   let above = new Int32Array(0)
   let entryAtHand = -1
+  let entrySample = -1
   let firstOfPath = 0
   let pathOrigin = 0
 
@@ -68,6 +73,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
         )
         entryAtHand = entry
         measure(servers, entry, orderFrom[e]!, orderFrom[e + 1]!, addEntryOrService)
+        if (callTree !== undefined) addCalls(callTree)
       }
       // Settling again overwrites what the entries' own analyses left, so it comes last.
       for (let i = 0; i < again.length; i++) {
@@ -130,6 +136,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
       return
     }
     const kind = tree.entry[span]!
+    entrySample = samples.count
     addSample(
       span,
       kind,
@@ -137,6 +144,15 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
       kind === CONSUMER_ENTRY ? queueWaitNs(tree, span, tree.scratch2) : 0,
     )
     addSegments(span)
+  }
+
+  /** Of the entry at hand, once its components are there. */
+  function addCalls(callTree: CallTree): void {
+    const { components } = result
+    const to = entrySample + 1 < samples.count ? samples.firstComponent[entrySample + 1]! : components.count
+    for (let i = samples.firstComponent[entrySample]!; i < to; i++) {
+      components.calls[i] = callTree.callsOf(components.component[i]!)
+    }
   }
 
   function addServiceSample(span: number): void {
@@ -156,6 +172,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
     samples.weight[at] = weights.of(span)
     samples.firstComponent[at] = result.components.count
     samples.firstSegment[at] = segments.count
+    samples.firstNode[at] = result.nodes.count
   }
 
   /** The entry's path, ascending, touching pieces of one span joined. */
@@ -163,6 +180,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
     lap('whatIfMs')
     firstOfPath = segments.count
     pathOrigin = tree.cutStart[entry]!
+    callTree?.begin(entry)
     walkCriticalPath(tree, walk, dependencies, entry, addSegment)
     for (const column of [segments.span, segments.component, segments.startNs, segments.endNs]) {
       reverse(column, firstOfPath, segments.count)
@@ -171,6 +189,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
   }
 
   function addSegment(span: number, startNs: number, endNs: number): void {
+    callTree?.add(span, endNs - startNs)
     const last = segments.count - 1
     const row = tree.row[span]!
     if (last >= firstOfPath && segments.span[last] === row && segments.startNs[last] === endNs - pathOrigin) {

@@ -1,6 +1,6 @@
 import { type Component, type ComponentKind, componentOf, transitName } from './component.ts'
 import { createDetailDictionary, type DetailDictionary } from './detail.ts'
-import { operationOf } from './operation.ts'
+import { frameNameOf, operationOf } from './operation.ts'
 import { type ShapeFields, shapeFieldsOf } from './shape.ts'
 import { CLIENT, INTERNAL, kindCode } from './span.ts'
 
@@ -16,6 +16,8 @@ export type Endpoint = {
   readonly service: string
   readonly operation: string
 }
+
+export type Frame = { readonly component: number; readonly name: string }
 
 /**
  * Every string of the spans, interned once. Hot loops read the typed arrays by shape id; they are replaced when they
@@ -33,8 +35,11 @@ export type Dictionary = {
   call(shape: number, component: number): number
   /** Endpoint id of a shape. */
   endpoint(shape: number): number
+  /** Frame id of a span of a call stack: its component, and what it does within it. */
+  frame(shape: number, component: number): number
   readonly components: readonly Component[]
   readonly endpoints: readonly Endpoint[]
+  readonly frames: readonly Frame[]
   readonly services: readonly string[]
   readonly details: DetailDictionary
   readonly shapeCount: number
@@ -53,6 +58,9 @@ export function createDictionary(): Dictionary {
   const components: Component[] = []
   const endpoints: Endpoint[] = []
   const services: string[] = []
+  const frames: Frame[] = []
+  const frameIds = new Map<string, number>()
+  const frameOf = new Map<number, number>()
   const ids = {
     service: new Map<string, number>(),
     instance: new Map<string, number>(),
@@ -66,6 +74,7 @@ export function createDictionary(): Dictionary {
   const dictionary = {
     components,
     endpoints,
+    frames,
     services,
     details: createDetailDictionary(),
     shapeCount: 0,
@@ -141,6 +150,18 @@ export function createDictionary(): Dictionary {
       const id = intern(endpointIds, JSON.stringify([environment, namespace, service, endpoint.operation]))
       if (id === endpoints.length) endpoints.push(endpoint)
       endpointOfShape[shape] = id
+      return id
+    },
+
+    frame(shape: number, component: number): number {
+      const pair = shape * 2 ** 26 + component
+      let id = frameOf.get(pair)
+      if (id === undefined) {
+        const name = frameNameOf(fields[shape]!)
+        id = intern(frameIds, `${component}\n${name}`)
+        if (id === frames.length) frames.push({ component, name })
+        frameOf.set(pair, id)
+      }
       return id
     },
   }

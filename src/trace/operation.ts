@@ -18,3 +18,8 @@ export function operationOf(shape: ShapeFields): string {
     return shape.httpMethod === '' ? shape.httpRoute : `${shape.httpMethod} ${shape.httpRoute}`
   return shape.rpcMethod || shape.destination || templateOf(shape.name)
 }
+
+/** The finer level within a component: what a database was asked, else the span's name without ids. */
+export function frameNameOf(shape: ShapeFields): string {
+  return (shape.dbSystem === '' ? '' : shape.querySummary) || templateOf(shape.name)
+}
