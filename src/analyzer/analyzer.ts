@@ -24,6 +24,7 @@ import { groupByTrace } from '../trace/group.ts'
 import { REPAIR_KINDS, type RepairKind } from '../trace/repair.ts'
 import { createEndpointNames, type EndpointNames } from './endpoint-names.ts'
 import { firstStored, planReads, ROWS_AT_ONCE, rowsOf } from './reads.ts'
+import { createRollupSchedule } from './rollup-schedule.ts'
 import { createWaitingTraces } from './waiting.ts'
 
 /** Spans that become visible so long after the time they were stored at are found. */
@@ -53,6 +54,9 @@ export type AnalyzerCounters = {
   failures: number
   /** Age of the oldest span that waits for its analysis. */
   lagSeconds: number
+  /** Rollups written, and samples that came too late for theirs. */
+  rollups: number
+  tooLate: number
 }
 
 export type AnalyzerHandle = {
@@ -92,7 +96,10 @@ export function startAnalyzer(options: {
     cycles: 0,
     failures: 0,
     lagSeconds: 0,
+    rollups: 0,
+    tooLate: 0,
   }
+  const rollups = createRollupSchedule(store, log, counters)
   let dictionary = createDictionary()
   let names: EndpointNames | undefined
   /** Everything up to here has been looked at; undefined before the first cycle. */
@@ -174,6 +181,7 @@ export function startAnalyzer(options: {
       await writeState(store, CURSOR, String(nextMs), versionNow())
       cursorMs = nextMs
     }
+    await rollups.afterCycle(traces.length > 0)
     counters.cycles++
     counters.lagSeconds = Math.max(0, nowMs - (oldestMs ?? toMs)) / 1000
     return { analyzed: traces.length, waiting: waiting.size + (behind ? 1 : 0) }
@@ -235,7 +243,7 @@ export function startAnalyzer(options: {
     flagOf: (trace: WaitingTrace) => string,
   ): Promise<void> {
     if (spans.count === 0) return
-    const analysis = analyzeSpans(spans)
+    const analysis = analyzeSpans(spans, { callTrees: true })
     const rowCounts = countRows(spans)
     const version = versionNow()
     const again = [...rowCounts.keys()].filter((id) => wanted.get(id)!.analyses > 0 || torn.has(id))

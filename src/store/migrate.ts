@@ -1,17 +1,29 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
+import { keptDays, type Retention } from '../analysis/steps.ts'
 
 const SCHEMA = join(import.meta.dirname, '..', '..', 'schema')
 
-/** Tables whose rows expire with the spans, and the column that their TTL counts from. */
-const EXPIRING: Readonly<Record<string, string>> = {
-  otel_traces: 'Timestamp',
-  otel_traces_trace_id_ts: 'Start',
-  spans_lean: 'StoredAt',
-  samples: 'Start',
-  segments: 'Start',
-  analyzed_traces: 'FirstStored',
+/** Tables whose rows expire, and what their TTL counts from; `days` is what LONGPOLE_RETENTION_DAYS says. */
+const EXPIRING: Readonly<Record<string, (retention: Retention) => string>> = {
+  otel_traces: ({ days }) => ttl('Timestamp', days),
+  otel_traces_trace_id_ts: ({ days }) => ttl('Start', days),
+  spans_lean: ({ days }) => ttl('StoredAt', days),
+  // A day of samples goes when its last one has had its time: until then rollups are made from all of them.
+  samples: ({ days }) => ttl('Start', days + 1),
+  segments: ({ days }) => ttl('Start', days),
+  analyzed_traces: ({ days }) => ttl('FirstStored', days),
+  rollups: (retention) => {
+    const [results, weeks, all] = (['results', 'weeks', 'rollups'] as const).map(
+      (kept) => 1 + keptDays({ seconds: 0, kept }, retention),
+    )
+    return `toDate(Bucket) + toIntervalDay(multiIf(Step < 3600, ${results}, Step < 86400, ${weeks}, ${all}))`
+  },
+}
+
+function ttl(column: string, days: number): string {
+  return `toDate(${column}) + toIntervalDay(${days})`
 }
 
 export type Migration = { version: number; name: string; statements: string[] }
@@ -41,7 +53,7 @@ export function readMigrations(): Migration[] {
  */
 export async function migrate(
   client: ClickHouseClient,
-  retentionDays: number,
+  retention: Retention,
   fsync = false,
 ): Promise<number[]> {
   await client.command({
@@ -68,23 +80,22 @@ export async function migrate(
     }
     done.push(version)
   }
-  await setRetention(client, retentionDays)
+  await setRetention(client, retention)
   await setFsync(client, fsync)
   return done
 }
 
 /** Brings the tables' TTL to the setting, where it differs. */
-async function setRetention(client: ClickHouseClient, retentionDays: number): Promise<void> {
+async function setRetention(client: ClickHouseClient, retention: Retention): Promise<void> {
   const answer = await client.query({
     query: `SELECT name, engine_full FROM system.tables WHERE database = currentDatabase() AND name IN {names:Array(String)}`,
     query_params: { names: Object.keys(EXPIRING) },
     format: 'JSONEachRow',
   })
   for (const { name, engine_full } of await answer.json<{ name: string; engine_full: string }>()) {
-    if (engine_full.includes(`toIntervalDay(${retentionDays})`)) continue
-    await client.command({
-      query: `ALTER TABLE ${name} MODIFY TTL toDate(${EXPIRING[name]}) + toIntervalDay(${retentionDays})`,
-    })
+    const wanted = EXPIRING[name]!(retention)
+    if (engine_full.includes(`TTL ${wanted} `) || engine_full.endsWith(`TTL ${wanted}`)) continue
+    await client.command({ query: `ALTER TABLE ${name} MODIFY TTL ${wanted}` })
   }
 }
 

@@ -120,19 +120,16 @@ function writeBigInt64(writer: NativeWriter, value: bigint): void {
   writer.length += 8
 }
 
+type NumberType = 'UInt8' | 'UInt16' | 'UInt32' | 'Int32' | 'UInt64' | 'Float64' | 'DateTime'
+
 /** A column to write: a value a row, of the type named. */
 export type NativeColumn =
   | { name: string; type: 'String'; values: readonly string[] }
-  | { name: string; type: 'UInt8' | 'UInt32' | 'UInt64'; values: ArrayLike<number> }
+  | { name: string; type: NumberType; values: ArrayLike<number> }
   | { name: string; type: 'UInt64'; words: Uint32Array }
   | { name: string; type: 'DateTime64(3)' | 'DateTime64(9)'; values: readonly bigint[] }
   | { name: string; type: 'Array(String)'; ends: ArrayLike<number>; values: readonly string[] }
-  | {
-      name: string
-      type: 'Array(UInt32)' | 'Array(UInt64)'
-      ends: ArrayLike<number>
-      values: ArrayLike<number>
-    }
+  | { name: string; type: `Array(${NumberType})`; ends: ArrayLike<number>; values: ArrayLike<number> }
   | { name: string; type: 'Array(UInt64)'; ends: ArrayLike<number>; words: Uint32Array }
 
 /** One block. The server converts what a column's type in the table differs in (String to LowCardinality(String)). */
@@ -162,24 +159,54 @@ function writeValues(writer: NativeWriter, column: NativeColumn): void {
     case 'Array(String)':
       for (const text of column.values) writeText(writer, text)
       return
-    case 'UInt8':
-      reserve(writer, column.values.length)
-      for (let i = 0; i < column.values.length; i++) writer.bytes[writer.length++] = column.values[i]!
-      return
-    case 'UInt32':
-    case 'Array(UInt32)':
-      reserve(writer, 4 * column.values.length)
-      for (let i = 0; i < column.values.length; i++) {
-        writer.length = writer.bytes.writeUInt32LE(column.values[i]!, writer.length)
-      }
-      return
-    case 'UInt64':
-    case 'Array(UInt64)':
-      for (let i = 0; i < column.values.length; i++) writeUInt64(writer, column.values[i]!)
-      return
     case 'DateTime64(3)':
     case 'DateTime64(9)':
       for (const value of column.values) writeBigInt64(writer, value)
       return
+    default:
+      writeNumbers(writer, column.type.replace(/^Array\((.*)\)$/, '$1') as NumberType, column.values)
   }
+}
+
+/** Bytes a value. */
+const WIDTHS: Readonly<Record<NumberType, number>> = {
+  UInt8: 1,
+  UInt16: 2,
+  UInt32: 4,
+  Int32: 4,
+  DateTime: 4,
+  UInt64: 8,
+  Float64: 8,
+}
+
+function writeNumbers(writer: NativeWriter, type: NumberType, values: ArrayLike<number>): void {
+  reserve(writer, WIDTHS[type] * values.length)
+  const { bytes } = writer
+  let at = writer.length
+  switch (type) {
+    case 'UInt8':
+      for (let i = 0; i < values.length; i++) bytes[at++] = values[i]!
+      break
+    case 'UInt16':
+      for (let i = 0; i < values.length; i++) at = bytes.writeUInt16LE(values[i]!, at)
+      break
+    case 'UInt32':
+    case 'DateTime':
+      for (let i = 0; i < values.length; i++) at = bytes.writeUInt32LE(values[i]!, at)
+      break
+    case 'Int32':
+      for (let i = 0; i < values.length; i++) at = bytes.writeInt32LE(values[i]!, at)
+      break
+    case 'Float64':
+      for (let i = 0; i < values.length; i++) at = bytes.writeDoubleLE(values[i]!, at)
+      break
+    case 'UInt64':
+      for (let i = 0; i < values.length; i++) {
+        const value = values[i]!
+        bytes.writeUInt32LE(value % 2 ** 32, at)
+        bytes.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4)
+        at += 8
+      }
+  }
+  writer.length = at
 }

@@ -4,6 +4,7 @@ import { OTHER_COMPONENT } from '../trace/component.ts'
 import { REPAIR_KINDS } from '../trace/repair.ts'
 import { STATUS_ERROR } from '../trace/span.ts'
 import { type NativeColumn, writeBlock } from './native.ts'
+import { createNodeColumns } from './node-columns.ts'
 
 /** Identity of a stored sample: the sorting key of `samples`. */
 export type SampleKey = {
@@ -58,6 +59,9 @@ export function samplesBlock(
   const criticalNs: number[] = []
   const ifInstantNs: number[] = []
   const isDeleted: number[] = []
+  const calls: number[] = []
+  const callEnds: number[] = []
+  const nodes = createNodeColumns(dictionary)
   const keys = new Set<string>()
 
   for (let trace = 0; trace < traces.count; trace++) {
@@ -114,6 +118,8 @@ export function samplesBlock(
     weight.push(1)
     isDeleted.push(1)
     ends.push(kinds.length)
+    callEnds.push(calls.length)
+    nodes.endRow()
   }
 
   const rows = start.length
@@ -128,6 +134,8 @@ export function samplesBlock(
     { name: 'ComponentNames', type: 'Array(String)', ends, values: names },
     { name: 'CriticalNs', type: 'Array(UInt64)', ends, values: criticalNs },
     { name: 'IfInstantNs', type: 'Array(UInt64)', ends, values: ifInstantNs },
+    { name: 'ComponentCalls', type: 'Array(UInt32)', ends: callEnds, values: calls },
+    ...nodes.columns(),
     { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
     { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
   ]
@@ -162,10 +170,14 @@ export function samplesBlock(
 
   /** Components beyond the first 64 are one: service (other). */
   function pushComponents(s: number): void {
+    // Only entries have call stacks.
+    const hasCalls = samples.firstNode[s + 1]! > samples.firstNode[s]!
     let otherNs = 0
+    let otherCalls = 0
     for (let i = samples.firstComponent[s]!; i < samples.firstComponent[s + 1]!; i++) {
       if (components.bound[i] === 1) {
         otherNs += components.criticalNs[i]!
+        otherCalls += components.calls[i]!
         continue
       }
       const component = dictionary.components[components.component[i]!]!
@@ -173,14 +185,19 @@ export function samplesBlock(
       names.push(component.name)
       criticalNs.push(components.criticalNs[i]!)
       ifInstantNs.push(components.ifInstantNs[i]!)
+      if (hasCalls) calls.push(components.calls[i]!)
     }
     if (otherNs > 0) {
       kinds.push(OTHER_COMPONENT.kind)
       names.push(OTHER_COMPONENT.name)
       criticalNs.push(otherNs)
       ifInstantNs.push(samples.durationNs[s]! - otherNs)
+      if (hasCalls) calls.push(otherCalls)
     }
     ends.push(kinds.length)
+    callEnds.push(calls.length)
+    nodes.add(analysis.nodes, samples.firstNode[s]!, samples.firstNode[s + 1]!)
+    nodes.endRow()
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type ClickHouseClient, type ClickHouseSettings, createClient } from '@clickhouse/client'
 import type { Logger } from 'pino'
+import type { Retention } from '../analysis/steps.ts'
 import { migrate } from './migrate.ts'
 
 const QUERIES = join(import.meta.dirname, '..', '..', 'schema', 'queries')
@@ -38,6 +39,8 @@ export type SpanBatch = {
 
 export type Store = {
   readonly client: ClickHouseClient
+  /** For how long spans and results, and rollups, are kept. */
+  readonly retention: Retention
   /** Applies schema/; returns the versions that were new. */
   migrate(): Promise<number[]>
   /** Whether the store answers. */
@@ -58,7 +61,9 @@ export type Store = {
 }
 
 /** Opens the store; everything goes through ClickHouse's client and a URL. The database is created by `migrate`. */
-export function openStore({ url, database, retentionDays, fsync = false, log }: StoreOptions): Store {
+export function openStore(options: StoreOptions): Store {
+  const { url, database, fsync = false, log } = options
+  const retention = { days: options.retentionDays, rollupDays: options.rollupRetentionDays }
   const client = createClient({
     url,
     database,
@@ -72,6 +77,7 @@ export function openStore({ url, database, retentionDays, fsync = false, log }: 
 
   return {
     client,
+    retention,
 
     async migrate() {
       // The database cannot be created from within itself.
@@ -81,7 +87,7 @@ export function openStore({ url, database, retentionDays, fsync = false, log }: 
       } finally {
         await outside.close()
       }
-      const applied = await migrate(client, retentionDays, fsync)
+      const applied = await migrate(client, retention, fsync)
       if (applied.length > 0) log.info({ database, versions: applied }, 'schema applied')
       return applied
     },

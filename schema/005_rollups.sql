@@ -78,7 +78,8 @@ CREATE TABLE IF NOT EXISTS rollups
     `ExemplarLow` Array(UInt64) CODEC(ZSTD(1)),
     `ExemplarNs` Array(UInt64) CODEC(ZSTD(1)),
     -- Epoch seconds: its spans expire.
-    `ExemplarSeconds` Array(UInt32) CODEC(ZSTD(1))
+    `ExemplarSeconds` Array(UInt32) CODEC(ZSTD(1)),
+    INDEX idx_version Version TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(Version)
 PARTITION BY (Step, if(Step < 86400, toDate(Bucket), toStartOfMonth(Bucket)))

@@ -1,0 +1,204 @@
+import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
+import type { Endpoint } from '../trace/dictionary.ts'
+import type { Scope } from './bottlenecks.ts'
+import { addStacks, type CallStacks, createStacks } from './call-stacks.ts'
+import { addSum, createSum, type ExactSum, sumValue } from './exact-sum.ts'
+import { addHistogram, counterfactual, createHistogram, type Histogram, quantileBin } from './histogram.ts'
+
+/** Samples of one endpoint added up: a stored rollup, or any sum of them. All figures are weighted. */
+export type Rollup = {
+  /** Rows of samples. */
+  samples: number
+  /** Entries they stand for, and the sum of the squares of their weights. */
+  weight: number
+  weightSquares: number
+  errors: number
+  durationNs: ExactSum
+  /** Square seconds. */
+  durationSquares: number
+  /** Time that the samples were running in the bucket they started in, the one after it, ... */
+  overlapNs: ExactSum[]
+  observed: Histogram
+  /** By componentKey. */
+  components: Map<string, ComponentRollup>
+  stacks: CallStacks
+  exemplars: Exemplar[]
+}
+
+/** Where a component had critical time. */
+export type ComponentRollup = {
+  component: Component
+  /** Weight of those samples; what their latency was; what it would be without the component's own work. */
+  present: number
+  presentNs: ExactSum
+  ifInstantNs: ExactSum
+  criticalNs: ExactSum
+  /** Square seconds. */
+  criticalSquares: number
+  /** How often the critical path entered it; of entries only. */
+  calls: number
+  observed: Histogram
+  /** If infinitely fast, minus observed. */
+  shift: Histogram
+  exemplars: Exemplar[]
+}
+
+/** A trace to look at. `ns`: its latency; of a component, what it saves there. */
+export type Exemplar = {
+  worst: boolean
+  high: bigint
+  low: bigint
+  ns: number
+  /** Epoch seconds of its start. */
+  seconds: number
+}
+
+export type RollupKey = Endpoint & { scope: Scope; version: string }
+
+/** Components of a rollup that are told apart; what is beyond counts as service (other). */
+export const COMPONENTS_KEPT = 200
+
+export function componentKey({ kind, name }: Component): string {
+  return `${kind}\n${name}`
+}
+
+export function createRollup(): Rollup {
+  return {
+    samples: 0,
+    weight: 0,
+    weightSquares: 0,
+    errors: 0,
+    durationNs: createSum(),
+    durationSquares: 0,
+    overlapNs: [],
+    observed: createHistogram(),
+    components: new Map(),
+    stacks: createStacks(),
+    exemplars: [],
+  }
+}
+
+export function componentIn(rollup: Rollup, component: Component): ComponentRollup {
+  const key = componentKey(component)
+  let part = rollup.components.get(key)
+  if (part === undefined) {
+    part = {
+      component,
+      present: 0,
+      presentNs: createSum(),
+      ifInstantNs: createSum(),
+      criticalNs: createSum(),
+      criticalSquares: 0,
+      calls: 0,
+      observed: createHistogram(),
+      shift: createHistogram(),
+      exemplars: [],
+    }
+    rollup.components.set(key, part)
+  }
+  return part
+}
+
+/**
+ * Adds a rollup to another. `bucket`: how many of the sum's buckets the added one's spans, and which of them within it
+ * this is, for the overlap with later buckets (`of` 1: buckets are equally long).
+ */
+export function addRollup(
+  to: Rollup,
+  from: Rollup,
+  bucket: { at: number; of: number } = { at: 0, of: 1 },
+): void {
+  to.samples += from.samples
+  to.weight += from.weight
+  to.weightSquares += from.weightSquares
+  to.errors += from.errors
+  addSum(to.durationNs, from.durationNs)
+  to.durationSquares += from.durationSquares
+  from.overlapNs.forEach((sum, later) => {
+    const place = Math.floor((bucket.at + later) / bucket.of)
+    while (to.overlapNs.length <= place) to.overlapNs.push(createSum())
+    addSum(to.overlapNs[place]!, sum)
+  })
+  addHistogram(to.observed, from.observed)
+  for (const part of from.components.values()) addComponent(componentIn(to, part.component), part)
+  addStacks(to.stacks, from.stacks)
+  to.exemplars.push(...from.exemplars)
+}
+
+function addComponent(to: ComponentRollup, from: ComponentRollup): void {
+  to.present += from.present
+  addSum(to.presentNs, from.presentNs)
+  addSum(to.ifInstantNs, from.ifInstantNs)
+  addSum(to.criticalNs, from.criticalNs)
+  to.criticalSquares += from.criticalSquares
+  to.calls += from.calls
+  addHistogram(to.observed, from.observed)
+  addHistogram(to.shift, from.shift)
+  to.exemplars.push(...from.exemplars)
+}
+
+/**
+ * Keeps the components with the most critical time. The critical time and calls of the others count as service (other);
+ * what those would save is given up (their samples cannot be told apart any more), so its shift is 0.
+ */
+export function capComponents(rollup: Rollup, most = COMPONENTS_KEPT): void {
+  if (rollup.components.size <= most) return
+  const other = componentKey(OTHER_COMPONENT)
+  const parts = [...rollup.components.values()].sort(
+    (a, b) =>
+      sumValue(b.criticalNs) - sumValue(a.criticalNs) ||
+      (componentKey(a.component) < componentKey(b.component) ? -1 : 1),
+  )
+  const rest = parts.filter((part, i) => i >= most && componentKey(part.component) !== other)
+  const into = componentIn(rollup, OTHER_COMPONENT)
+  for (const part of rest) {
+    addSum(into.criticalNs, part.criticalNs)
+    into.criticalSquares += part.criticalSquares
+    into.calls += part.calls
+    rollup.components.delete(componentKey(part.component))
+  }
+}
+
+/** The component without which p95 would be lowest, if lower by a bin; ties by kind, then name. */
+export function leaderOf(rollup: Rollup): { component: Component; bin: number } | undefined {
+  let leader: { component: Component; bin: number } | undefined
+  const observed = quantileBin(rollup.observed, rollup.weight, 0.95)
+  for (const { component, shift } of rollup.components.values()) {
+    const bin = quantileBin(counterfactual(rollup.observed, shift), rollup.weight, 0.95)
+    if (bin >= observed) continue
+    const before =
+      leader === undefined ||
+      bin < leader.bin ||
+      (bin === leader.bin && componentKey(component) < componentKey(leader.component))
+    if (before) leader = { component, bin }
+  }
+  return leader
+}
+
+/** A few exemplars: the worst by ns, and the typical ones nearest to `typicalNs`; ties by trace id. */
+export function pickExemplars(exemplars: readonly Exemplar[], typicalNs: number, count: number): Exemplar[] {
+  const byId = (a: Exemplar, b: Exemplar) =>
+    a.high !== b.high ? (a.high < b.high ? -1 : 1) : a.low < b.low ? -1 : a.low > b.low ? 1 : 0
+  const take = (worst: boolean, order: (a: Exemplar, b: Exemplar) => number) => {
+    const seen = new Set<string>()
+    const taken: Exemplar[] = []
+    for (const exemplar of exemplars
+      .filter((e) => e.worst === worst)
+      .sort((a, b) => order(a, b) || byId(a, b))) {
+      const id = `${exemplar.high} ${exemplar.low}`
+      if (seen.has(id)) continue
+      seen.add(id)
+      if (taken.push(exemplar) === count) break
+    }
+    return taken
+  }
+  return [
+    ...take(true, (a, b) => b.ns - a.ns),
+    ...take(false, (a, b) => Math.abs(a.ns - typicalNs) - Math.abs(b.ns - typicalNs)),
+  ]
+}
+
+/** What a component usually saves where it is on the path: the mean. */
+export function meanSavingNs({ present, presentNs, ifInstantNs }: ComponentRollup): number {
+  return present === 0 ? 0 : (sumValue(presentNs) - sumValue(ifInstantNs)) / present
+}

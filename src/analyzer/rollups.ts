@@ -1,0 +1,288 @@
+import { randomUUID } from 'node:crypto'
+import type { Logger } from 'pino'
+import { histogramQuantile } from '../analysis/histogram.ts'
+import { capComponents, createRollup, meanSavingNs, pickExemplars, type Rollup } from '../analysis/rollup.ts'
+import { rollUpSamples, type SampleTable } from '../analysis/rollup-samples.ts'
+import { STEPS } from '../analysis/steps.ts'
+import { readState, writeState } from '../store/analyzer-store.ts'
+import { type RollupToStore, rollupsBlock } from '../store/rollup-block.ts'
+import { createFrames, type Frames } from '../store/rollup-rows.ts'
+import {
+  bucketName,
+  type ChangedBucket,
+  countSamples,
+  listChangedRollups,
+  listChangedSamples,
+  readSampleBlocks,
+  readStoreMicros,
+  readVersionsOf,
+  type SampleBlock,
+} from '../store/rollup-sources.ts'
+import { builtName, EVERYTHING, visitRollups } from '../store/rollups.ts'
+import type { Store } from '../store/store.ts'
+
+/**
+ * Changes are looked for this far behind the last pass: longer than an insert takes to become visible, and than the
+ * clocks of several analyzers are apart.
+ */
+const OVERLAP_MICROS = 180e6
+/** A longer step's bucket is built when it has been over for so long. */
+const LAG_SECONDS = 180
+/** Samples, and buckets of longer steps, that are added up at once. */
+const SAMPLES_AT_ONCE = 200_000
+const BUCKETS_AT_ONCE = 200
+/** A minute is frozen this long before its samples may expire. */
+const FROZEN_BEFORE_SECONDS = 3600
+/** Exemplars of each kind in a minute's row, and in those of longer steps. */
+const MINUTE_EXEMPLARS = 1
+const EXEMPLARS = 3
+
+export type RollupCounters = {
+  /** Rows written. */
+  rollups: number
+  /** Samples that came or changed after their minute was frozen. */
+  tooLate: number
+}
+
+export type RollupBuilder = {
+  /** Rebuilds every bucket that has changed since. */
+  run(): Promise<void>
+}
+
+/**
+ * Keeps rollups equal to the samples they are made of. What has changed is asked of the store (versions newer than the
+ * last pass), so a crash anywhere, another analyzer's work and late spans are all seen; a bucket that has changed is
+ * read as a whole and replaced by a row whose version is the store's clock before that reading. Of two builders the one
+ * that read later wins, and it has seen all that the other had.
+ */
+export function createRollupBuilder(store: Store, log: Logger, counters: RollupCounters): RollupBuilder {
+  /** What each bucket looked like when it was built last; only of changes within the overlap. */
+  const prints = STEPS.map(() => new Map<string, string>())
+  let cursors: number[] | undefined
+
+  return { run }
+
+  async function run(): Promise<void> {
+    cursors ??= await Promise.all(
+      STEPS.map(async ({ seconds }) => Number((await readState(store, cursorName(seconds))) ?? 0)),
+    )
+    await buildMinutes(cursors)
+    for (let i = 1; i < STEPS.length; i++) await buildLonger(i, cursors)
+  }
+
+  async function buildMinutes(cursors: number[]): Promise<void> {
+    const startedMicros = await readStoreMicros(store)
+    const changed = unseen(0, await listChangedSamples(store, since(cursors[0]!)))
+    const frozenTo = startedMicros / 1e6 - 86_400 * store.retention.days + FROZEN_BEFORE_SECONDS
+    const open: ChangedBucket[] = []
+    for (const bucket of changed) {
+      if (bucket.bucket >= frozenTo) open.push(bucket)
+      else {
+        counters.tooLate += bucket.rows
+        seen(0, bucket)
+      }
+    }
+    if (open.length > 0) {
+      const frames = createFrames()
+      for (const chunk of chunksOf(open, await countSamples(store, open))) await buildChunk(chunk, frames)
+    }
+    await moveCursor(0, cursors, startedMicros)
+  }
+
+  async function buildChunk(chunk: readonly ChangedBucket[], frames: Frames): Promise<void> {
+    const version = await readStoreMicros(store)
+    const [existing, blocks] = await Promise.all([
+      readVersionsOf(store, STEPS[0]!.seconds, chunk),
+      readSampleBlocks(store, chunk, frames),
+    ])
+    const wanted = new Map(chunk.map((bucket) => [bucketName(bucket.bucket, bucket.key), bucket]))
+    const rows: RollupToStore[] = []
+    for (const { bucket, key, pieces } of byBucket(blocks, wanted)) {
+      const rollup = rollUpSamples(pieces, bucket, STEPS[0]!.seconds, MINUTE_EXEMPLARS)
+      rows.push({ step: STEPS[0]!.seconds, bucket, key, rollup, version })
+    }
+    await write(rows, chunk, existing, STEPS[0]!.seconds, version, frames)
+    for (const bucket of chunk) seen(0, bucket)
+  }
+
+  async function buildLonger(i: number, cursors: number[]): Promise<void> {
+    const { seconds } = STEPS[i]!
+    const finer = STEPS[i - 1]!.seconds
+    const startedMicros = await readStoreMicros(store)
+    const overAt = startedMicros / 1e6 - LAG_SECONDS
+    const changed = unseen(i, await listChangedRollups(store, since(cursors[i]!), finer, seconds))
+    const over = changed.filter(({ bucket }) => bucket + seconds <= overAt)
+    const running = changed.filter(({ bucket }) => bucket + seconds > overAt)
+    over.sort((a, b) => a.bucket - b.bucket)
+    for (let from = 0; from < over.length; from += BUCKETS_AT_ONCE) {
+      const chunk = over.slice(from, from + BUCKETS_AT_ONCE)
+      await buildFromFiner(i, chunk)
+      for (const bucket of chunk) seen(i, bucket)
+    }
+    // What still runs must be found again when it is over.
+    const least = running.reduce((least, { version }) => Math.min(least, version), startedMicros)
+    await moveCursor(i, cursors, Math.min(startedMicros, least + OVERLAP_MICROS))
+    const builtTo = Math.floor(overAt / seconds) * seconds
+    await writeState(store, builtName(seconds), String(builtTo), startedMicros)
+  }
+
+  async function buildFromFiner(i: number, chunk: readonly ChangedBucket[]): Promise<void> {
+    const { seconds } = STEPS[i]!
+    const finer = STEPS[i - 1]!.seconds
+    const version = await readStoreMicros(store)
+    const frames = createFrames()
+    const wanted = new Map(chunk.map((bucket) => [bucketName(bucket.bucket, bucket.key), bucket]))
+    const existing = await readVersionsOf(store, seconds, chunk)
+    const rollups = new Map<string, RollupToStore>()
+    const buckets = [...new Set(chunk.map(({ bucket }) => bucket))]
+    const stretches = buckets.map((bucket) => ({
+      step: finer,
+      fromSeconds: bucket,
+      toSeconds: bucket + seconds,
+    }))
+    const parts = {
+      observed: true,
+      overlap: true,
+      components: true,
+      shifts: true,
+      presents: true,
+      stacks: true,
+      exemplars: true,
+    }
+    // Rows come in no order; sums of squares depend on it, so they are added in order of time.
+    const adds: { bucket: number; add: () => void }[] = []
+    const filter = { ...EVERYTHING, endpoints: chunk.map(({ key }) => key) }
+    await visitRollups(store, { stretches }, filter, parts, frames, ({ bucket, key }, addTo) => {
+      const parent = Math.floor(bucket / seconds) * seconds
+      if (!wanted.has(bucketName(parent, { ...key, version: '' }))) return
+      const name = `${bucketName(parent, key)}\n${key.version}`
+      let row = rollups.get(name)
+      if (row === undefined) {
+        row = { step: seconds, bucket: parent, key, rollup: createRollup(), version }
+        rollups.set(name, row)
+      }
+      const { rollup } = row
+      const place = { at: (bucket - parent) / finer, of: seconds / finer }
+      adds.push({ bucket, add: () => addTo(rollup, place) })
+    })
+    adds.sort((a, b) => a.bucket - b.bucket)
+    for (const { add } of adds) add()
+    for (const { rollup } of rollups.values()) finish(rollup, EXEMPLARS)
+    await write([...rollups.values()], chunk, existing, seconds, version, frames)
+  }
+
+  /** Stores rows, and empty ones in place of those that have no samples any more. */
+  async function write(
+    rows: RollupToStore[],
+    chunk: readonly ChangedBucket[],
+    existing: ReadonlyMap<string, readonly string[]>,
+    step: number,
+    version: number,
+    frames: Frames,
+  ): Promise<void> {
+    const built = new Set(rows.map(({ bucket, key }) => `${bucketName(bucket, key)}\n${key.version}`))
+    for (const { bucket, key } of chunk) {
+      for (const of of existing.get(bucketName(bucket, key)) ?? []) {
+        if (built.has(`${bucketName(bucket, key)}\n${of}`)) continue
+        rows.push({ step, bucket, key: { ...key, version: of }, rollup: createRollup(), version })
+      }
+    }
+    if (rows.length === 0) return
+    await store.insertBlock(
+      'rollups',
+      rollupsBlock(rows, (frame) => frames.texts[frame]!),
+      `rollups-${randomUUID()}`,
+    )
+    counters.rollups += rows.length
+    log.debug({ step, rows: rows.length }, 'rollups written')
+  }
+
+  /** Changes that no pass has built; what is no change within the overlap any more is forgotten. */
+  function unseen(i: number, changed: readonly ChangedBucket[]): ChangedBucket[] {
+    const known = prints[i]!
+    const kept = new Map<string, string>()
+    const fresh: ChangedBucket[] = []
+    for (const bucket of changed) {
+      const name = bucketName(bucket.bucket, bucket.key)
+      const print = known.get(name)
+      if (print === bucket.print) kept.set(name, print)
+      else fresh.push(bucket)
+    }
+    prints[i] = kept
+    return fresh
+  }
+
+  function seen(i: number, { bucket, key, print }: ChangedBucket): void {
+    prints[i]!.set(bucketName(bucket, key), print)
+  }
+
+  async function moveCursor(i: number, cursors: number[], toMicros: number): Promise<void> {
+    if (toMicros <= cursors[i]!) return
+    await writeState(store, cursorName(STEPS[i]!.seconds), String(toMicros), toMicros)
+    cursors[i] = toMicros
+  }
+}
+
+const cursorName = (seconds: number) => `rollups-cursor-${seconds}`
+const since = (cursor: number) => Math.max(0, cursor - OVERLAP_MICROS)
+
+/** After adding rows: the exemplars and components that are kept. */
+function finish(rollup: Rollup, exemplars: number): void {
+  capComponents(rollup)
+  const medianNs = histogramQuantile(rollup.observed, rollup.weight, 0.5)
+  rollup.exemplars = pickExemplars(rollup.exemplars, medianNs, exemplars)
+  for (const part of rollup.components.values()) {
+    part.exemplars = pickExemplars(part.exemplars, meanSavingNs(part), exemplars)
+  }
+}
+
+/** Buckets in order of time, some SAMPLES_AT_ONCE together. */
+function chunksOf(buckets: readonly ChangedBucket[], counts: ReadonlyMap<string, number>): ChangedBucket[][] {
+  const chunks: ChangedBucket[][] = []
+  let samples = Number.POSITIVE_INFINITY
+  for (const bucket of [...buckets].sort((a, b) => a.bucket - b.bucket)) {
+    const count = counts.get(bucketName(bucket.bucket, bucket.key)) ?? 0
+    if (samples + count > SAMPLES_AT_ONCE) {
+      chunks.push([])
+      samples = 0
+    }
+    chunks.at(-1)!.push(bucket)
+    samples += count
+  }
+  return chunks
+}
+
+type BucketPieces = {
+  bucket: number
+  key: RollupToStore['key']
+  pieces: { table: SampleTable; rows: number[] }[]
+}
+
+/** The rows of each wanted bucket and service version, by the block they came in. */
+function byBucket(
+  blocks: readonly SampleBlock[],
+  wanted: ReadonlyMap<string, ChangedBucket>,
+): Iterable<BucketPieces> {
+  const buckets = new Map<string, BucketPieces>()
+  for (const { rows, bucketOf, keyOf, table } of blocks) {
+    for (let row = 0; row < rows; row++) {
+      const bucket = bucketOf(row)
+      const key = keyOf(row)
+      const name = bucketName(bucket, key)
+      if (!wanted.has(name)) continue
+      const full = `${name}\n${key.version}`
+      let known = buckets.get(full)
+      if (known === undefined) {
+        known = { bucket, key, pieces: [] }
+        buckets.set(full, known)
+      }
+      let last = known.pieces.at(-1)
+      if (last?.table !== table) {
+        last = { table, rows: [] }
+        known.pieces.push(last)
+      }
+      last.rows.push(row)
+    }
+  }
+  return buckets.values()
+}

@@ -1,0 +1,255 @@
+import type { Scope } from '../analysis/bottlenecks.ts'
+import type { RollupKey } from '../analysis/rollup.ts'
+import type { SampleTable } from '../analysis/rollup-samples.ts'
+import type { Component, ComponentKind } from '../trace/component.ts'
+import { type Column, type NativeTable, readTables, toNumbers } from './native-table.ts'
+import { codesThrough, type Frames } from './rollup-rows.ts'
+import { endpointName, endpointParams, endpointsIn } from './rollups.ts'
+import type { Store } from './store.ts'
+
+/** A bucket of an endpoint of which something has changed. `key.version` is ''. */
+export type ChangedBucket = {
+  bucket: number
+  key: RollupKey
+  /** Changed rows; a fingerprint of them; the least of their versions (microseconds). */
+  rows: number
+  print: string
+  version: number
+}
+
+const ENDPOINT = 'Environment, Namespace, Service, Operation, Scope'
+const MINUTE_OF_START = 'toUInt32(intDiv(toUnixTimestamp64Nano(Start), 60000000000) * 60)'
+
+/** Minutes with samples of a version from `since` on, deletions included. */
+export function listChangedSamples(store: Store, since: number): Promise<ChangedBucket[]> {
+  return listChanged(
+    store,
+    `SELECT ${MINUTE_OF_START} AS bucket, ${ENDPOINT}, count() AS rows,
+            toString(sum(cityHash64(TraceId, SpanId, Version))) AS print, min(Version) AS version
+     FROM samples WHERE Version >= ${since} GROUP BY bucket, ${ENDPOINT}`,
+  )
+}
+
+/** Buckets of `step` seconds with rollups of the next finer step of a version from `since` on. */
+export function listChangedRollups(
+  store: Store,
+  since: number,
+  finer: number,
+  step: number,
+): Promise<ChangedBucket[]> {
+  return listChanged(
+    store,
+    `SELECT toUInt32(intDiv(toUnixTimestamp(Bucket), ${step}) * ${step}) AS bucket, ${ENDPOINT}, count() AS rows,
+            toString(sum(cityHash64(Bucket, ServiceVersion, Version))) AS print, min(Version) AS version
+     FROM rollups WHERE Step = ${finer} AND Version >= ${since} GROUP BY bucket, ${ENDPOINT}`,
+  )
+}
+
+type ChangedRow = {
+  bucket: number
+  Environment: string
+  Namespace: string
+  Service: string
+  Operation: string
+  Scope: Scope
+  rows: string
+  print: string
+  version: string
+}
+
+async function listChanged(store: Store, query: string): Promise<ChangedBucket[]> {
+  const answer = await store.client.query({ query, format: 'JSONEachRow' })
+  return (await answer.json<ChangedRow>()).map((row) => ({
+    bucket: row.bucket,
+    key: {
+      environment: row.Environment,
+      namespace: row.Namespace,
+      service: row.Service,
+      operation: row.Operation,
+      scope: row.Scope,
+      version: '',
+    },
+    rows: Number(row.rows),
+    print: row.print,
+    version: Number(row.version),
+  }))
+}
+
+/** Microseconds of the store's clock. */
+export async function readStoreMicros(store: Store): Promise<number> {
+  const answer = await store.client.query({
+    query: 'SELECT toString(toUnixTimestamp64Micro(now64(6))) AS now',
+    format: 'JSONEachRow',
+  })
+  return Number((await answer.json<{ now: string }>())[0]!.now)
+}
+
+/** Service versions that some buckets have rollups of, by bucketName. */
+export async function readVersionsOf(
+  store: Store,
+  step: number,
+  buckets: readonly ChangedBucket[],
+): Promise<Map<string, string[]>> {
+  const answer = await store.client.query({
+    query: `SELECT toUInt32(Bucket) AS bucket, ${ENDPOINT}, groupArray(ServiceVersion) AS versions
+            FROM rollups FINAL
+            WHERE Step = ${step} AND Bucket IN (${bucketList(buckets)}) AND Weight > 0 ${endpointsIn(keysOf(buckets))}
+            GROUP BY bucket, ${ENDPOINT}`,
+    query_params: endpointParams(keysOf(buckets)),
+    format: 'JSONEachRow',
+  })
+  const versions = new Map<string, string[]>()
+  for (const row of await answer.json<Omit<ChangedRow, 'versions'> & { versions: string[] }>()) {
+    const key = {
+      environment: row.Environment,
+      namespace: row.Namespace,
+      service: row.Service,
+      operation: row.Operation,
+      scope: row.Scope,
+      version: '',
+    }
+    versions.set(bucketName(row.bucket, key), row.versions)
+  }
+  return versions
+}
+
+export function bucketName(bucket: number, key: RollupKey): string {
+  return `${bucket}\n${endpointName(key)}`
+}
+
+/** Samples of one block of an answer: where each belongs, and what is added up. */
+export type SampleBlock = {
+  rows: number
+  bucketOf(row: number): number
+  keyOf(row: number): RollupKey
+  table: SampleTable
+}
+
+/** How many samples each of some minutes has. */
+export async function countSamples(
+  store: Store,
+  buckets: readonly ChangedBucket[],
+): Promise<Map<string, number>> {
+  const answer = await store.client.query({
+    query: `SELECT ${MINUTE_OF_START} AS bucket, ${ENDPOINT}, count() AS rows FROM samples
+            WHERE ${startWithin(buckets)} ${endpointsIn(keysOf(buckets))} GROUP BY bucket, ${ENDPOINT}`,
+    query_params: endpointParams(keysOf(buckets)),
+    format: 'JSONEachRow',
+  })
+  const counts = new Map<string, number>()
+  for (const row of await answer.json<ChangedRow>()) {
+    const key = {
+      environment: row.Environment,
+      namespace: row.Namespace,
+      service: row.Service,
+      operation: row.Operation,
+      scope: row.Scope,
+      version: '',
+    }
+    counts.set(bucketName(row.bucket, key), Number(row.rows))
+  }
+  return counts
+}
+
+/** All samples of some minutes (and maybe of others): one reading. */
+export async function readSampleBlocks(
+  store: Store,
+  buckets: readonly ChangedBucket[],
+  frames: Frames,
+): Promise<SampleBlock[]> {
+  const bytes = await store.queryNative(
+    `SELECT ${MINUTE_OF_START} AS Minute, ${ENDPOINT}, ServiceVersion,
+            toUInt64(toUnixTimestamp64Nano(Start)) AS StartNs,
+            reinterpretAsUInt64(reverse(unhex(substring(TraceId, 1, 16)))) AS TraceHigh,
+            reinterpretAsUInt64(reverse(unhex(substring(TraceId, 17, 16)))) AS TraceLow,
+            DurationNs, Weight, IsError, ComponentKinds, ComponentNames, CriticalNs, IfInstantNs, ComponentCalls,
+            NodeParents, NodeFrames, NodeNs, NodeCalls
+     FROM samples FINAL WHERE ${startWithin(buckets)} ${endpointsIn(keysOf(buckets))}
+     SETTINGS do_not_merge_across_partitions_select_final = 1`,
+    endpointParams(keysOf(buckets)),
+  )
+  return [...readTables(bytes)].map((table) => sampleBlock(table, frames))
+}
+
+function sampleBlock(table: NativeTable, frames: Frames): SampleBlock {
+  const texts = ['Environment', 'Namespace', 'Service', 'Operation', 'Scope', 'ServiceVersion'].map(
+    (name) => {
+      const { values, texts } = table.column(name)
+      return (row: number) => texts[values[row]!]!
+    },
+  ) as [Text, Text, Text, Text, Text, Text]
+  const kinds = table.column('ComponentKinds')
+  const minutes = table.column('Minute').values
+  const names = table.column('NodeFrames')
+  return {
+    rows: table.rows,
+    bucketOf: (row) => minutes[row]!,
+    keyOf: (row) => ({
+      environment: texts[0](row),
+      namespace: texts[1](row),
+      service: texts[2](row),
+      operation: texts[3](row),
+      scope: texts[4](row) as Scope,
+      version: texts[5](row),
+    }),
+    table: {
+      start: table.column('StartNs').words,
+      traceHigh: table.column('TraceHigh').words,
+      traceLow: table.column('TraceLow').words,
+      durationNs: toNumbers(table.column('DurationNs')),
+      weight: table.column('Weight').values,
+      isError: table.column('IsError').values,
+      componentEnds: kinds.ends!,
+      ...componentsOf(kinds, table.column('ComponentNames')),
+      criticalNs: toNumbers(table.column('CriticalNs')),
+      ifInstantNs: toNumbers(table.column('IfInstantNs')),
+      callEnds: table.column('ComponentCalls').ends!,
+      calls: table.column('ComponentCalls').values,
+      nodeEnds: table.column('NodeParents').ends!,
+      nodes: {
+        parents: table.column('NodeParents').values,
+        frames: Uint32Array.from(
+          { length: names.values.length },
+          codesThrough(names, (text) => frames.numberOf(text)),
+        ),
+        nsWords: table.column('NodeNs').words,
+        calls: table.column('NodeCalls').values,
+      },
+    },
+  }
+}
+
+type Text = (row: number) => string
+
+/** Numbers for the pairs of kind and name. */
+function componentsOf(kinds: Column, names: Column): { component: Uint32Array; components: Component[] } {
+  const components: Component[] = []
+  const known = new Map<number, number>()
+  const component = new Uint32Array(kinds.values.length)
+  for (let i = 0; i < component.length; i++) {
+    const code = kinds.values[i]! * 2 ** 32 + names.values[i]!
+    let number = known.get(code)
+    if (number === undefined) {
+      const kind = kinds.texts[kinds.values[i]!] as ComponentKind
+      number = components.push({ kind, name: names.texts[names.values[i]!]! }) - 1
+      known.set(code, number)
+    }
+    component[i] = number
+  }
+  return { component, components }
+}
+
+function bucketList(buckets: readonly ChangedBucket[]): string {
+  return [...new Set(buckets.map(({ bucket }) => bucket))].map((s) => `toDateTime(${s}, 'UTC')`).join(', ')
+}
+
+/** Of minutes: bounds for the index, then each by itself. */
+function startWithin(buckets: readonly ChangedBucket[]): string {
+  const minutes = [...new Set(buckets.map(({ bucket }) => bucket))].sort((a, b) => a - b)
+  const time = (seconds: number) => `fromUnixTimestamp64Milli(toInt64(${seconds * 1000}))`
+  return `Start >= ${time(minutes[0]!)} AND Start < ${time(minutes.at(-1)! + 60)} AND ${MINUTE_OF_START} IN (${minutes.join(', ')})`
+}
+
+function keysOf(buckets: readonly ChangedBucket[]): RollupKey[] {
+  return buckets.map(({ key }) => key)
+}

@@ -1,0 +1,240 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { STEPS } from '../../src/analysis/steps.ts'
+import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
+import { createRollupBuilder } from '../../src/analyzer/rollups.ts'
+import type { Store } from '../../src/store/store.ts'
+import { seeded } from '../bench/random.ts'
+import {
+  insertCollectorSpans,
+  openTestStore,
+  quiet,
+  startTestEngine,
+  type TestEngine,
+} from '../support/store.ts'
+import { readStored, rollUpSlowly } from './rollup-twin.ts'
+
+let engine: TestEngine
+let store: Store & { database: string }
+
+beforeAll(async () => {
+  engine = await startTestEngine()
+})
+afterAll(() => engine?.stop())
+afterEach(() => store?.close())
+
+const MS = 1_000_000
+const HOUR_MS = 3_600_000
+const COMPONENTS = [
+  ['database', 'pg/orders'],
+  ['database', 'redis'],
+  ['service', 's'],
+  ['network', 's->t'],
+  ['external', 'api.example'],
+] as const
+
+type SampleRow = Record<string, unknown> & { TraceId: string; Version: number }
+
+/** Samples as the analyzer writes them, of a few endpoints and versions, started within some hours before now. */
+function randomSamples(seed: number, count: number, hours: number): SampleRow[] {
+  const random = seeded(seed)
+  const int = (n: number) => Math.floor(random() * n)
+  const nowMs = Date.now()
+  return Array.from({ length: count }, (_, i) => {
+    const durationNs = random() < 0.02 ? int(3 * HOUR_MS) * MS : Math.floor(Math.exp(random() * 12) * 1000)
+    const parts = COMPONENTS.filter(() => random() < 0.6)
+    let left = durationNs
+    const critical = parts.map((_, k) => {
+      const ns = k === parts.length - 1 ? left : int(left)
+      left -= ns
+      return ns
+    })
+    const entry = random() < 0.7
+    return {
+      Start: `${((nowMs - int(hours * HOUR_MS)) / 1000).toFixed(3)}000123`,
+      Environment: 'prod',
+      Namespace: '',
+      Service: 's',
+      Operation: `GET /${int(3)}`,
+      Scope: entry ? 'trace' : 'service',
+      ServiceVersion: `v${int(2)}`,
+      TraceId: (seed * 1_000_000 + i).toString(16).padStart(32, '0'),
+      SpanId: '0000000000000001',
+      EntryKind: entry ? 'root' : 'service',
+      DurationNs: durationNs,
+      IsError: int(20) === 0 ? 1 : 0,
+      Weight: random() < 0.5 ? 1 : 1 + int(40),
+      ComponentKinds: parts.map(([kind]) => kind),
+      ComponentNames: parts.map(([, name]) => name),
+      CriticalNs: critical,
+      IfInstantNs: critical.map((ns) => durationNs - int(ns + 1)),
+      ComponentCalls: entry ? parts.map(() => 1 + int(3)) : [],
+      NodeParents: entry ? [0, 1, 1, 2] : [],
+      NodeFrames: entry ? ['service\x1fs\x1froot', 'a', 'b', `c${int(2)}`] : [],
+      NodeNs: entry ? [durationNs, 0, 0, 0].map((ns) => (ns === 0 ? int(100) : ns)) : [],
+      NodeCalls: entry ? [1, 1, 1, 1] : [],
+      Version: nowMs * 1000 + i,
+      IsDeleted: 0,
+    }
+  })
+}
+
+async function put(rows: readonly SampleRow[]) {
+  await store.client.insert({ table: 'samples', values: rows, format: 'JSONEachRow' })
+}
+
+const builder = () => createRollupBuilder(store, quiet, { rollups: 0, tooLate: 0 })
+
+/** Every bucket that is over, and every minute, is what adding up the samples from scratch gives. */
+async function expectEqualToScratch() {
+  const [expected, actual] = await Promise.all([rollUpSlowly(store), readStored(store)])
+  const nowSeconds = Date.now() / 1000
+  const due = [...expected].filter(([name]) => {
+    const [step, bucket] = name.split(' ').map(Number) as [number, number]
+    return step === 60 || bucket + step < nowSeconds - 240
+  })
+  expect(due.length).toBeGreaterThan(0)
+  for (const [name, rollup] of due) {
+    const stored = actual.get(name)
+    expect(stored, name).toBeDefined()
+    const rounded = (value: number) => Number(value.toPrecision(9))
+    for (const side of [rollup, stored!]) {
+      side.durationSquares = rounded(side.durationSquares)
+      for (const part of Object.values(side.components)) part.criticalSquares = rounded(part.criticalSquares)
+    }
+    expect(stored, name).toEqual(rollup)
+  }
+  for (const name of actual.keys())
+    expect(expected.has(name), `${name} is stored, and has no samples`).toBe(true)
+}
+
+describe('rollups', () => {
+  it('are the samples added up, at every step', async () => {
+    store = await openTestStore(engine.url)
+    await put(randomSamples(1, 700, 30))
+    await builder().run()
+    await expectEqualToScratch()
+    expect(new Set([...(await readStored(store)).keys()].map((name) => Number(name.split(' ')[0])))).toEqual(
+      new Set(STEPS.filter(({ seconds }) => seconds <= 86_400).map(({ seconds }) => seconds)),
+    )
+  })
+
+  it('follow samples that come late, change, move and go', async () => {
+    store = await openTestStore(engine.url)
+    const rollups = builder()
+    const rows = randomSamples(2, 600, 9)
+    await put(rows.slice(0, 400))
+    await rollups.run()
+    await put(rows.slice(400))
+    await rollups.run()
+    const again = randomSamples(3, 200, 9)
+    await put(
+      rows.slice(0, 200).flatMap((row, i) => {
+        const version = Date.now() * 1000 + i
+        const gone = { ...row, IsDeleted: 1, Version: version }
+        if (i % 3 === 0) return [gone]
+        if (i % 3 === 1) return [{ ...row, DurationNs: Number(row.DurationNs) + 77 * MS, Version: version }]
+        return [gone, { ...again[i]!, TraceId: row.TraceId, Version: version }]
+      }),
+    )
+    await rollups.run()
+    await expectEqualToScratch()
+  })
+
+  it('a crash anywhere is made good by the next builder', async () => {
+    store = await openTestStore(engine.url)
+    const rows = randomSamples(4, 300, 3)
+    await put(rows.slice(0, 200))
+    await builder().run()
+    await put(rows.slice(200))
+    for (let failAt = 0; failAt < 3; failAt++) {
+      let inserts = 0
+      const crashing: Store = {
+        ...store,
+        insertBlock: async (table, native, token) => {
+          if (inserts++ === failAt) throw new Error('killed here')
+          return store.insertBlock(table, native, token)
+        },
+      }
+      await expect(createRollupBuilder(crashing, quiet, { rollups: 0, tooLate: 0 }).run()).rejects.toThrow(
+        'killed',
+      )
+    }
+    await builder().run()
+    await expectEqualToScratch()
+  })
+
+  it('two at once do not disturb each other', async () => {
+    store = await openTestStore(engine.url)
+    const [a, b] = [builder(), builder()]
+    const rows = randomSamples(5, 400, 2)
+    for (let from = 0; from < rows.length; from += 100) {
+      await Promise.all([
+        put(rows.slice(from, from + 50)).then(() => a.run()),
+        put(rows.slice(from + 50, from + 100)).then(() => b.run()),
+      ])
+    }
+    await expectEqualToScratch()
+  })
+
+  it('what is older than results are kept stays as it is, and is counted', async () => {
+    store = await openTestStore(engine.url, 1)
+    const counters = { rollups: 0, tooLate: 0 }
+    const rollups = createRollupBuilder(store, quiet, counters)
+    const [row] = randomSamples(6, 1, 1) as [SampleRow]
+    const old = (Date.now() - 23.5 * HOUR_MS) / 1000
+    await put([row, { ...row, Start: `${old.toFixed(3)}000000` }])
+    await rollups.run()
+    await rollups.run()
+    expect(counters.tooLate).toBe(1)
+    expect([...(await readStored(store)).keys()].filter((name) => name.startsWith('60 '))).toHaveLength(1)
+  })
+
+  it('nothing is built again that has not changed', async () => {
+    store = await openTestStore(engine.url)
+    const counters = { rollups: 0, tooLate: 0 }
+    const rollups = createRollupBuilder(store, quiet, counters)
+    await put(randomSamples(7, 300, 4))
+    await rollups.run()
+    const { rollups: written } = counters
+    await rollups.run()
+    expect(counters.rollups).toBe(written)
+  })
+})
+
+it('the analyzer keeps them: call stacks and calls of what it analyzes, late spans included', async () => {
+  store = await openTestStore(engine.url)
+  const analyzer = startAnalyzer({ store, settleSeconds: 0, log: quiet, loop: false })
+  const startNs = BigInt(Date.now() - 60_000) * 1_000_000n
+  const trace = (n: number) => {
+    const TraceId = n.toString(16).padStart(32, '0')
+    const db = {
+      TraceId,
+      ParentSpanId: '0000000000000001',
+      SpanKind: 'Client',
+      SpanName: 'SELECT',
+      SpanAttributes: { 'db.system.name': 'pg' },
+    }
+    return [
+      {
+        TraceId,
+        SpanId: '0000000000000001',
+        SpanKind: 'Server',
+        SpanName: 'GET /',
+        startNs,
+        durationNs: 100 * MS,
+      },
+      { ...db, SpanId: '0000000000000002', startNs: startNs + 10n * BigInt(MS), durationNs: 20 * MS },
+      { ...db, SpanId: '0000000000000003', startNs: startNs + 40n * BigInt(MS), durationNs: 30 * MS },
+    ]
+  }
+  await insertCollectorSpans(store, [...trace(1), ...trace(2).slice(0, 2)])
+  await analyzer.drain()
+  await expectEqualToScratch()
+  await insertCollectorSpans(store, trace(2).slice(2))
+  await analyzer.drain()
+  await expectEqualToScratch()
+  const [rollup] = [...(await readStored(store)).values()]
+  expect(rollup).toMatchObject({ samples: 2, components: { 'database\npg': { calls: 4, present: 2 } } })
+  expect(Object.values(rollup!.stacks)).toEqual([String(100 * MS), String(100 * MS)])
+  expect(analyzer.counters.rollups).toBeGreaterThan(0)
+})
