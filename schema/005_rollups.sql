@@ -84,7 +84,7 @@ CREATE TABLE IF NOT EXISTS rollups
 ENGINE = ReplacingMergeTree(Version)
 PARTITION BY (Step, if(Step < 86400, toDate(Bucket), toStartOfMonth(Bucket)))
 ORDER BY (Step, Environment, Namespace, Service, Operation, Scope, ServiceVersion, Bucket)
-TTL toDate(Bucket) + toIntervalDay(multiIf(Step < 3600, 8, Step < 86400, 36, 401))
+TTL toDate(Bucket) + toIntervalDay(multiIf(Step < 3600, 9, Step < 86400, 37, 405))
 SETTINGS index_granularity = 128, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
 
 -- Ranges with a name: a load test before and after.

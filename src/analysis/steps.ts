@@ -54,7 +54,10 @@ export function coverRange(
 ): Cover {
   /** The shortest step that is there at a time. */
   const stepAt = (seconds: number) => {
-    const place = STEPS.findIndex((_, i) => seconds >= keptFrom[i]!)
+    // The bucket in which keeping begins is there as a whole: buckets go later than they could.
+    const place = STEPS.findIndex(
+      (step, i) => seconds >= Math.floor(keptFrom[i]! / step.seconds) * step.seconds,
+    )
     return place < 0 ? STEPS.length - 1 : place
   }
   const from = Math.floor(fromMs / 1000)

@@ -15,8 +15,9 @@ const EXPIRING: Readonly<Record<string, (retention: Retention) => string>> = {
   segments: ({ days }) => ttl('Start', days),
   analyzed_traces: ({ days }) => ttl('FirstStored', days),
   rollups: (retention) => {
+    // The bucket in which keeping begins stays, and those of days are up to four long.
     const [results, weeks, all] = (['results', 'weeks', 'rollups'] as const).map(
-      (kept) => 1 + keptDays({ seconds: 0, kept }, retention),
+      (kept) => keptDays({ seconds: 0, kept }, retention) + (kept === 'rollups' ? 5 : 2),
     )
     return `toDate(Bucket) + toIntervalDay(multiIf(Step < 3600, ${results}, Step < 86400, ${weeks}, ${all}))`
   },
