@@ -8,6 +8,7 @@ import {
   componentIn,
   componentKey,
   createRollup,
+  EXEMPLARS,
   type Exemplar,
   meanSavingNs,
   pickExemplars,
@@ -42,7 +43,10 @@ const LATEST_BUCKET = 1440
 /** Some rows of a table. */
 export type SampleRows = { table: SampleTable; rows: readonly number[] }
 
-/** Adds up some samples, all started in the bucket of `seconds` from `bucketSeconds` on. */
+/**
+ * Adds up some samples, all started in the bucket of `seconds` from `bucketSeconds` on. `exemplars`: how many of each
+ * kind are kept of a component.
+ */
 export function rollUpSamples(
   pieces: readonly SampleRows[],
   bucketSeconds: number,
@@ -185,7 +189,7 @@ function addExemplars(
   partsOf: readonly PartOf[],
   count: number,
 ): void {
-  const mine = createPicker(histogramQuantile(rollup.observed, rollup.weight, 0.5), count)
+  const mine = createPicker(histogramQuantile(rollup.observed, rollup.weight, 0.5), EXEMPLARS)
   const pickers = new Map(
     [...rollup.components.values()].map((part) => [part, createPicker(meanSavingNs(part), count)]),
   )

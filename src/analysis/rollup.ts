@@ -58,6 +58,9 @@ export type RollupKey = Endpoint & { scope: Scope; version: string }
 /** Components of a rollup that are told apart; what is beyond counts as service (other). */
 export const COMPONENTS_KEPT = 200
 
+/** Exemplars of each kind that are kept of an endpoint. */
+export const EXEMPLARS = 3
+
 export function componentKey({ kind, name }: Component): string {
   return `${kind}\n${name}`
 }

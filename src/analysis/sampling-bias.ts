@@ -1,7 +1,7 @@
 import type { Ranked } from './ranked.ts'
 
 /** Fewer samples prove nothing about how they were chosen. */
-const ENOUGH = 20
+export const ENOUGH = 20
 
 /**
  * `only-errors`: every sample ended in an error, as if nothing else had been kept. `unequal-weights`: samples stand for

@@ -5,7 +5,7 @@ import { meetsTarget, type Target } from './target.ts'
 export type Verdict = 'bottleneck' | 'contributor' | 'not a bottleneck' | 'target-met' | 'leader'
 
 /** At least this share of the target's percentile must be gone for a component to be a contributor. */
-const CONTRIBUTOR_SHARE = 0.05
+export const CONTRIBUTOR_SHARE = 0.05
 
 /** Against a target: would the endpoint meet it without the component's own work? */
 export function verdictOf(target: Target, observed: Predicted, instant: Predicted): Verdict {

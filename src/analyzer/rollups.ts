@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { histogramQuantile } from '../analysis/histogram.ts'
-import { capComponents, createRollup, meanSavingNs, pickExemplars, type Rollup } from '../analysis/rollup.ts'
+import {
+  capComponents,
+  createRollup,
+  EXEMPLARS,
+  meanSavingNs,
+  pickExemplars,
+  type Rollup,
+} from '../analysis/rollup.ts'
 import { rollUpSamples, type SampleTable } from '../analysis/rollup-samples.ts'
 import { STEPS } from '../analysis/steps.ts'
 import { readState, writeState } from '../store/analyzer-store.ts'
@@ -33,9 +40,8 @@ const SAMPLES_AT_ONCE = 200_000
 const BUCKETS_AT_ONCE = 200
 /** A minute is frozen this long before its samples may expire. */
 const FROZEN_BEFORE_SECONDS = 3600
-/** Exemplars of each kind in a minute's row, and in those of longer steps. */
+/** Exemplars of each kind that a minute's row keeps of a component. */
 const MINUTE_EXEMPLARS = 1
-const EXEMPLARS = 3
 
 export type RollupCounters = {
   /** Rows written. */

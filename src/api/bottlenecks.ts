@@ -1,17 +1,14 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import {
-  type Bottleneck as BottleneckFigures,
-  bottleneckOf,
-  compareBottlenecks,
-} from '../analysis/bottlenecks.ts'
+import { sumValue } from '../analysis/exact-sum.ts'
 import { compareComponents } from '../analysis/measure.ts'
-import { weightedMean } from '../analysis/ranked.ts'
-import type { Target } from '../analysis/target.ts'
-import { readSampleGroups, type StoredGroup } from '../store/read-samples.ts'
+import { componentKey, createRollup, type RollupKey } from '../analysis/rollup.ts'
+import { bottleneckOfRollup, meanNs, meanWithout, type RollupBottleneck } from '../analysis/rollup-figures.ts'
+import { endpointName, listEndpoints, type RangeRollups, readEndpointRollups } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { componentExemplars, endpointExemplars } from './exemplars.ts'
-import { filterOf, PageQuery, pageOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
+import { PageQuery, pageOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
+import { Coverage, coverageOf, openRange } from './ranges.ts'
 import { Bottleneck, ComponentTotal, Endpoint } from './schemas.ts'
 
 const paged = <T extends z.ZodType>(name: string, rows: T) =>
@@ -19,6 +16,7 @@ const paged = <T extends z.ZodType>(name: string, rows: T) =>
     [name]: z.array(rows),
     total: z.number().int(),
     nextOffset: z.number().int().nullable(),
+    coverage: Coverage,
   })
 
 const bottlenecksRoute = createRoute({
@@ -66,63 +64,68 @@ const componentsRoute = createRoute({
 export function addBottleneckRoutes(app: OpenAPIHono, store: Store): void {
   app.openapi(bottlenecksRoute, async (c) => {
     const query = c.req.valid('query')
-    const groups = await readSampleGroups(store, filterOf(query))
-    const page = pageOf(judge(groups, targetOf(query.target)), query)
-    const bottlenecks = page.rows.map(({ group, figures }) => withExemplars(group, figures))
-    return c.json({ bottlenecks, total: page.total, nextOffset: page.nextOffset } as never, 200)
+    const range = await openRange(store, query)
+    const page = await endpointPage(store, range, query, { shifts: true, exemplars: true })
+    const target = targetOf(query.target)
+    const bottlenecks = page.rows.map(({ key, rollup }) => {
+      const figures = bottleneckOfRollup(key, rollup, target)
+      return {
+        ...figures,
+        components: figures.components.map((component) => ({
+          ...component,
+          exemplars: componentExemplars(rollup.components.get(componentKey(component))!, store.retention),
+        })),
+        exemplars: endpointExemplars(rollup, store.retention),
+      }
+    })
+    return c.json({ ...page.place, bottlenecks, coverage: coverageOf(range.cover) } as never, 200)
   })
 
   app.openapi(endpointsRoute, async (c) => {
     const query = c.req.valid('query')
-    const filter = filterOf(query)
-    const page = pageOf(judge(await readSampleGroups(store, filter), targetOf(query.target)), query)
-    const seconds = Math.max(1, (filter.toMs - filter.fromMs) / 1000)
-    const endpoints = page.rows.map(({ group, figures }) => endpointOf(group, figures, seconds))
-    return c.json({ endpoints, total: page.total, nextOffset: page.nextOffset } as never, 200)
+    const range = await openRange(store, query)
+    const page = await endpointPage(store, range, query, { shifts: true })
+    const seconds = Math.max(1, range.cover.toSeconds - range.cover.fromSeconds)
+    const target = targetOf(query.target)
+    const endpoints = page.rows.map(({ key, rollup }) => ({
+      ...endpointOf(bottleneckOfRollup(key, rollup, target)),
+      ratePerSecond: rollup.weight / seconds,
+      errorShare: rollup.weight === 0 ? 0 : rollup.errors / rollup.weight,
+    }))
+    return c.json({ ...page.place, endpoints, coverage: coverageOf(range.cover) } as never, 200)
   })
 
   app.openapi(componentsRoute, async (c) => {
     const query = c.req.valid('query')
     // Service scope counts the same time again, a level deeper.
-    const groups = await readSampleGroups(store, { ...filterOf(query), scope: query.scope ?? 'trace' })
-    const page = pageOf(totalsOf(groups), query)
-    return c.json({ components: page.rows, total: page.total, nextOffset: page.nextOffset } as never, 200)
+    const range = await openRange(store, { ...query, scope: query.scope ?? 'trace' })
+    const { rows, ...place } = pageOf(await readTotals(store, range), query)
+    const components = await withWorstP95(store, range, rows)
+    return c.json({ ...place, components, coverage: coverageOf(range.cover) } as never, 200)
   })
 }
 
-type Judged = { group: StoredGroup; figures: BottleneckFigures }
-
-function judge(groups: readonly StoredGroup[], target: Target | undefined): Judged[] {
-  return groups
-    .map((group) => ({ group, figures: bottleneckOf(group, target) }))
-    .sort((a, b) => compareBottlenecks(a.figures, b.figures))
-}
-
-function withExemplars(group: StoredGroup, figures: BottleneckFigures) {
-  const columns = new Map(
-    group.components.map((part) => [`${part.component.kind}\n${part.component.name}`, part]),
-  )
-  return {
-    ...figures,
-    components: figures.components.map((component) => ({
-      ...component,
-      exemplars: componentExemplars(group, columns.get(`${component.kind}\n${component.name}`)!),
-    })),
-    exemplars: endpointExemplars(group),
-  }
-}
-
-function endpointOf(
-  group: StoredGroup,
-  { observed, components, ...figures }: BottleneckFigures,
-  seconds: number,
+/** Rollups of the endpoints of a page, in order. */
+async function endpointPage(
+  store: Store,
+  { cover, filter }: RangeRollups,
+  query: z.infer<typeof PageQuery>,
+  parts: { shifts: boolean; exemplars?: boolean },
 ) {
+  const { rows, ...place } = pageOf(await listEndpoints(store, cover, filter), query)
+  const rollups =
+    rows.length === 0
+      ? []
+      : await readEndpointRollups(store, cover, { ...filter, endpoints: rows }, { observed: true, ...parts })
+  const byName = new Map(rollups.map((of) => [endpointName(of.key), of]))
+  return { rows: rows.map((key) => byName.get(endpointName(key)) ?? { key, rollup: createRollup() }), place }
+}
+
+function endpointOf({ observed, components, ...figures }: RollupBottleneck) {
   const leader = components[0]
   const saves = leader !== undefined && leader.ifInstant.p95Ns < observed.p95Ns
   return {
     ...figures,
-    ratePerSecond: (figures.sampling?.represents ?? figures.entries) / seconds,
-    errorShare: weightedMean(Float64Array.from(group.failed), group.weights),
     p50Ns: observed.p50Ns,
     p95Ns: observed.p95Ns,
     p99Ns: observed.p99Ns,
@@ -131,30 +134,61 @@ function endpointOf(
   }
 }
 
-function totalsOf(groups: readonly StoredGroup[]) {
-  type Total = z.infer<typeof ComponentTotal>
+type Total = Omit<z.infer<typeof ComponentTotal>, 'worstEndpoint'> & { worst: RollupKey; worstNs: number }
+
+/** Sums only: no histogram is read. */
+async function readTotals(store: Store, { cover, filter }: RangeRollups): Promise<Total[]> {
   const totals = new Map<string, Total>()
   let allNs = 0
-  for (const group of groups) {
-    const figures = bottleneckOf(group)
-    allNs += figures.observed.meanNs * figures.entries
-    for (const component of figures.components) {
-      const key = `${component.kind}\n${component.name}`
-      const savedP95Ns = figures.observed.p95Ns - component.ifInstant.p95Ns
-      const worst = { service: figures.service, operation: figures.operation, savedP95Ns }
-      let total = totals.get(key)
+  for (const { key, rollup } of await readEndpointRollups(store, cover, filter, { components: true })) {
+    allNs += sumValue(rollup.durationNs)
+    for (const part of rollup.components.values()) {
+      const savedNs = (meanNs(rollup) - meanWithout(rollup, part)) * rollup.weight
+      const name = componentKey(part.component)
+      let total = totals.get(name)
       if (total === undefined) {
-        const { kind, name } = component
-        total = { kind, name, endpoints: 0, entries: 0, criticalShare: 0, savedNs: 0, worstEndpoint: worst }
-        totals.set(key, total)
+        const { kind, name: of } = part.component
+        total = {
+          kind,
+          name: of,
+          endpoints: 0,
+          entries: 0,
+          criticalShare: 0,
+          savedNs: 0,
+          worst: key,
+          worstNs: -1,
+        }
+        totals.set(name, total)
       }
       total.endpoints++
-      total.entries += Math.round(component.presentShare * figures.entries)
-      total.criticalShare += component.criticalShare * figures.observed.meanNs * figures.entries
-      total.savedNs += (figures.observed.meanNs - component.ifInstant.meanNs) * figures.entries
-      if (savedP95Ns > total.worstEndpoint.savedP95Ns) total.worstEndpoint = worst
+      total.entries += part.present
+      total.criticalShare += sumValue(part.criticalNs)
+      total.savedNs += savedNs
+      if (savedNs > total.worstNs) {
+        total.worst = key
+        total.worstNs = savedNs
+      }
     }
   }
   for (const total of totals.values()) total.criticalShare = allNs === 0 ? 0 : total.criticalShare / allNs
   return [...totals.values()].sort((a, b) => b.savedNs - a.savedNs || compareComponents(a, b))
+}
+
+/** What each component saves at p95 of the endpoint where it saves most time in all. */
+async function withWorstP95(store: Store, { cover, filter }: RangeRollups, totals: readonly Total[]) {
+  const endpoints = totals.map(({ worst }) => worst)
+  const rollups =
+    totals.length === 0
+      ? []
+      : await readEndpointRollups(store, cover, { ...filter, endpoints }, { observed: true, shifts: true })
+  const byName = new Map(rollups.map(({ key, rollup }) => [endpointName(key), rollup]))
+  return totals.map(({ worst, worstNs: _, ...total }) => {
+    const rollup = byName.get(endpointName(worst)) ?? createRollup()
+    const part = rollup.components.get(componentKey(total))
+    const only = new Map(part === undefined ? [] : [[componentKey(total), part]])
+    const { observed, components } = bottleneckOfRollup(worst, { ...rollup, components: only })
+    const { service, operation } = worst
+    const savedP95Ns = observed.p95Ns - (components[0]?.ifInstant.p95Ns ?? observed.p95Ns)
+    return { ...total, worstEndpoint: { service, operation, savedP95Ns } }
+  })
 }

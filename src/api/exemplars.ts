@@ -1,4 +1,12 @@
-import type { StoredGroup } from '../store/read-samples.ts'
+import { histogramQuantile } from '../analysis/histogram.ts'
+import {
+  type ComponentRollup,
+  type Exemplar,
+  meanSavingNs,
+  pickExemplars,
+  type Rollup,
+} from '../analysis/rollup.ts'
+import type { Retention } from '../analysis/steps.ts'
 
 /** Trace ids given for each. */
 const EXEMPLARS = 3
@@ -6,31 +14,27 @@ const EXEMPLARS = 3
 export type Exemplars = { typical: string[]; worst: string[] }
 
 /** Of an endpoint: traces next to the median, and the slowest. */
-export function endpointExemplars(group: StoredGroup): Exemplars {
-  const order = Array.from(group.durationsNs.keys()).sort(
-    (a, b) => group.durationsNs[a]! - group.durationsNs[b]!,
-  )
-  return pick(group, order)
+export function endpointExemplars(rollup: Rollup, retention: Retention): Exemplars {
+  return pick(rollup.exemplars, histogramQuantile(rollup.observed, rollup.weight, 0.5), retention)
 }
 
 /** Of a component: traces where it saves about as much as usual where it is present, and most. */
-export function componentExemplars(
-  group: StoredGroup,
-  component: StoredGroup['components'][number],
-): Exemplars {
-  const saved = (i: number) => group.durationsNs[component.sample[i]!]! - component.ifInstantNs[i]!
-  const order = Array.from(component.sample.keys())
-    .sort((a, b) => saved(a) - saved(b))
-    .map((i) => component.sample[i]!)
-  return pick(group, order)
+export function componentExemplars(part: ComponentRollup, retention: Retention): Exemplars {
+  return pick(part.exemplars, meanSavingNs(part), retention)
 }
 
-/** `order`: samples, ascending by what is to be exemplified. */
-function pick(group: StoredGroup, order: readonly number[]): Exemplars {
-  const ids = (samples: readonly number[]) => [...new Set(samples.map((sample) => group.traceIds[sample]!))]
-  const middle = Math.max(0, Math.floor((order.length - EXEMPLARS) / 2))
-  return {
-    typical: ids(order.slice(middle, middle + EXEMPLARS)),
-    worst: ids(order.slice(-EXEMPLARS).reverse()),
-  }
+/** Only traces whose spans are still there. */
+function pick(exemplars: readonly Exemplar[], typicalNs: number, { days }: Retention): Exemplars {
+  const keptFrom = Date.now() / 1000 - 86_400 * days
+  const kept = pickExemplars(
+    exemplars.filter(({ seconds }) => seconds >= keptFrom),
+    typicalNs,
+    EXEMPLARS,
+  )
+  const ids = (worst: boolean) => kept.filter((exemplar) => exemplar.worst === worst).map(traceIdOf)
+  return { typical: ids(false), worst: ids(true) }
+}
+
+function traceIdOf({ high, low }: Exemplar): string {
+  return high.toString(16).padStart(16, '0') + low.toString(16).padStart(16, '0')
 }

@@ -46,6 +46,10 @@ export const BottleneckComponent = Component.extend({
   ifInstant: Distribution,
   ...Intervals.shape,
   verdict: Verdict,
+  uncertain: z
+    .literal(true)
+    .optional()
+    .openapi({ description: 'Within the 1 % of stored histograms the verdict could be another' }),
   exemplars: Exemplars,
 })
 
@@ -120,7 +124,9 @@ export const ComponentTotal = Component.extend({
   entries: z.number().int().openapi({ description: 'Samples it is on the path of' }),
   criticalShare: z.number().openapi({ description: 'Share of the time of all endpoints' }),
   savedNs: Ns.openapi({ description: 'Latency that all samples together would save without it' }),
-  worstEndpoint: z.object({ service: z.string(), operation: z.string(), savedP95Ns: Ns }),
+  worstEndpoint: z
+    .object({ service: z.string(), operation: z.string(), savedP95Ns: Ns })
+    .openapi({ description: 'Where it saves most time in all, and what it saves there at p95' }),
 }).openapi('ComponentTotal')
 
 export const TraceSummary = z

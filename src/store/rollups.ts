@@ -137,6 +137,27 @@ function placesOf(table: NativeTable): (row: number) => RowPlace {
   })
 }
 
+/** A range and what of it is asked for. */
+export type RangeRollups = { cover: Cover; filter: RollupFilter }
+
+/** Endpoints and scopes of a range, by environment, namespace, service, operation, scope (`trace` first). */
+export async function listEndpoints(
+  store: Store,
+  cover: Pick<Cover, 'stretches'>,
+  filter: RollupFilter,
+): Promise<RollupKey[]> {
+  const answer = await store.client.query({
+    query: `SELECT DISTINCT Environment AS environment, Namespace AS namespace, Service AS service,
+                   Operation AS operation, Scope AS scope, '' AS version
+            FROM rollups FINAL WHERE ${conditionOf(cover, filter)} AND Weight > 0
+            ORDER BY environment, namespace, service, operation, scope DESC
+            SETTINGS do_not_merge_across_partitions_select_final = 1`,
+    query_params: filter,
+    format: 'JSONEachRow',
+  })
+  return answer.json<RollupKey>()
+}
+
 export type EndpointRollup = { key: RollupKey; rollup: Rollup }
 
 /** A range's rollup of every endpoint and scope, all versions together (`key.version` is ''). */

@@ -1,0 +1,178 @@
+import type { Component } from '../trace/component.ts'
+import type { Bottleneck, BottleneckComponent } from './bottlenecks.ts'
+import { sumValue } from './exact-sum.ts'
+import { binBounds, binValue, counterfactual, type Histogram } from './histogram.ts'
+import { compareComponents } from './measure.ts'
+import { distributionOf, intervalsOf, type Predicted, quantileAt, type Ranked } from './ranked.ts'
+import { type ComponentRollup, componentKey, type Rollup, type RollupKey } from './rollup.ts'
+import { ENOUGH, type Sampling, type SamplingBias } from './sampling-bias.ts'
+import { meetsTarget, type Target } from './target.ts'
+import { CONTRIBUTOR_SHARE, differenceMargin, statisticOf, suffices, verdictOf } from './verdict.ts'
+
+/** As from samples, with what the bins of the stored histograms leave open. */
+export type RollupBottleneck = Omit<Bottleneck, 'components'> & {
+  components: (BottleneckComponent & {
+    /** Within the 1 % of the bins the verdict could be another. */
+    uncertain?: true
+  })[]
+}
+
+/** What holds an endpoint back, from its rollup: the same formulas over bins instead of samples. */
+export function bottleneckOfRollup(key: RollupKey, rollup: Rollup, target?: Target): RollupBottleneck {
+  const observed = predictedOf(rollup.observed, rollup, meanNs(rollup))
+  const distribution = distributionOf(observed.ranked, observed.meanNs)
+  const totalNs = sumValue(rollup.durationNs)
+  const measured = [...rollup.components.values()].map((part) => {
+    const predicted = predictedOf(
+      counterfactual(rollup.observed, part.shift),
+      rollup,
+      meanWithout(rollup, part),
+    )
+    return {
+      component: part.component,
+      criticalShare: totalNs === 0 ? 0 : sumValue(part.criticalNs) / totalNs,
+      presentShare: rollup.weight === 0 ? 0 : part.present / rollup.weight,
+      ifInstant: distributionOf(predicted.ranked, predicted.meanNs),
+      predicted,
+    }
+  })
+  measured.sort(
+    (a, b) => a.ifInstant.p95Ns - b.ifInstant.p95Ns || compareComponents(a.component, b.component),
+  )
+  const leads = (measured[0]?.ifInstant.p95Ns ?? distribution.p95Ns) < distribution.p95Ns
+  const tie = target === undefined && leads ? tiedWithLeader(measured, distribution.p95Ns) : []
+  const sampling = samplingOfRollup(rollup)
+  return {
+    service: key.service,
+    operation: key.operation,
+    scope: key.scope,
+    environment: key.environment,
+    namespace: key.namespace,
+    entries: rollup.samples,
+    observed: distribution,
+    components: measured.map(({ component, predicted, ...figures }, place) => {
+      const { structuralRange: _, ...intervals } = intervalsOf(predicted)
+      return {
+        kind: component.kind,
+        name: component.name,
+        ...figures,
+        ...intervals,
+        verdict:
+          target !== undefined
+            ? verdictOf(target, observed, predicted)
+            : place === 0 && leads
+              ? 'leader'
+              : 'not a bottleneck',
+        ...(target !== undefined && isUncertain(target, observed, predicted)
+          ? { uncertain: true as const }
+          : {}),
+      }
+    }),
+    ...(tie.length === 0 ? {} : { tie }),
+    ...(sampling === undefined ? {} : { sampling }),
+  }
+}
+
+export function meanNs(rollup: Rollup): number {
+  return rollup.weight === 0 ? 0 : sumValue(rollup.durationNs) / rollup.weight
+}
+
+/** Mean latency of all if the component took no time. */
+export function meanWithout(rollup: Rollup, part: ComponentRollup): number {
+  if (rollup.weight === 0) return 0
+  return meanNs(rollup) - (sumValue(part.presentNs) - sumValue(part.ifInstantNs)) / rollup.weight
+}
+
+/** A histogram as quantiles, intervals and verdicts see it; the interval covers the bounds of its bins. */
+export function predictedOf(histogram: Histogram, rollup: Rollup, meanNs: number): Predicted {
+  const samples = effectiveSamples(rollup)
+  const bins: number[] = []
+  const cumulative: number[] = []
+  let weight = 0
+  histogram.counts.forEach((count, i) => {
+    if (count === 0) return
+    weight += count
+    bins.push(histogram.first + i)
+    cumulative.push(weight)
+  })
+  const rankedBy = (value: (bin: number) => number): Ranked => ({
+    values: Float64Array.from(bins, value),
+    cumulative: Float64Array.from(cumulative),
+    samplesAt: () => samples,
+  })
+  return {
+    ranked: rankedBy(binValue),
+    meanNs,
+    range: {
+      earliest: rankedBy((bin) => binBounds(bin)[0]),
+      latest: rankedBy((bin) => binBounds(bin)[1]),
+    },
+  }
+}
+
+/** (sum w)^2 / sum w^2 (Kish, Survey Sampling, 1965): the number itself where all weigh the same. */
+function effectiveSamples({ weight, weightSquares, samples }: Rollup): number {
+  if (weightSquares === 0) return 0
+  return isEvenlyWeighted({ weight, weightSquares, samples }) ? samples : weight ** 2 / weightSquares
+}
+
+function isEvenlyWeighted({
+  weight,
+  weightSquares,
+  samples,
+}: Pick<Rollup, 'weight' | 'weightSquares' | 'samples'>) {
+  return Math.abs(weightSquares * samples - weight ** 2) <= 1e-9 * weight ** 2
+}
+
+function samplingOfRollup(rollup: Rollup): Sampling | undefined {
+  const { samples, weight, errors } = rollup
+  const biases: SamplingBias[] = []
+  if (samples >= ENOUGH && errors === weight) biases.push('only-errors')
+  if (!isEvenlyWeighted(rollup)) biases.push('unequal-weights')
+  if (samples === weight && biases.length === 0) return undefined
+  return { represents: weight, effectiveSamples: Math.round(effectiveSamples(rollup)), biases }
+}
+
+type Measured = { component: Component; ifInstant: { p95Ns: number }; predicted: Predicted }
+
+/**
+ * Those that save something at p95, and not certainly less than the leader, the first. Which samples both save in is
+ * not known here, so they count as independent, which ties rather more.
+ */
+function tiedWithLeader([leader, ...others]: readonly Measured[], observedP95Ns: number): Component[] {
+  return others
+    .filter(({ ifInstant, predicted }) => {
+      if (ifInstant.p95Ns >= observedP95Ns) return false
+      const marginNs = differenceMargin(leader!.predicted, predicted, 0.95) ?? 0
+      return ifInstant.p95Ns - leader!.ifInstant.p95Ns <= marginNs
+    })
+    .map(({ component }) => component)
+}
+
+/** Whether the bins' bounds leave room for another verdict. */
+function isUncertain(target: Target, observed: Predicted, instant: Predicted): boolean {
+  const bounds = (of: Predicted): [number, number] =>
+    target.quantile === undefined
+      ? [of.meanNs, of.meanNs]
+      : [quantileAt(of.range!.earliest, target.quantile), quantileAt(of.range!.latest, target.quantile)]
+  const [low, high] = bounds(observed)
+  if (meetsTarget(low, target) !== meetsTarget(high, target)) return true
+  if (meetsTarget(high, target)) return false
+  const isEnough = suffices(instant, target)
+  if (isEnough !== suffices({ ranked: instant.ranked, meanNs: instant.meanNs }, target)) return true
+  if (isEnough) return false
+  const [lowWithout, highWithout] = bounds(instant)
+  const least = 1 - highWithout / low
+  const most = 1 - lowWithout / high
+  return least < CONTRIBUTOR_SHARE && most >= CONTRIBUTOR_SHARE && statisticOf(observed, target) > 0
+}
+
+/** Mean critical time of each component, over all samples, ns; they add up to the mean latency. */
+export function meanCriticalNs(rollup: Rollup): Map<string, number> {
+  return new Map(
+    [...rollup.components.values()].map((part) => [
+      componentKey(part.component),
+      rollup.weight === 0 ? 0 : sumValue(part.criticalNs) / rollup.weight,
+    ]),
+  )
+}
