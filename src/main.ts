@@ -1,3 +1,4 @@
+import { UsageError } from './commands/usage.ts'
 import { ConfigError } from './config.ts'
 
 /** What a command is handed; nothing else is read from the process. */
@@ -40,8 +41,14 @@ async function main(argv: readonly string[], context: CommandContext): Promise<n
   try {
     return await (await load()).run(args, context)
   } catch (error) {
+    if (isUsageError(error)) {
+      context.stderr.write(
+        `longpole ${name}: ${(error as Error).message}\nlongpole ${name} --help says more\n`,
+      )
+      return EXIT_USAGE
+    }
     context.stderr.write(`longpole ${name}: ${messageOf(error)}\n`)
-    return isUsageError(error) ? EXIT_USAGE : EXIT_FAILURE
+    return EXIT_FAILURE
   }
 }
 
@@ -57,9 +64,9 @@ ${lines.join('\n')}
 `
 }
 
-/** Settings that cannot be used, and what node:util's parseArgs refuses. */
+/** Settings and options that cannot be used, and what node:util's parseArgs refuses. */
 function isUsageError(error: unknown): boolean {
-  if (error instanceof ConfigError) return true
+  if (error instanceof ConfigError || error instanceof UsageError) return true
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   return typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS')
 }

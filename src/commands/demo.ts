@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +17,7 @@ import { readBottlenecks } from './api-client.ts'
 import { busiest } from './report.ts'
 import { renderReport } from './report-table.ts'
 import { awaitSignal, startService } from './serve.ts'
+import { countOption } from './usage.ts'
 
 export const summary = 'a shop with planted bottlenecks, and the report that finds them'
 
@@ -53,6 +55,8 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     stdout.write(HELP)
     return 0
   }
+  const seed = countOption('seed', values.seed)
+  const requests = countOption('requests', values.requests)
   const dataDir = mkdtempSync(join(tmpdir(), 'longpole-demo-'))
   const config = {
     ...readConfig(context.env),
@@ -61,6 +65,8 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     api: '127.0.0.1:0',
     clickhouseHttp: '127.0.0.1:0',
     dataDir,
+    // On a server: a database that nobody has.
+    clickhouseDatabase: `longpole_demo_${randomBytes(6).toString('hex')}`,
     settleSeconds: 1,
     token: undefined,
     tls: undefined,
@@ -75,12 +81,12 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     )
     try {
       const { spans } = runTraffic({
-        seed: Number(values.seed),
-        requests: Number(values.requests),
+        seed,
+        requests,
         startMs: Date.now() - TRAFFIC_MS - QUIET_MS,
       })
       stdout.write(
-        `sending ${spans.length.toLocaleString('en')} spans of ${values.requests} requests over gRPC ...\n`,
+        `sending ${spans.length.toLocaleString('en')} spans of ${requests.toLocaleString('en')} requests over gRPC ...\n`,
       )
       await sendSpans(service.addresses.otlpGrpc!, spans)
       stdout.write('waiting for the analyzer ...\n\n')
@@ -110,6 +116,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
       await signal
       return 0
     } finally {
+      await service.store.client.command({ query: `DROP DATABASE ${config.clickhouseDatabase}` })
       await service.stop()
     }
   } finally {

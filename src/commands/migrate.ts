@@ -8,11 +8,14 @@ export const summary = 'applies schema/ to the store'
 
 const HELP = `usage: longpole migrate
 
-Applies the numbered files of schema/ that the store does not have yet. Starting the service does the same.
+Applies the numbered files of schema/ that the store does not have yet. Starting
+the service does the same.
+
+  -h, --help  this text
 `
 
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: { help: { type: 'boolean' } } })
+  const { values } = parseArgs({ args: [...args], options: { help: { type: 'boolean', short: 'h' } } })
   if (values.help) {
     context.stdout.write(HELP)
     return 0

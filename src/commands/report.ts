@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
 import type { Bottleneck } from '../analysis/bottlenecks.ts'
-import { parseTarget } from '../analysis/target.ts'
 import { readConfig } from '../config.ts'
 import type { CommandContext } from '../main.ts'
 import { readBottlenecks } from './api-client.ts'
 import { renderReport } from './report-table.ts'
+import { countOption, targetOption } from './usage.ts'
 
 export const summary = 'the bottleneck report of a running service'
 
@@ -41,7 +41,8 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     context.stdout.write(HELP)
     return 0
   }
-  const target = values.target === undefined ? undefined : parseTarget(values.target)
+  const target = targetOption(values.target)
+  const top = countOption('top', values.top)
   const given = values as Record<string, string | boolean | undefined>
   const config = readConfig(context.env)
   const bottlenecks = await readBottlenecks({
@@ -54,7 +55,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     },
   })
   if (values.json) context.stdout.write(`${JSON.stringify({ bottlenecks }, null, 2)}\n`)
-  else context.stdout.write(renderReport(busiest(bottlenecks, Number(values.top)), { target }))
+  else context.stdout.write(renderReport(busiest(bottlenecks, top), { target }))
   return 0
 }
 

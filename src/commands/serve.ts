@@ -2,23 +2,25 @@ import { parseArgs } from 'node:util'
 import type { Logger } from 'pino'
 import { type AnalyzerHandle, startAnalyzer } from '../analyzer/analyzer.ts'
 import { startApi } from '../api/server.ts'
-import { type Config, ConfigError, readConfig, splitAddress } from '../config.ts'
+import { type Config, readConfig, splitAddress } from '../config.ts'
 import { type Engine, startEngine } from '../engine/start.ts'
 import { createLog } from '../log.ts'
 import type { CommandContext } from '../main.ts'
 import { type ReceiverHandle, startReceiver } from '../receiver/server.ts'
 import { watchStore } from '../store/health.ts'
 import { openStore, type Store } from '../store/store.ts'
+import { UsageError } from './usage.ts'
 
-export const summary = 'receivers, analyzer, API and page in one process'
+export const summary = 'receivers, analyzer and API in one process'
 
 const HELP = `usage: longpole serve [--roles receiver,analyzer,api]
 
-Starts the OTLP receivers (gRPC 4317, HTTP 4318), the analyzer and the API (8080). Without LONGPOLE_CLICKHOUSE_URL the
-embedded ClickHouse engine keeps its data in LONGPOLE_DATA_DIR. Settings are environment variables; see the README.
+Starts the OTLP receivers (gRPC 4317, HTTP 4318), the analyzer and the API
+(8080). Without LONGPOLE_CLICKHOUSE_URL the embedded ClickHouse engine keeps its
+data in LONGPOLE_DATA_DIR. Settings are environment variables, see the README.
 
   --roles LIST  run a part: any of receiver, analyzer, api (default: all)
-  --help
+  -h, --help    this text
 `
 
 export const ROLES = ['receiver', 'analyzer', 'api'] as const
@@ -36,7 +38,7 @@ export type Service = {
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
-    options: { roles: { type: 'string' }, help: { type: 'boolean' } },
+    options: { roles: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
   })
   if (values.help) {
     context.stdout.write(HELP)
@@ -61,13 +63,13 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   return 0
 }
 
-/** @throws ConfigError for a role there is not. */
+/** @throws UsageError for a role there is not. */
 export function parseRoles(text: string | undefined): readonly Role[] {
   if (text === undefined) return ROLES
   const roles = text.split(',').map((role) => role.trim())
   const unknown = roles.find((role) => !ROLES.includes(role as Role))
   if (unknown !== undefined) {
-    throw new ConfigError(`no role ${JSON.stringify(unknown)}; there are ${ROLES.join(', ')}`)
+    throw new UsageError(`--roles: no role ${JSON.stringify(unknown)}; there are ${ROLES.join(', ')}`)
   }
   return roles as Role[]
 }
@@ -110,7 +112,10 @@ export async function startService(
       log,
     })
     stops.push(() => store.close())
-    await store.migrate()
+    await store.migrate().catch((cause) => {
+      if (config.clickhouseUrl === undefined) throw cause
+      throw new Error(`LONGPOLE_CLICKHOUSE_URL=${withoutPassword(url)}: the store cannot be used`, { cause })
+    })
     const watch = await watchStore(store, log)
     stops.push(() => watch.stop())
 
@@ -172,4 +177,10 @@ function withPassword(text: string, password: string | undefined): string {
   url.username = password === undefined ? '' : 'default'
   url.password = encodeURIComponent(password ?? '')
   return url.href.replace(/\/$/, '')
+}
+
+function withoutPassword(address: string): string {
+  const url = new URL(address)
+  if (url.password !== '') url.password = '***'
+  return url.href
 }

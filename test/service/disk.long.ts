@@ -113,7 +113,7 @@ describe('the data directory is read-only', () => {
     'is said, nothing is acknowledged; once it can be written again all is',
     async () => {
       const path = join(data.path, 'read-only')
-      service = await startService(path, {}, isRoot ? ['setpriv', ...AS_ANYBODY] : [])
+      service = await startService(path, {}, { under: isRoot ? ['setpriv', ...AS_ANYBODY] : [] })
       startSmallLoad()
       await acknowledgedMore(100)
       chmodAll(path, 0o555)
@@ -131,9 +131,9 @@ describe('the data directory is read-only', () => {
     async () => {
       const path = join(data.path, 'never-writable')
       mkdirSync(path, { mode: 0o555 })
-      await expect(startService(path, {}, isRoot ? ['setpriv', ...AS_ANYBODY] : [])).rejects.toThrow(
-        `LONGPOLE_DATA_DIR=${path} cannot be used: EACCES`,
-      )
+      await expect(
+        startService(path, {}, { under: isRoot ? ['setpriv', ...AS_ANYBODY] : [] }),
+      ).rejects.toThrow(`LONGPOLE_DATA_DIR=${path} cannot be used: EACCES`)
     },
   )
 })

@@ -22,10 +22,10 @@ export type RunningService = {
 export async function startService(
   dataDir: string,
   env: Record<string, string> = {},
-  under: readonly string[] = [],
+  { under = [], args = [] }: { under?: readonly string[]; args?: readonly string[] } = {},
 ): Promise<RunningService> {
-  const [command, ...args] = [...under, process.execPath, '--import', 'tsx', MAIN, 'serve']
-  const child = spawn(command!, args, {
+  const [command, ...rest] = [...under, process.execPath, '--import', 'tsx', MAIN, 'serve', ...args]
+  const child = spawn(command!, rest, {
     env: {
       PATH: process.env.PATH,
       LONGPOLE_DATA_DIR: dataDir,
