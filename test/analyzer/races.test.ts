@@ -182,23 +182,3 @@ describe('a trace larger than is analyzed', () => {
     expect(analyzer.counters.flagged).toBe(1)
   })
 })
-
-it('spans of more days than an insert may have partitions', async () => {
-  store = await openTestStore(engine.url, 400)
-  const analyzer = open()
-  const day = 86_400_000_000_000n
-  for (let part = 0; part < 3; part++) {
-    await insertCollectorSpans(
-      store,
-      Array.from({ length: 50 }, (_, i) =>
-        span({
-          trace: 50 * part + i + 1,
-          id: 50 * part + i + 1,
-          startNs: base - BigInt(50 * part + i) * day,
-        }),
-      ),
-    )
-  }
-  await analyzer.drain()
-  expect((await samples()).length).toBe(150)
-})

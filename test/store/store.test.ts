@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
 import { readStored } from '../../src/store/analyzer-store.ts'
+import { writeBlock } from '../../src/store/native.ts'
 import type { Store } from '../../src/store/store.ts'
 import { epochNs, idHex, traceIdHex } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
@@ -251,6 +252,12 @@ describe('sampling weights', () => {
 })
 
 describe('inserts', () => {
+  it('of results may be of more days than ClickHouse takes partitions by default', async () => {
+    const days = Array.from({ length: 101 }, (_, i) => nowNs - BigInt(i) * 86_400_000_000_000n)
+    const block = writeBlock(days.length, [{ name: 'Start', type: 'DateTime64(9)', values: days }])
+    await expect(store.insertBlock('segments', block, 'days')).resolves.toBeUndefined()
+  })
+
   it('repeated under one token are stored once, in tables that views feed too', async () => {
     const block = async (token: string) => {
       await store.client.insert({
