@@ -1,10 +1,10 @@
 import { samplingWeight } from '../trace/sampling.ts'
 import type { AttributeMap } from '../trace/shape.ts'
-import { kindCode, SPAN_KINDS, STATUS_ERROR, STATUS_OK, STATUS_UNSET } from '../trace/span.ts'
+import { kindCode, SPAN_KINDS, STATUS_ERROR } from '../trace/span.ts'
 import type { FileSpan, SpanRest } from './file-span.ts'
 import { normalizeId, SPAN_ID_DIGITS, TRACE_ID_DIGITS } from './ids.ts'
 import { isUnsafe, microseconds } from './numbers.ts'
-import { isObject, list, text } from './otlp-json.ts'
+import { isObject, list, serviceName, statusFromTag, text } from './otlp-json.ts'
 import { FormatError } from './problem.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -43,11 +43,14 @@ export function processKey(json: unknown): string | undefined {
   return isObject(json) && typeof json.processID === 'string' ? json.processID : undefined
 }
 
-/** `{serviceName, tags}` as resource attributes. */
+/** `{serviceName, tags}` as resource attributes. Jaeger's own clients call the host `hostname`. */
 export function jaegerProcess(json: unknown): AttributeMap {
   if (!isObject(json)) return {}
   const attributes: Record<string, unknown> = { ...jaegerTags(json.tags) }
-  if (text(json.serviceName) !== '') attributes['service.name'] = json.serviceName
+  const host = attributes['host.name'] ?? attributes.hostname
+  if (host !== undefined) attributes['host.name'] = host
+  const service = serviceName(json.serviceName)
+  if (service !== '') attributes['service.name'] = service
   return attributes
 }
 
@@ -80,9 +83,7 @@ function references(json: Json): { type: string; traceId: string; spanId: string
 
 /** `otel.status_code` is what OpenTelemetry's exporters write, `error` what everybody else does. */
 function statusOf(tags: AttributeMap): number {
-  const code = text(tags['otel.status_code']).toUpperCase()
-  if (code === 'ERROR' || tags.error === true || tags.error === 'true') return STATUS_ERROR
-  return code === 'OK' ? STATUS_OK : STATUS_UNSET
+  return tags.error === true || tags.error === 'true' ? STATUS_ERROR : statusFromTag(tags['otel.status_code'])
 }
 
 function restOf(json: Json, tags: AttributeMap, traceId: string, parentSpanId: string): SpanRest {

@@ -77,6 +77,16 @@ function statusCode(code: unknown): number {
   return code === STATUS_OK || code === 'STATUS_CODE_OK' ? STATUS_OK : STATUS_UNSET
 }
 
+/** `OK`, `ERROR` or `STATUS_CODE_ERROR`: the tag `otel.status_code` that exporters to other formats write. */
+export function statusFromTag(tag: unknown): number {
+  return statusCode(`STATUS_CODE_${text(tag).toUpperCase().replace('STATUS_CODE_', '')}`)
+}
+
+/** The service name in another format; '' if there is none, or what exporters write in its place. */
+export function serviceName(name: unknown): string {
+  return name === 'OTLPResourceNoServiceName' ? '' : text(name)
+}
+
 function restOf(json: Json): SpanRest {
   return {
     statusMessage: isObject(json.status) ? text(json.status.message) : '',

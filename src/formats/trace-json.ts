@@ -11,17 +11,29 @@ const take = (what: string): Plan => ({ take: what, each: false })
 
 /**
  * Where spans are in JSON trace files. A `document` is an OTLP request, Jaeger's answer or one of its traces, or a
- * Zipkin span; arrays of documents, nested or not, are walked through.
+ * Zipkin span; arrays of documents, nested or not, are walked through. OTLP has been called otherwise: `result` in the
+ * answers of Jaeger's newer API, `trace` and `batches` in Tempo's, `instrumentationLibrarySpans` before OTLP 0.19.
  */
 const GRAMMAR: Readonly<Record<string, Readonly<Record<string, Plan>>>> = {
   document: {
     resourceSpans: { enter: 'resourceSpans' },
+    batches: { enter: 'resourceSpans' },
+    result: { enter: 'document' },
+    trace: { enter: 'document' },
     data: { enter: 'document' },
     spans: takeEach('jaegerSpan'),
     processes: take('jaegerProcesses'),
   },
-  resourceSpans: { resource: take('otlpResource'), scopeSpans: { enter: 'scopeSpans' } },
-  scopeSpans: { scope: take('otlpScope'), spans: takeEach('otlpSpan') },
+  resourceSpans: {
+    resource: take('otlpResource'),
+    scopeSpans: { enter: 'scopeSpans' },
+    instrumentationLibrarySpans: { enter: 'scopeSpans' },
+  },
+  scopeSpans: {
+    scope: take('otlpScope'),
+    instrumentationLibrary: take('otlpScope'),
+    spans: takeEach('otlpSpan'),
+  },
 }
 
 export function createTraceJsonReader(sink: SpanSink, options: ReadOptions): JsonScanner {

@@ -1,10 +1,10 @@
 import { samplingWeight } from '../trace/sampling.ts'
 import type { AttributeMap } from '../trace/shape.ts'
-import { kindCode, SPAN_KINDS, STATUS_ERROR, STATUS_OK, STATUS_UNSET } from '../trace/span.ts'
+import { kindCode, SPAN_KINDS, STATUS_ERROR } from '../trace/span.ts'
 import type { FileSpan, SpanRest } from './file-span.ts'
 import { normalizeId, SPAN_ID_DIGITS, TRACE_ID_DIGITS } from './ids.ts'
 import { microseconds } from './numbers.ts'
-import { isObject, list, text } from './otlp-json.ts'
+import { isObject, list, serviceName, statusFromTag, text } from './otlp-json.ts'
 import { FormatError } from './problem.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -27,7 +27,8 @@ export function zipkinSpan(json: Json, withRest: boolean): FileSpan {
   const startNs = microseconds(json.timestamp, 'timestamp') ?? 0n
   if (startNs < 0n) throw new FormatError('expected a timestamp after 1970')
   const durationNs = microseconds(json.duration, 'duration') ?? 0n
-  const attributes: Record<string, unknown> = { ...(isObject(json.tags) ? json.tags : {}) }
+  const attributes: Record<string, unknown> = {}
+  for (const [key, value] of tagsOf(json)) if (!OF_RESOURCES.test(key)) attributes[key] = value
   const peer = isObject(json.remoteEndpoint) ? text(json.remoteEndpoint.serviceName) : ''
   if (peer !== '') attributes['peer.service'] ??= peer
   return {
@@ -46,16 +47,26 @@ export function zipkinSpan(json: Json, withRest: boolean): FileSpan {
   }
 }
 
+/** Attributes of resources, which OpenTelemetry's Zipkin exporters write as tags of every span: `service.namespace`. */
+const OF_RESOURCES = /^(?:cloud|container|deployment|host|k8s|os|process|service|telemetry)\./
+
 export function zipkinResource(json: Json): AttributeMap {
-  const service = isObject(json.localEndpoint) ? text(json.localEndpoint.serviceName) : ''
-  return service === '' ? {} : { 'service.name': service }
+  const attributes: Record<string, unknown> = {}
+  for (const [key, value] of tagsOf(json)) if (OF_RESOURCES.test(key)) attributes[key] = value
+  const service = isObject(json.localEndpoint) ? serviceName(json.localEndpoint.serviceName) : ''
+  if (service !== '') attributes['service.name'] = service
+  return attributes
+}
+
+function tagsOf(json: Json): [key: string, value: unknown][] {
+  return isObject(json.tags) ? Object.entries(json.tags) : []
 }
 
 /** Zipkin marks an error by the mere presence of the tag `error`; OpenTelemetry's exporter also names the code. */
 function statusOf(tags: AttributeMap): number {
-  const code = text(tags['otel.status_code']).toUpperCase()
-  if (code === 'ERROR' || (tags.error !== undefined && tags.error !== 'false')) return STATUS_ERROR
-  return code === 'OK' ? STATUS_OK : STATUS_UNSET
+  return tags.error !== undefined && tags.error !== 'false'
+    ? STATUS_ERROR
+    : statusFromTag(tags['otel.status_code'])
 }
 
 function restOf(json: Json, tags: AttributeMap): SpanRest {

@@ -113,6 +113,21 @@ describe('Jaeger', () => {
     expect(resource.attributes).toEqual({ 'service.name': 'shop', 'host.name': 'h' })
   })
 
+  test("a client library's `hostname` is the host, unless `host.name` says otherwise; no name is no name", async () => {
+    const process = async (serviceName: string, ...tags: { key: string; value: string }[]) =>
+      (await jaeger({ processID: 'p1' }, { p1: { serviceName, tags } })).resource.attributes
+    const hostname = { key: 'hostname', value: 'box-1' }
+    expect(await process('shop', hostname)).toEqual({
+      'service.name': 'shop',
+      hostname: 'box-1',
+      'host.name': 'box-1',
+    })
+    expect(await process('shop', hostname, { key: 'host.name', value: 'h' })).toMatchObject({
+      'host.name': 'h',
+    })
+    expect(await process('OTLPResourceNoServiceName')).toEqual({})
+  })
+
   test('a negative duration stays one: the repairs report it', async () => {
     expect((await jaeger({ duration: -3 })).span).toMatchObject({ startNs: 10_000n, endNs: 7000n })
   })
@@ -132,6 +147,7 @@ describe('Zipkin', () => {
     [{ tags: { error: 'timeout' } }, 2],
     [{ tags: { error: 'false' } }, 0],
     [{ tags: { 'otel.status_code': 'OK' } }, 1],
+    [{ tags: { 'otel.status_code': 'STATUS_CODE_ERROR' } }, 2],
     [{}, 0],
   ])('%j is status %i', async (fields, status) => {
     expect((await zipkin(fields)).span.status).toBe(status)
@@ -158,6 +174,30 @@ describe('Zipkin', () => {
     })
     expect(span.rest?.events).toEqual([{ timeNs: 1485449191639876000n, name: 'ws', attributes: {} }])
     expect(resource.attributes).toEqual({ 'service.name': 'shop' })
+  })
+
+  test("tags that an exporter made of its resource's attributes are the resource's", async () => {
+    const { span, resource } = await zipkin({
+      localEndpoint: { serviceName: 'shop' },
+      tags: {
+        'service.namespace': 'eu',
+        'service.instance.id': '7',
+        'deployment.environment.name': 'prod',
+        'http.route': '/',
+      },
+    })
+    expect(resource.attributes).toEqual({
+      'service.name': 'shop',
+      'service.namespace': 'eu',
+      'service.instance.id': '7',
+      'deployment.environment.name': 'prod',
+    })
+    expect(span.attributes).toEqual({ 'http.route': '/' })
+  })
+
+  test('a service that an exporter had no name for has none', async () => {
+    const { resource } = await zipkin({ localEndpoint: { serviceName: 'OTLPResourceNoServiceName' } })
+    expect(resource.attributes).toEqual({})
   })
 
   test('without a timestamp there is no time, whatever the duration', async () => {
@@ -199,6 +239,18 @@ describe('OTLP JSON', () => {
     [99, 'INTERNAL'],
   ])('kind %j is %s', async (kind, expected) => {
     expect((await otlp({ kind })).span.kind).toBe(expected)
+  })
+
+  test('what older exporters and query APIs wrap it in', async () => {
+    const span = { traceId: 'a', spanId: 'b', kind: 2 }
+    for (const json of [
+      { resourceSpans: [{ instrumentationLibrarySpans: [{ spans: [span] }] }] },
+      { batches: [{ instrumentationLibrarySpans: [{ spans: [span] }] }] },
+      { trace: { resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] } },
+      { result: { resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] } },
+    ]) {
+      expect((await one(json)).span.kind).toBe('SERVER')
+    }
   })
 
   test('status by number and by name', async () => {
