@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { analyzeSpans, latenciesWith } from '../../src/analysis/analyze.ts'
+import { groupSamples } from '../../src/analysis/group-samples.ts'
 import { analyzed, componentsOf, draw, labelOf, pathOf } from '../draw.ts'
 
 const db = (name: string) => ({ kind: 'CLIENT', attributes: { 'db.system.name': name } })
@@ -30,6 +31,30 @@ describe('critical path', () => {
     ).toBe('A1 B3 C3')
   })
 
+  it('of those that finish together, the first in span order is on it', () => {
+    expect(pathOf(draw('A  =====\n B    ==\n C  ===='))).toBe('A1 C4')
+    // The same times: by id.
+    expect(pathOf(draw('A  =====\n C ====\n B ===='))).toBe('B4 A1')
+  })
+
+  it('a sibling that is still running at the moment ran beside it, and is off the path', () => {
+    expect(
+      pathOf(
+        draw(`
+      A  ==========
+       B  =
+       C    ====
+       D      ====
+    `),
+      ),
+    ).toBe('A1 B1 A3 D4 A1')
+  })
+
+  it('detached children are off it, and so are other entries', () => {
+    expect(pathOf(draw('A  =====\n B  ======='))).toBe('A5')
+    expect(pathOf(draw('A  =====\n B  ==', { B: { kind: 'CONSUMER', service: 't' } }))).toBe('A5')
+  })
+
   it('nothing of an entry without length', () => {
     const trace = analyzed(draw('A  |\n B |'))
     expect(trace.entries[0]).toMatchObject({ durationNs: 0, criticalPath: [], components: [] })
@@ -51,6 +76,53 @@ describe('the infinitely-fast test', () => {
       { B: db('b'), C: db('c') },
     )
     expect(componentsOf(columns)).toEqual(['service s: 2 -> 8', 'database b: 8 -> 9'])
+  })
+
+  it("only the component's own work goes: what it calls keeps its time", () => {
+    const columns = draw(
+      `
+      A  ==========
+       B  =======
+        C  ===
+    `,
+      { B: { kind: 'SERVER', service: 't' }, C: db('c') },
+    )
+    expect(componentsOf(columns)).toEqual(['service t: 4 -> 6', 'database c: 3 -> 7', 'service s: 3 -> 7'])
+  })
+
+  it("a gap is the parent's own work, even where another sibling was running", () => {
+    // C begins 2 columns after B has ended: A's own work, although D runs at that time, too.
+    const columns = draw(
+      `
+      A  ==========
+       B  ==
+       C      ====
+       D  =====
+    `,
+      { B: db('b'), C: db('c'), D: db('d') },
+    )
+    expect(componentsOf(columns)).toEqual(['service s: 4 -> 6', 'database c: 4 -> 7', 'database b: 2 -> 8'])
+  })
+
+  it('any factor: half, and twice as long', () => {
+    const columns = draw(
+      `
+      A  ==========
+       B  ====
+       C      ===
+    `,
+      { B: db('b'), C: db('c') },
+    )
+    const latency = (factors: Record<string, number>) =>
+      latenciesWith(columns, ({ name }) => factors[name] ?? 1)[0]! / 1000
+    expect([latency({}), latency({ b: 0.5 }), latency({ c: 2 }), latency({ b: 2, c: 0.5, s: 0 })]).toEqual([
+      10, 8, 13, 9.5,
+    ])
+  })
+
+  it('a factor above 1 counts off the path as well', () => {
+    const columns = draw('A  ==========\n B  ========\n C  =======', { B: db('b'), C: db('c') })
+    expect(latenciesWith(columns, ({ name }) => (name === 'c' ? 3 : 1))[0]! / 1000).toBe(23)
   })
 
   it('a child that waited for a sibling moves up with it', () => {
@@ -148,5 +220,15 @@ describe('many components', () => {
     expect(
       components.every((c) => c.ifInstantNs === analyzed(columns).entries[0]!.durationNs - c.criticalNs),
     ).toBe(true)
+  })
+
+  it('in statistics the time of the others counts as (other)', () => {
+    const { components, durationsNs } = groupSamples(analyzeSpans(columns))[0]!
+    expect(components).toHaveLength(65)
+    const other = components.find((c) => c.component.name === '(other)')!
+    // 1 to 6 columns, and A's own 5.
+    expect([...other.criticalNs]).toEqual([(1 + 2 + 3 + 4 + 5 + 6 + 5) * 1000])
+    expect(other).toMatchObject({ component: { kind: 'service' } })
+    expect(other.ifInstantNs[0]).toBe(durationsNs[0]! - other.criticalNs[0]!)
   })
 })
