@@ -25,10 +25,9 @@ export function assembleTrace(
   linkSpans(tree, repairs)
 
   const millisecondClock = hasMillisecondClock(tree)
+  tree.shift.fill(0, 0, tree.count)
   for (let i = 0; i < tree.count; i++) {
-    if (tree.parent[i]! >= 0) continue
-    entries.push(i)
-    tree.shift[i] = 0
+    if (tree.parent[i]! < 0) entries.push(i)
   }
   // Outer entries first: they move what hangs below them. Inner ones join the list as they are met.
   let end = 0

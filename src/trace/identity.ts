@@ -1,6 +1,7 @@
 import { IS_RECEIVE } from './dictionary.ts'
 import { CYCLE, DUPLICATE, ORPHAN, SHARED_ID } from './repair.ts'
 import { logRepair, type RepairLog } from './repair-log.ts'
+import { isRemote } from './settle.ts'
 import { CLIENT, CONSUMER, PRODUCER, SERVER } from './span.ts'
 import { NOT_ENTRY, type TraceTree } from './tree.ts'
 
@@ -30,10 +31,9 @@ function tableSize(count: number): number {
   return size
 }
 
-/** Index of the first span with that id, -1: not in the trace. */
-function findSpan(tree: TraceTree, low: number, high: number): number {
+/** Index of the first span with that id, -1: not in the trace. `mask` is that of the id table. */
+function findSpan(tree: TraceTree, low: number, high: number, mask: number): number {
   const { table, idLow, idHigh } = tree
-  const mask = tableSize(tree.count) - 1
   let slot = slotOf(low, high, mask)
   for (let i = table[slot]!; i >= 0; i = table[slot]!) {
     if (idLow[i] === low && idHigh[i] === high) return i
@@ -122,10 +122,11 @@ function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
   }
   tree.count = kept
   indexIds(tree)
+  const mask = tableSize(kept) - 1
   for (const [client, server] of pairs) {
     halves.set(moved[client]!, moved[server]!)
     // The table must name the CLIENT half, whichever came first.
-    const named = findSpan(tree, tree.idLow[moved[client]!]!, tree.idHigh[moved[client]!]!)
+    const named = findSpan(tree, tree.idLow[moved[client]!]!, tree.idHigh[moved[client]!]!, mask)
     if (named === moved[server]!) renameInTable(tree, named, moved[client]!)
   }
   return halves
@@ -168,26 +169,33 @@ function compareText(a: string, b: string): number {
 function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
   const { count, row, kind, service, parent, entry } = tree
   const { parentId } = tree.spans
+  const mask = tableSize(count) - 1
+  // Siblings come one after the other as often as not.
+  let lastLow = 0
+  let lastHigh = 0
+  let last = -1
   for (let i = 0; i < count; i++) {
     const words = 2 * row[i]!
     const low = parentId[words]!
     const high = parentId[words + 1]!
-    entry[i] = NOT_ENTRY
-    parent[i] = -1
     if (low === 0 && high === 0) {
+      parent[i] = -1
       entry[i] = ROOT_ENTRY
       continue
     }
-    let p = findSpan(tree, low, high)
-    if (p >= 0 && halves.size > 0) {
-      const server = halves.get(p)
-      if (server !== undefined) {
-        const callersOwn = service[p] !== service[server] && service[i] === service[p] && kind[i] !== SERVER
-        if (!callersOwn) p = server
-      }
+    if (low !== lastLow || high !== lastHigh) {
+      last = findSpan(tree, low, high, mask)
+      lastLow = low
+      lastHigh = high
     }
-    parent[i] = p
-    if (p < 0) entry[i] = ORPHAN_ENTRY
+    parent[i] = last
+    entry[i] = last < 0 ? ORPHAN_ENTRY : NOT_ENTRY
+    const server = halves.size === 0 ? undefined : halves.get(last)
+    if (server !== undefined) {
+      const callersOwn =
+        service[last] !== service[server] && service[i] === service[last] && kind[i] !== SERVER
+      if (!callersOwn) parent[i] = server
+    }
   }
   for (const [client, server] of halves) {
     if (entry[server] === ORPHAN_ENTRY || entry[server] === ROOT_ENTRY) entry[server] = NOT_ENTRY
@@ -199,6 +207,10 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
 /** Repair 3: the first span of a cycle loses its parent. Walks up with a mark a walk, O(n). */
 function cutCycles(tree: TraceTree, log: RepairLog): void {
   const { count, parent, scratch: mark } = tree
+  let ascending = true
+  for (let i = 0; i < count && ascending; i++) ascending = parent[i]! < i
+  // Nearly always: where every parent comes before its children there is no way round.
+  if (ascending) return
   mark.fill(0, 0, count)
   for (let i = 0; i < count; i++) {
     let at = i
@@ -215,10 +227,11 @@ function cutCycles(tree: TraceTree, log: RepairLog): void {
   }
 }
 
-/** A CONSUMER, unless it goes on with what a CONSUMER of its service took in; a remote child of a PRODUCER. */
+/** Entries: a CONSUMER, unless it goes on with what one of its service took in; a remote child of a PRODUCER. */
 function markEntries(tree: TraceTree): void {
-  const { count, parent, kind, service, entry, shape } = tree
+  const { count, parent, kind, service, entry, shape, hasRemote } = tree
   const { shapeFlags } = tree.spans.dictionary
+  hasRemote.fill(0, 0, count)
   for (let i = 0; i < count; i++) {
     const p = parent[i]!
     if (p < 0) continue
@@ -229,6 +242,7 @@ function markEntries(tree: TraceTree): void {
     } else if (kind[p] === PRODUCER && !sameService) {
       entry[i] = CONSUMER_ENTRY
     }
+    if (isRemote(tree, p, i)) hasRemote[p] = 1
   }
 }
 

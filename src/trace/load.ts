@@ -21,7 +21,7 @@ export function loadSpans(
   log: RepairLog,
 ): void {
   const { start: startWords, end: endWords, spanId } = tree.spans
-  const { keys, scratch, scratch2, order } = tree
+  const { keys, scratch2, order } = tree
 
   // Times relative to the first span kept; exact where it matters (differences up to 104 days).
   let baseLow = 0
@@ -67,7 +67,11 @@ export function loadSpans(
     kept = dropFarFromMedian(tree, kept, log)
     ;[baseLow, baseHigh] = rebase(tree, kept)
     earliest = Number.POSITIVE_INFINITY
-    for (let i = 0; i < kept; i++) if (starts[i]! < earliest) earliest = starts[i]!
+    latest = Number.NEGATIVE_INFINITY
+    for (let i = 0; i < kept; i++) {
+      if (starts[i]! < earliest) earliest = starts[i]!
+      if (starts[i]! > latest) latest = starts[i]!
+    }
   }
 
   tree.count = kept
@@ -77,8 +81,7 @@ export function loadSpans(
   }
   tree.origin = (BigInt(baseHigh) << 32n) + BigInt(baseLow) + BigInt(earliest)
 
-  for (let i = 0; i < kept; i++) order[i] = i
-  sortRange(order, 0, kept, scratch, starts, tree, comesFirst)
+  sortByStart(tree, kept, earliest, latest)
 
   const { row, idLow, idHigh, shape, kind, service, failed, start, end } = tree
   const { shapeKind, shapeService } = tree.spans.dictionary
@@ -95,8 +98,37 @@ export function loadSpans(
     service[i] = shapeService[s]!
     failed[i] = status[r] === STATUS_ERROR ? 1 : 0
     start[i] = starts[from]! - earliest
+    end[i] = ends[from]! - earliest
   }
-  for (let i = 0; i < kept; i++) end[i] = ends[order[i]!]! - earliest
+}
+
+/** Fewer spans than this are sorted here. */
+const FEW = 24
+
+/**
+ * Fills `order[0..count)` with 0 to count - 1 in span order; `keys` holds starts. Where a start and an index fit into one
+ * exact number, numbers are sorted, which needs no calls; equal starts are put in order afterwards.
+ */
+function sortByStart(tree: TraceTree, count: number, earliest: number, latest: number): void {
+  const { order, keys, scratch, cutStart: packed } = tree
+  let size = 1
+  while (size < count) size *= 2
+  if (count < FEW || (latest - earliest + 1) * size > Number.MAX_SAFE_INTEGER) {
+    for (let i = 0; i < count; i++) order[i] = i
+    sortRange(order, 0, count, scratch, keys, tree, comesFirst)
+    return
+  }
+  for (let i = 0; i < count; i++) packed[i] = (keys[i]! - earliest) * size + i
+  packed.subarray(0, count).sort()
+  let equal = 0
+  for (let at = 0; at < count; at++) {
+    const start = Math.floor(packed[at]! / size)
+    order[at] = packed[at]! - start * size
+    if (keys[order[at]!] === keys[order[equal]!]) continue
+    if (at - equal > 1) sortRange(order, equal, at, scratch, keys, tree, comesFirst)
+    equal = at
+  }
+  if (count - equal > 1) sortRange(order, equal, count, scratch, keys, tree, comesFirst)
 }
 
 /** Span order among equal starts while loading: `shift` holds ends, `scratch2` rows. */

@@ -32,7 +32,8 @@ export function settle(
   log: RepairLog | undefined,
   onEntry: (entry: number) => void,
 ): number {
-  const { order, start, end, cutStart, cutEnd, firstChild, child, live, detached, entry, shift } = tree
+  const { order, start, end, cutStart, cutEnd, firstChild, child, live, byEnd } = tree
+  const { detached, entry, shift, hasRemote } = tree
   cutStart[root] = start[root]!
   cutEnd[root] = end[root]!
   detached[root] = 0
@@ -47,11 +48,13 @@ export function settle(
     if (from === to) continue
 
     if (log !== undefined) {
-      moveWithParent(tree, parent, from, to, shift[parent]!)
-      unskew(tree, parent, from, to, log)
+      if (shift[parent] !== 0) moveWithParent(tree, from, to, shift[parent]!)
+      if (hasRemote[parent] === 1) unskew(tree, parent, from, to, log)
     }
 
     // Children that are waited for come first, then detached ones, then entries (theirs is another analysis).
+    const earliest = cutStart[parent]!
+    const latest = cutEnd[parent]!
     let waited = from
     let mine = from
     let inOrder = true
@@ -67,22 +70,21 @@ export function settle(
         child[slot] = child[mine]!
         child[mine] = c
       }
-      if (isDetached(tree, parent, c)) {
+      let s = start[c]!
+      let e = end[c]!
+      const within = s >= earliest && e <= latest
+      if (!within && isDetached(tree, parent, c)) {
         detached[c] = 1
-        cutStart[c] = start[c]!
-        cutEnd[c] = end[c]!
+        cutStart[c] = s
+        cutEnd[c] = e
         if (log !== undefined) logRepair(log, DETACHED, tree.row[c]!)
       } else {
-        detached[c] = 0
-        const earliest = cutStart[parent]!
-        const latest = cutEnd[parent]!
-        let s = start[c]!
-        let e = end[c]!
-        if (s < earliest || e > latest) {
+        if (!within) {
           if (s < earliest) s = earliest
           if (e > latest) e = latest
           if (log !== undefined) logRepair(log, CLAMPED, tree.row[c]!)
         }
+        detached[c] = 0
         cutStart[c] = s
         cutEnd[c] = e
         if (mine !== waited) {
@@ -91,7 +93,7 @@ export function settle(
         }
         if (last >= 0) {
           if (comesBefore(tree, c, last)) inOrder = false
-          if (cutStart[c]! < cutEnd[last]!) sequential = false
+          if (s < cutEnd[last]!) sequential = false
         }
         last = c
         waited++
@@ -101,16 +103,16 @@ export function settle(
     const liveCount = waited - from
     live[parent] = liveCount
     for (let slot = from; slot < mine; slot++) order[orderTo++] = child[slot]!
-    if (liveCount > 1 && !(inOrder && sequential)) {
+    const overlapping = liveCount > 1 && !(inOrder && sequential)
+    if (overlapping) {
       if (!inOrder) sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
       if (trimChildren(tree, from, waited, millisecondClock ? MILLISECOND_NS : 0)) {
         reportTrimmed(tree, from, waited, log)
         sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
       }
     }
-    const { byEnd } = tree
     for (let slot = from; slot < waited; slot++) byEnd[slot] = child[slot]!
-    if (liveCount > 1) sortRange(byEnd, from, waited, tree.scratch, cutEnd, tree, comesBefore)
+    if (overlapping) sortRange(byEnd, from, waited, tree.scratch, cutEnd, tree, comesBefore)
   }
   return orderTo
 }
@@ -130,15 +132,13 @@ export function comesBefore(tree: TraceTree, a: number, b: number): boolean {
 }
 
 /** Everything below a span moves with it, entries included. */
-function moveWithParent(tree: TraceTree, _parent: number, from: number, to: number, shiftNs: number): void {
+function moveWithParent(tree: TraceTree, from: number, to: number, shiftNs: number): void {
   const { child, shift, start, end } = tree
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!
     shift[c] = shiftNs
-    if (shiftNs !== 0) {
-      start[c]! += shiftNs
-      end[c]! += shiftNs
-    }
+    start[c]! += shiftNs
+    end[c]! += shiftNs
   }
 }
 

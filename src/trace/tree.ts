@@ -32,6 +32,8 @@ export type TraceTree = {
   parent: Int32Array
   /** NOT_ENTRY, or one of ROOT_ENTRY, ORPHAN_ENTRY, CONSUMER_ENTRY. */
   entry: Uint8Array
+  /** 1: some child is remote. */
+  hasRemote: Uint8Array
   /** Children of i are `child[firstChild[i]]` up to `child[firstChild[i + 1]]`. */
   firstChild: Int32Array
   child: Int32Array
@@ -70,7 +72,7 @@ export function growTree(tree: TraceTree, count: number): void {
   const capacity = Math.max(count, Math.min(2 * tree.capacity, tree.capacity + 100_000))
   tree.capacity = capacity
   for (const name of ['row', 'idLow', 'idHigh', 'shape'] as const) tree[name] = new Uint32Array(capacity)
-  for (const name of ['kind', 'failed', 'entry', 'detached', 'driver'] as const) {
+  for (const name of ['kind', 'failed', 'entry', 'hasRemote', 'detached', 'driver'] as const) {
     tree[name] = new Uint8Array(capacity)
   }
   for (const name of ['start', 'end', 'cutStart', 'cutEnd', 'shift', 'keys'] as const) {
