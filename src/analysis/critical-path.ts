@@ -44,6 +44,12 @@ export function walkCriticalPath(
     const endNs = cutEnd[child]!
     if (endNs < moment) visit(span, endNs, moment)
     moment = endNs
+    if (live[child] === 0) {
+      const startNs = cutStart[child]!
+      if (startNs < moment) visit(child, startNs, moment)
+      moment = startNs
+      continue
+    }
     depth++
     if (depth === walk.span.length) grow(walk)
     walk.span[depth] = child

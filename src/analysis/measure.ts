@@ -2,7 +2,7 @@ import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
 import type { Dependencies, Readings } from './dependencies.ts'
-import { createReplayTable, growReplayTable, type ReplayTable, replayAll } from './replay.ts'
+import { createReplayTable, type ReplayTable, replayAll } from './replay.ts'
 import { createFactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
@@ -90,11 +90,12 @@ export function createMeasurer(
     .filter((reading) => reading !== undefined)
     .map((reading) => createReplayTable(reading))
   const walk = createPathWalk()
-  /** Components of the root at hand, in the order met, and the place of each (stamped: never cleared). */
+  /** Components of the root at hand, in the order met; the place of each (stamped: never cleared), and by span. */
   const present: number[] = []
   let placeOf = new Int32Array(256)
   let stampOf = new Int32Array(256)
   let stamp = 0
+  let placeOfSpan = new Int32Array(0)
 
   return (samples, entry, from, to, addSample) => {
     listPresent(from, to)
@@ -104,9 +105,9 @@ export function createMeasurer(
       replayColumns(from, to, 0, present.length)
       for (const span of samples) {
         addSample(span)
-        for (let cell = table.first[span]!, end = table.last[span]!; cell < end; cell++) {
-          addRow(rowAt(span, cell, 0))
-        }
+        if (!readings?.differ) addCells(span)
+        else
+          for (let cell = table.first[span]!; cell < table.last[span]!; cell++) addRow(rowAt(span, cell, 0))
       }
     } else {
       measureInTurns(samples, from, to, addSample)
@@ -120,14 +121,17 @@ export function createMeasurer(
       stampOf = new Int32Array(2 * dictionary.components.length)
       stamp = 0
     }
+    if (placeOfSpan.length < tree.capacity) placeOfSpan = new Int32Array(tree.capacity)
     stamp++
     present.length = 0
     for (let at = from; at < to; at++) {
       const c = component[order[at]!]!
-      if (stampOf[c] === stamp) continue
-      stampOf[c] = stamp
-      placeOf[c] = present.length
-      present.push(c)
+      if (stampOf[c] !== stamp) {
+        stampOf[c] = stamp
+        placeOf[c] = present.length
+        present.push(c)
+      }
+      placeOfSpan[order[at]!] = placeOf[c]!
     }
   }
 
@@ -138,14 +142,9 @@ export function createMeasurer(
   }
 
   function replayTable(filled: ReplayTable, from: number, to: number, first: number, last: number): void {
-    growReplayTable(filled, tree.capacity, last - first)
-    const { order, component } = tree
-    const { own } = filled
-    for (let at = from; at < to; at++) {
-      const i = order[at]!
-      const place = placeOf[component[i]!]!
-      own[i] = place >= first && place < last ? place - first : -1
-    }
+    filled.placeOf = placeOfSpan
+    filled.firstPlace = first
+    filled.places = last - first
     replayAll(tree, filled, from, to)
   }
 
@@ -156,6 +155,22 @@ export function createMeasurer(
     for (let first = 0; first < places; first += atOnce) {
       replayColumns(from, to, first, Math.min(first + atOnce, places))
       take(first)
+    }
+  }
+
+  /** Appends what replaying left of a span: the way of nearly all samples. */
+  function addCells(span: number): void {
+    const { first, last, column, critical, saved } = table
+    const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
+    const range = components.earliestNs.length > 0
+    for (let cell = first[span]!, end = last[span]!; cell < end; cell++) {
+      makeRoom(components, components.component)
+      const at = components.count++
+      const ifInstantNs = durationNs - saved[cell]!
+      components.component[at] = present[column[cell]!]!
+      components.criticalNs[at] = critical[cell]!
+      components.ifInstantNs[at] = ifInstantNs
+      if (range) components.earliestNs[at] = components.latestNs[at] = ifInstantNs
     }
   }
 
@@ -245,6 +260,10 @@ export function createMeasurer(
     present.forEach((component, place) => {
       placeOf[component] = place
     })
+    for (let at = from; at < to; at++) {
+      const span = tree.order[at]!
+      placeOfSpan[span] = placeOf[tree.component[span]!]!
+    }
     /** Per place: where the sample at hand has its row, -1: it has none that is replayed. */
     const rowOf = new Int32Array(first.length)
     replayInTurns(from, to, first.length, (firstPlace) => {

@@ -20,8 +20,10 @@ import {
  * root, entries and SERVER spans alike.
  */
 export type ReplayTable = Waits & {
-  /** Per span: column of its component, -1: not among those asked for. */
-  own: Int32Array
+  /** Per span: place of its component. Components of places [firstPlace, firstPlace + places) are columns from 0 on. */
+  placeOf: Int32Array
+  firstPlace: number
+  places: number
   first: Int32Array
   last: Int32Array
   column: Int32Array
@@ -50,7 +52,9 @@ export function createReplayTable(dependencies: Dependencies | undefined): Repla
   const empty = new Float64Array(0)
   return {
     ...createWaits(dependencies),
-    own: none,
+    placeOf: none,
+    firstPlace: 0,
+    places: 0,
     first: none,
     last: none,
     column: none,
@@ -64,11 +68,11 @@ export function createReplayTable(dependencies: Dependencies | undefined): Repla
   }
 }
 
-/** Makes room for so many spans and columns; `own` is to be set for all spans of the root. */
-export function growReplayTable(table: ReplayTable, spans: number, columns: number): void {
+/** Makes room for so many spans and columns. */
+function growReplayTable(table: ReplayTable, spans: number, columns: number): void {
   growWaits(table, spans)
-  if (table.own.length < spans) {
-    for (const name of ['own', 'first', 'last'] as const) table[name] = new Int32Array(spans)
+  if (table.first.length < spans) {
+    for (const name of ['first', 'last'] as const) table[name] = new Int32Array(spans)
     table.left = new Float64Array(spans)
   }
   if (table.sums.critical.length < columns) {
@@ -77,10 +81,17 @@ export function growReplayTable(table: ReplayTable, spans: number, columns: numb
   }
 }
 
-/** Fills the cells of `order[orderFrom..orderTo)`. */
+/** Column of a span's component, -1: not among those asked for. */
+function columnOf({ placeOf, firstPlace, places }: ReplayTable, span: number): number {
+  const column = placeOf[span]! - firstPlace
+  return column >= 0 && column < places ? column : -1
+}
+
+/** Fills the cells of `order[orderFrom..orderTo)`; places and their range are to be set. */
 export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): void {
+  growReplayTable(table, tree.capacity, table.places)
   const { order, live, cutStart, cutEnd } = tree
-  const { own, first, last, sums } = table
+  const { first, last, sums } = table
   let { column, critical, saved } = table
   let cells = 0
   for (let at = orderTo - 1; at >= orderFrom; at--) {
@@ -92,8 +103,9 @@ export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number
     first[span] = cells
     if (live[span] === 0) {
       const lengthNs = cutEnd[span]! - cutStart[span]!
-      if (own[span]! >= 0 && lengthNs > 0) {
-        column[cells] = own[span]!
+      const k = columnOf(table, span)
+      if (k >= 0 && lengthNs > 0) {
+        column[cells] = k
         critical[cells] = lengthNs
         saved[cells++] = lengthNs
       }
@@ -163,13 +175,14 @@ function addChildren(tree: TraceTree, table: ReplayTable, span: number): void {
     slot = next
   }
   ownNs += cutEnd[span]! - moment
-  const k = table.own[span]!
+  const k = columnOf(table, span)
   if (k >= 0 && ownNs > 0) addTo(sums, k, ownNs, ownNs)
 }
 
 /** Re-schedules a block, once a column that is on its path. */
 function addBlock(tree: TraceTree, table: ReplayTable, block: Block): void {
-  const { own, left, saved, sums, blockSums, next, slot } = table
+  const { left, saved, sums, blockSums, next, slot } = table
+  const own = columnOf(table, block.span)
   addPath(tree, table, block)
   listCells(tree, table, block)
   const tail = listWaits(tree, table, block)
@@ -177,7 +190,7 @@ function addBlock(tree: TraceTree, table: ReplayTable, block: Block): void {
   for (let k = blockSums.met.pop(); k !== undefined; k = blockSums.met.pop()) {
     const head = blockSums.cell[k]!
     for (let cell = head; cell >= 0; cell = next[cell]!) left[slot[cell]!]! -= saved[cell]!
-    const works = own[block.span] === k ? 0 : 1
+    const works = own === k ? 0 : 1
     const savedNs = lengthNs - scheduleBlock(tree, table, block, left, works, tail)
     for (let cell = head; cell >= 0; cell = next[cell]!) left[slot[cell]!]! += saved[cell]!
     addTo(sums, k, blockSums.critical[k]!, savedNs)
@@ -188,7 +201,7 @@ function addBlock(tree: TraceTree, table: ReplayTable, block: Block): void {
 /** The critical path through a block, backwards from its end: leaves what is on it in `blockSums.critical`. */
 function addPath(tree: TraceTree, table: ReplayTable, block: Block): void {
   const { byEnd, cutStart, cutEnd } = tree
-  const { own, first, last, column, critical, blockSums, dependencies } = table
+  const { first, last, column, critical, blockSums, dependencies } = table
   const { span, learned, from, to, startNs } = block
   let moment = block.endNs
   let ownNs = 0
@@ -208,7 +221,8 @@ function addPath(tree: TraceTree, table: ReplayTable, block: Block): void {
     for (let cell = first[c]!; cell < last[c]!; cell++) addTo(blockSums, column[cell]!, critical[cell]!, 0)
   }
   ownNs += moment - startNs
-  if (own[span]! >= 0 && ownNs > 0) addTo(blockSums, own[span]!, ownNs, 0)
+  const k = columnOf(table, span)
+  if (k >= 0 && ownNs > 0) addTo(blockSums, k, ownNs, 0)
 }
 
 /** Lengths of the block's children, and their cells by column, of the columns on its path. */

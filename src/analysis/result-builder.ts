@@ -5,12 +5,12 @@ import type { Analysis } from './result.ts'
 /** An Analysis under construction: rows are appended, columns grow. */
 export type ResultBuilder = Analysis & { repairs: RepairLog }
 
-/** Starts with room for what most batches of that many traces and spans give. */
+/** Starts with room for what most batches of that many traces and spans give: what is not written to costs nothing. */
 export function createResultBuilder(spans: SpanColumns, traceCount: number, range = false): ResultBuilder {
   const traceRoom = traceCount + 2
-  const sampleRoom = traceCount + Math.ceil(spans.count / 8) + 2
-  const componentRoom = spans.count + 2
-  const segmentRoom = spans.count + 2
+  const sampleRoom = traceCount + Math.ceil(spans.count / 3) + 2
+  const componentRoom = 2 * spans.count + 2
+  const segmentRoom = 2 * spans.count + 2
   return {
     spans,
     traces: {

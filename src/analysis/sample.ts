@@ -10,7 +10,7 @@ import { createPathWalk, walkCriticalPath } from './critical-path.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { Measure } from './measure.ts'
 import { findProducers, queueWaitNs } from './queue-wait.ts'
-import { SERVICE } from './result.ts'
+import { SERVICE, type SegmentRows } from './result.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 import type { Lap } from './timings.ts'
 import { createWeights } from './weights.ts'
@@ -182,9 +182,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
     pathOrigin = tree.cutStart[entry]!
     callTree?.begin(entry)
     walkCriticalPath(tree, walk, dependencies, entry, addSegment)
-    for (const column of [segments.span, segments.component, segments.startNs, segments.endNs]) {
-      reverse(column, firstOfPath, segments.count)
-    }
+    reverseSegments(segments, firstOfPath)
     lap('criticalPathMs')
   }
 
@@ -205,11 +203,17 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
   }
 }
 
-function reverse(column: Uint32Array | Int32Array | Float64Array, from: number, to: number): void {
-  for (let low = from, high = to - 1; low < high; low++, high--) {
-    const kept = column[low]!
-    column[low] = column[high]!
-    column[high] = kept
+function reverseSegments({ span, component, startNs, endNs, count }: SegmentRows, from: number): void {
+  for (let low = from, high = count - 1; low < high; low++, high--) {
+    const [s, c, start, end] = [span[low]!, component[low]!, startNs[low]!, endNs[low]!]
+    span[low] = span[high]!
+    component[low] = component[high]!
+    startNs[low] = startNs[high]!
+    endNs[low] = endNs[high]!
+    span[high] = s
+    component[high] = c
+    startNs[high] = start
+    endNs[high] = end
   }
 }
 
