@@ -1,13 +1,18 @@
 /**
  * Ingest over gRPC into the embedded engine, acknowledged after the insert, load generator on the same machine; next
- * to it in the same run what one would write first (protobufjs, rows, JSONEachRow, the same batches), and the engine
- * alone fed with ready-made Native blocks: the limit. Compare the ratios.
+ * to it in the same run what one would write first (protobufjs, rows, JSONEachRow: an insert an export, or the same
+ * batches), and the engine alone fed with ready-made Native blocks: the limit. Rounds of all parts, medians.
  *
- *   npx tsx test/bench/ingest.ts [seconds a part] [one part]
+ * Where others use the machine, too, throughput says little. CPU time says more: `2 cores` is what two of them would
+ * carry, had they nothing else to do. (In a bench of seconds the engine's merges are for the most part still to come,
+ * for every part alike.)
+ *
+ *   npm run bench:ingest -- [seconds a part] [rounds] [parts, as a regular expression]
  */
 import { fork } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
@@ -27,50 +32,84 @@ const SHAPE = { spans: 512, attributes: 12, seed: 1 }
 const ROWS_A_BLOCK = 20_480
 const COLUMNS = SPAN_COLUMNS.map(({ name }) => name)
 
-const PARTS = {
-  'engine alone': engineAlone,
+type Figures = {
+  spansPerSecond: number
+  /** CPU microseconds a span. */
+  receiver: number
+  engine: number
+  load: number
+  p50Ms: number
+  p99Ms: number
+}
+
+const PARTS: Record<string, () => Promise<Figures>> = {
+  'engine alone, Native blocks': engineAlone,
   ours: () => withOurs({ gzip: false, concurrency: 64 }),
   'ours, gzip': () => withOurs({ gzip: true, concurrency: 64 }),
-  'ours, 50k spans/s': () => withOurs({ gzip: false, concurrency: 0, rate: 50_000 }),
+  'ours, fsync': () => withFsync(() => withOurs({ gzip: false, concurrency: 64 })),
+  'at 50k spans/s: ours': () => withOurs({ gzip: false, concurrency: 0, rate: 50_000 }),
   'protobufjs, JSONEachRow, an insert an export': () => withFirst(1, 8),
-  'protobufjs, JSONEachRow, shared inserts': () => withFirst(20_000, 2),
+  'protobufjs, JSONEachRow, our batches': () => withFirst(20_000, 2),
 }
-type Measured = Awaited<ReturnType<typeof measure>>
 
 const seconds = Number(process.argv[2] ?? 10)
-const only = process.argv[3]
+const rounds = Number(process.argv[3] ?? 1)
+const wanted = new RegExp(process.argv[4] ?? '')
+/** Until the code is compiled, but no longer than this. */
+const WARM_UP = { requests: 300, seconds: 20 }
 const log = pino({ level: 'warn' })
 const directory = await mkdtemp(join(tmpdir(), 'longpole-bench-'))
 const engine = await startEngine({ dataDir: directory, host: '127.0.0.1', port: 0, log })
-const store = openStore({ url: engine.url, database: 'bench', retentionDays: 7, rollupRetentionDays: 7, log })
+const options = { url: engine.url, database: 'bench', retentionDays: 7, rollupRetentionDays: 7, log }
+const store = openStore(options)
 try {
   await store.migrate()
   console.log(`${cpus()[0]?.model}, ${availableParallelism()} cores, Node ${process.version}`)
-  console.log(`${JSON.stringify(SHAPE)}, ${seconds} s a part`)
-  const table: Record<string, Partial<Measured> & { spansPerSecond: number }> = {}
-  for (const [name, run] of Object.entries(PARTS)) {
-    if (only === undefined || only === name) table[name] = await run()
-  }
-  console.table(
-    Object.fromEntries(
-      Object.entries(table).map(([name, row]) => [
-        name,
-        Object.fromEntries(Object.entries(row).map(([key, value]) => [key, Number(value.toFixed(2))])),
-      ]),
-    ),
+  console.log(
+    `${JSON.stringify(SHAPE)}, ${rounds} x ${seconds} s a part, load average ${loadavg()[0]!.toFixed(1)}`,
   )
-  const ours = table.ours?.spansPerSecond ?? Number.NaN
-  for (const [name, { spansPerSecond }] of Object.entries(table)) {
-    console.log(`ours / ${name}: ${(ours / spansPerSecond).toFixed(2)}`)
+  const measured = new Map<string, Figures[]>()
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, run] of Object.entries(PARTS)) {
+      if (!wanted.test(name)) continue
+      measured.set(name, [...(measured.get(name) ?? []), await run()])
+    }
   }
+  report(measured)
 } finally {
   await store.close()
   await engine.stop()
   await rm(directory, { recursive: true })
 }
 
+/** A table for test/bench/README.md. */
+function report(measured: Map<string, Figures[]>): void {
+  const columns = ['spansPerSecond', 'receiver', 'engine', 'load', 'p50Ms', 'p99Ms'] as const
+  const median = (list: number[]) => list.sort((a, b) => a - b)[list.length >> 1]!
+  const medians = [...measured].map(([name, list]) => {
+    const of = (column: (typeof columns)[number]) => median(list.map((figures) => figures[column]))
+    const row = Object.fromEntries(columns.map((column) => [column, of(column)])) as Figures
+    return { name, ...row, twoCores: 2e6 / (row.receiver + row.engine + row.load) }
+  })
+  const ours = medians.find(({ name }) => name === 'ours')
+  console.log(
+    '| | spans/s | ours x | CPU us/span: receiver | engine | load | 2 cores | ours x | p50 ms | p99 ms |',
+  )
+  console.log('|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|')
+  for (const row of medians) {
+    const { name, spansPerSecond, receiver, engine, load, p50Ms, p99Ms, twoCores } = row
+    const ratio = ((ours?.spansPerSecond ?? Number.NaN) / spansPerSecond).toFixed(2)
+    const cpuRatio = ((ours?.twoCores ?? Number.NaN) / twoCores).toFixed(2)
+    const cells = [
+      ...[spansPerSecond.toFixed(0), ratio, receiver.toFixed(1), engine.toFixed(1), load.toFixed(1)],
+      ...[twoCores.toFixed(0), cpuRatio, p50Ms.toFixed(0), p99Ms.toFixed(0)],
+    ]
+    console.log(`| ${name} | ${cells.join(' | ')} |`)
+  }
+}
+
 /** Ready-made blocks, two inserts at a time. */
-async function engineAlone(): Promise<{ spansPerSecond: number }> {
+async function engineAlone(): Promise<Figures> {
   await empty(store)
   const block = createBlock()
   const decode = createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 })
@@ -78,16 +117,59 @@ async function engineAlone(): Promise<{ spansPerSecond: number }> {
     decode(block, request, { earliestNs: 0, latestNs: Number.MAX_VALUE })
   }
   const native = encodeBlock(block)
-  let rows = 0
+  const latenciesMs: number[] = []
   const startedAt = performance.now()
+  const cpu = cpuClock()
   const loop = async (name: string) => {
     for (let i = 0; performance.now() - startedAt < seconds * 1000; i++) {
-      await store.insertSpans({ rows: ROWS_A_BLOCK, native, columns: COLUMNS, token: `${name}-${i}` })
-      rows += ROWS_A_BLOCK
+      const at = performance.now()
+      await store.insertSpans({
+        rows: ROWS_A_BLOCK,
+        native,
+        columns: COLUMNS,
+        token: `${name}-${startedAt}-${i}`,
+      })
+      latenciesMs.push(performance.now() - at)
     }
   }
   await Promise.all([loop('a'), loop('b')])
-  return { spansPerSecond: rows / ((performance.now() - startedAt) / 1000) }
+  const rows = ROWS_A_BLOCK * latenciesMs.length
+  const spansPerSecond = rows / ((performance.now() - startedAt) / 1000)
+  latenciesMs.sort((a, b) => a - b)
+  const quantile = (q: number) => latenciesMs[Math.floor(q * (latenciesMs.length - 1))]!
+  return { spansPerSecond, ...cpu(rows), load: 0, p50Ms: quantile(0.5), p99Ms: quantile(0.99) }
+}
+
+/** Starts counting CPU time; the answer is called with the spans to divide it by. */
+function cpuClock(): (spans: number) => { receiver: number; engine: number } {
+  const own = process.cpuUsage()
+  const before = engineCpuUs()
+  return (spans) => {
+    const { user, system } = process.cpuUsage(own)
+    return { receiver: (user + system) / spans, engine: (engineCpuUs() - before) / spans }
+  }
+}
+
+/** NaN where there is no /proc. Ticks are of 10 ms. */
+function engineCpuUs(): number {
+  const file = `/proc/${engine.pid()}/stat`
+  if (!existsSync(file)) return Number.NaN
+  const fields = readFileSync(file, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+async function withFsync(run: () => Promise<Figures>): Promise<Figures> {
+  const set = async (fsync: boolean) => {
+    const other = openStore({ ...options, fsync })
+    await other.migrate()
+    await other.close()
+  }
+  await set(true)
+  const figures = await run()
+  await set(false)
+  return figures
 }
 
 async function withOurs(load: Pick<Load, 'gzip' | 'concurrency' | 'rate'>) {
@@ -157,20 +239,23 @@ async function withFirst(rowsAnInsert: number, concurrentInserts: number) {
   return result
 }
 
-async function measure(load: Omit<Load, 'shape' | 'seconds'>) {
-  const cpuBefore = process.cpuUsage()
-  const result = await runLoad({ ...load, seconds, shape: SHAPE })
-  const { user, system } = process.cpuUsage(cpuBefore)
-  if (result.failed > 0) console.error(`${result.failed} requests failed`)
-  const stored = await store.client.query({
+async function measure(load: Omit<Load, 'shape' | 'seconds'>): Promise<Figures> {
+  await runLoad({ ...load, ...WARM_UP, shape: SHAPE })
+  await empty(store)
+  const cpu = cpuClock()
+  const { acknowledged, failed, ...result } = await runLoad({ ...load, seconds, shape: SHAPE })
+  const used = cpu(acknowledged)
+  if (failed > 0) console.error(`${failed} requests failed`)
+  const answer = await store.client.query({
     query: 'SELECT count() AS n FROM otel_traces',
     format: 'JSONEachRow',
   })
-  const [{ n } = { n: 0 }] = await stored.json<{ n: string | number }>()
-  if (Number(n) < result.acknowledged) throw new Error(`${result.acknowledged} acknowledged, ${n} stored`)
+  const [{ n } = { n: 0 }] = await answer.json<{ n: string | number }>()
+  if (Number(n) < acknowledged) throw new Error(`${acknowledged} acknowledged, ${n} stored`)
   return {
-    spansPerSecond: result.acknowledged / result.seconds,
-    cpuUsPerSpan: (user + system) / result.acknowledged,
+    spansPerSecond: acknowledged / result.seconds,
+    ...used,
+    load: (result.cpuMs * 1000) / acknowledged,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
   }

@@ -32,6 +32,21 @@ const RESOURCE = {
   'telemetry.sdk.version': '2.12.0',
 }
 
+/** What all trace ids begin with, until `renew` gives them another beginning. */
+const BEGINNING = 'feedf00d'
+
+/** Where trace ids begin in a request's bytes: for `renew`, which makes its spans new ones at next to no cost. */
+export function traceIdPlaces(request: Buffer): Uint32Array {
+  const mark = Buffer.from(`0a10${BEGINNING}`, 'hex')
+  const places: number[] = []
+  for (let at = request.indexOf(mark); at >= 0; at = request.indexOf(mark, at + 1)) places.push(at + 2)
+  return Uint32Array.from(places)
+}
+
+export function renew(request: Buffer, places: Uint32Array, n: number): void {
+  for (const at of places) request.writeUInt32BE(n, at)
+}
+
 export type RequestShape = { requests: number; spans: number; attributes: number; seed: number }
 
 /** Export requests as the JavaScript SDK writes them. Spans start now, eight to a trace. */
@@ -51,7 +66,7 @@ export function exportRequests({ requests, spans, attributes, seed }: RequestSha
     let parentId = ''
     const batch = Array.from({ length: spans }, (_, i) => {
       if (i % 8 === 0) {
-        traceId = hex(32)
+        traceId = BEGINNING + hex(24)
         parentId = ''
       }
       const spanId = hex(16)
