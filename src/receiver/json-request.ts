@@ -165,13 +165,14 @@ function bool(out: ByteBuffer, tag: number, value: unknown): void {
   pushVarint(out, value ? 1 : 0)
 }
 
+/** A double has 309 digits at most; a bigint of millions takes minutes to read. */
+const INTEGER = /^-?\d{1,309}$/
+
 function integerOf(value: unknown): bigint {
-  if (typeof value === 'number' ? Number.isInteger(value) : typeof value === 'string') {
-    try {
-      return BigInt(value as string | number)
-    } catch {
-      // Named below.
-    }
+  if (
+    typeof value === 'number' ? Number.isInteger(value) : typeof value === 'string' && INTEGER.test(value)
+  ) {
+    return BigInt(value as string | number)
   }
   throw new MalformedError('an integer is none')
 }

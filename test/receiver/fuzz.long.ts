@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { fuzzDecoder } from './fuzz.ts'
+import { fuzzDecoder, fuzzJson } from './fuzz.ts'
 
 it('a million broken requests: no crash, no hang, no growth of memory', () => {
   const seed = Date.now() | 0
@@ -9,4 +9,12 @@ it('a million broken requests: no crash, no hang, no growth of memory', () => {
   for (let part = 0; part < 10; part++) malformed += fuzzDecoder(100_000, seed + part).malformed
   expect(malformed).toBeGreaterThan(100_000)
   expect(process.memoryUsage().rss - before).toBeLessThan(512 * 1024 * 1024)
+})
+
+it('a hundred thousand pieces of broken JSON', () => {
+  const seed = Date.now() | 0
+  console.log(`seed ${seed}`)
+  const { malformed, decoded } = fuzzJson(100_000, seed)
+  expect(malformed).toBeGreaterThan(10_000)
+  expect(decoded).toBeGreaterThan(1000)
 })

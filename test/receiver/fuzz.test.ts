@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { fuzzDecoder } from './fuzz.ts'
+import { fuzzDecoder, fuzzJson } from './fuzz.ts'
 
 it('10,000 broken requests: an outcome each, nothing left behind', () => {
   const seed = Date.now() | 0
@@ -7,4 +7,12 @@ it('10,000 broken requests: an outcome each, nothing left behind', () => {
   const { malformed, decoded } = fuzzDecoder(10_000, seed)
   expect(malformed).toBeGreaterThan(1000)
   expect(decoded).toBeGreaterThan(1000)
+})
+
+it('1,000 pieces of broken JSON', () => {
+  const seed = Date.now() | 0
+  console.log(`seed ${seed}`)
+  const { malformed, decoded } = fuzzJson(1000, seed)
+  expect(malformed).toBeGreaterThan(100)
+  expect(decoded).toBeGreaterThan(10)
 })

@@ -1,10 +1,12 @@
-import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
+import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import { createSpanDecoder } from '../../src/receiver/decode-spans.ts'
+import { protobufOf } from '../../src/receiver/json-request.ts'
 import { DEFAULT_SPAN_LIMITS } from '../../src/receiver/limits.ts'
 import { encodeBlock } from '../../src/receiver/native-block.ts'
 import { blockCapacity, clearBlock, createBlock } from '../../src/receiver/native-columns.ts'
+import { MalformedError } from '../../src/receiver/wire.ts'
 import { readNative } from './native-reader.ts'
 import { message, varint } from './proto-writer.ts'
 import { anySpan, NOW_NS, readableOf, rowOf, sampleSpan } from './span-samples.ts'
@@ -21,6 +23,11 @@ function randomFrom(seed: number): (below: number) => number {
 }
 
 type Random = (below: number) => number
+
+/** `expect` alone would take longer than what is tested. */
+function same<T>(actual: T, expected: T): void {
+  if (actual !== expected) expect(actual).toBe(expected)
+}
 
 /** Tags of every message, and some of none. */
 const TAGS = [0x0a, 0x12, 0x1a, 0x22, 0x2a, 0x30, 0x39, 0x41, 0x4a, 0x5a, 0x6a, 0x7a, 0x09, 0x10, 0x18, 0x21]
@@ -80,11 +87,11 @@ export function fuzzDecoder(inputs: number, seed: number): { malformed: number; 
     const outcome = decode(block, input, window)
     if (outcome.kind === 'decoded') {
       counts.decoded++
-      expect(block.rows).toBe(rows + outcome.rows)
+      same(block.rows, rows + outcome.rows)
     } else {
-      expect(outcome.kind).toBe('malformed')
+      same(outcome.kind, 'malformed')
       counts.malformed++
-      expect(block.rows).toBe(rows)
+      same(block.rows, rows)
     }
     if (i % 100 === 99) {
       expect(decode(block, goodRequest, window).kind).toBe('decoded')
@@ -97,5 +104,54 @@ export function fuzzDecoder(inputs: number, seed: number): { malformed: number; 
   }
   // Reused, not grown: as much after the second half as after the first, give or take one doubling.
   expect(blockCapacity(block)).toBeLessThanOrEqual(2 * capacity)
+  return counts
+}
+
+/** What may stand anywhere in JSON. */
+const JSON_VALUES = [
+  ...['null', '""', '[]', '{}', '-1', '2', '1e400', '99999999999999999999', '"7"', 'true', '"\\ud800"'],
+  ...['[[[[[[[[]]]]]]]]', '{"arrayValue":{"values":[{"kvlistValue":{"values":[{"value":null}]}}]}}'],
+]
+/** What may not. */
+const NO_JSON = ['', '"\\', '}', '\u0000', '[[[[', ':', '"']
+
+/** Puts another value in some place, as deep as chance has it. */
+function replaceWithin(value: unknown, random: Random): unknown {
+  if (typeof value !== 'object' || value === null || random(12) === 0) {
+    return JSON.parse(JSON_VALUES[random(JSON_VALUES.length)]!)
+  }
+  const keys = Object.keys(value)
+  const key = keys[random(keys.length)]
+  if (key === undefined) return value
+  const copy = Array.isArray(value) ? [...value] : { ...value }
+  Object.assign(copy, { [key]: replaceWithin((value as Record<string, unknown>)[key], random) })
+  return copy
+}
+
+/** The same for OTLP/JSON: it is malformed, or becomes a request that the decoder takes. */
+export function fuzzJson(inputs: number, seed: number): { malformed: number; decoded: number } {
+  const decode = createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e8 })
+  const random = randomFrom(seed)
+  const samples = fc
+    .sample(fc.array(anySpan, { minLength: 1, maxLength: 3 }), { numRuns: 50, seed })
+    .map((spans) => Buffer.from(JsonTraceSerializer.serializeRequest(readableOf(spans))!).toString())
+  const block = createBlock()
+  const counts = { malformed: 0, decoded: 0 }
+  for (let i = 0; i < inputs; i++) {
+    const sample = samples[random(samples.length)]!
+    const at = random(sample.length)
+    const input =
+      random(2) === 0
+        ? JSON.stringify(replaceWithin(JSON.parse(sample), random))
+        : sample.slice(0, at) + NO_JSON[random(NO_JSON.length)]! + sample.slice(at + random(5))
+    try {
+      const { kind } = decode(block, protobufOf(input), { earliestNs: 1, latestNs: 2 ** 64 })
+      counts[kind === 'decoded' ? 'decoded' : 'malformed']++
+    } catch (error) {
+      expect(error).toBeInstanceOf(MalformedError)
+      counts.malformed++
+    }
+    if (i % 100 === 99) clearBlock(block)
+  }
   return counts
 }

@@ -108,6 +108,13 @@ describe('OTLP/JSON', () => {
     expect([of(50), of(70)]).toEqual(['decoded', 'malformed'])
   })
 
+  it('an integer of millions of digits is malformed, not work for minutes', () => {
+    const digits = '7'.repeat(20_000_000)
+    expect(() => rowOf(`"attributes":[{"key":"k","value":{"intValue":"${digits}"}}]`)).toThrow(MalformedError)
+    expect(() => rowOf(`"kind":${digits}`)).toThrow(MalformedError)
+    expect(() => rowOf('"kind":"0x2"')).toThrow(MalformedError)
+  })
+
   it('an id that is no hex rejects its span only', () => {
     const { outcome } = decode(requestOf('"spanId":"zzz19b7ec3c1b174"'))
     expect(outcome).toMatchObject({ rejected: { 'invalid-span-id': 1 } })
