@@ -1,9 +1,10 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import { groupByTrace } from '../trace/group.ts'
 import { createTree, type TraceTree } from '../trace/tree.ts'
-import { assembleTrace } from './assemble.ts'
+import { createRepairLog } from '../trace/repair-log.ts'
+import { type Assembled, assembleTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
-import { applyModel, clearReadings, createReadings, type Readings } from './dependencies.ts'
+import { applyModel, clearReadings, createReadings, type Dependencies, type Readings } from './dependencies.ts'
 import { createFamilyReader } from './family.ts'
 import { createFactorMeasurer, createMeasurer, type FactorOf, type Measure } from './measure.ts'
 import type { Model } from './model.ts'
@@ -23,7 +24,24 @@ export type AnalysisOptions = {
   serviceScope?: boolean
   /** Whether critical time is told by call stack as well (`Analysis.nodes`); false if not given. */
   callTrees?: boolean
+  observer?: TraceObserver | undefined
 }
+
+/** Looks on while a batch is analyzed. */
+export type TraceObserver = {
+  begin(tree: TraceTree): void
+  /** A trace whose entries are settled and charged, before its samples are. `trace` is its place in the result. */
+  assembled(tree: TraceTree, trace: number, assembled: Assembled, dependencies: Dependencies | undefined): void
+  /** The rows of that trace are in the result. */
+  sampled(result: ResultBuilder, trace: number): void
+  /** The result is complete but for its closing offsets; single traces may be had once more. */
+  finished(result: ResultBuilder, again: Again): void
+}
+/** Assembles one trace of the batch once more. */
+export type Again = (
+  trace: number,
+  look: (tree: TraceTree, assembled: Assembled, dependencies: Dependencies | undefined) => void,
+) => void
 
 export type ReplayOptions = AnalysisOptions & {
   reading?: 'likely' | 'most' | 'least'
@@ -83,6 +101,8 @@ function analyzeBy(
     callTrees: options.callTrees ?? false,
   })
   const { traces, repairs } = result
+  const { observer } = options
+  observer?.begin(tree)
 
   for (let trace = 0; trace < groups.count; trace++) {
     const from = groups.first[trace]!
@@ -92,14 +112,26 @@ function analyzeBy(
     traces.span[at] = groups.rows[from]!
     traces.firstSample[at] = result.samples.count
     traces.firstRepair[at] = repairs.count
-    const { entries, orderFrom, millisecondClock } = assembleTrace(tree, groups.rows, from, to, repairs)
+    const assembled = assembleTrace(tree, groups.rows, from, to, repairs)
+    const { entries, orderFrom, millisecondClock } = assembled
     traces.origin[at] = tree.origin
     traces.spanCount[at] = tree.count
     if (readings !== undefined) clearReadings(readings)
     settled(0, orderFrom.at(-1)!)
     lap('assembleMs')
+    observer?.assembled(tree, trace, assembled, readings?.likely)
+    lap('findingsMs')
     if (entries.length > 0) sampler.sampleTrace(entries, orderFrom, millisecondClock)
     lap('whatIfMs')
+    observer?.sampled(result, trace)
   }
+  observer?.finished(result, (trace, look) => {
+    const log = createRepairLog()
+    const assembled = assembleTrace(tree, groups.rows, groups.first[trace]!, groups.first[trace + 1]!, log)
+    if (readings !== undefined) clearReadings(readings)
+    settled(0, assembled.orderFrom.at(-1)!)
+    look(tree, assembled, readings?.likely)
+  })
+  lap('findingsMs')
   return closeResult(result)
 }

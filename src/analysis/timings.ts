@@ -1,5 +1,10 @@
 /** Where the time of an analysis went, ms. Added to, never set. */
-export type AnalysisTimings = { assembleMs: number; criticalPathMs: number; whatIfMs: number }
+export type AnalysisTimings = {
+  assembleMs: number
+  criticalPathMs: number
+  whatIfMs: number
+  findingsMs: number
+}
 
 /** Charges the time since the last lap to a phase. */
 export type Lap = (phase: keyof AnalysisTimings) => void

@@ -133,7 +133,7 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   const output = createOutput(context.stdout)
   const report = reportFor(options, output)
   const samples = createSampleCollector()
-  const timings = { assembleMs: 0, criticalPathMs: 0, whatIfMs: 0 }
+  const timings = { assembleMs: 0, criticalPathMs: 0, whatIfMs: 0, findingsMs: 0 }
   let traces = 0
   let model: Model | undefined
   let learnMs = 0

@@ -129,6 +129,7 @@ export const IS_RESENT = 1 // not the first attempt
 export const IS_COLD_START = 2
 export const IS_THROTTLED = 4 // 429, RESOURCE_EXHAUSTED
 export const IS_TIMEOUT = 8 // 408, 504, DEADLINE_EXCEEDED, an error type that says so
+export const HAS_TIME_LIMIT = 16
 
 const THROTTLED = new Set(['429', '8', 'RESOURCE_EXHAUSTED'])
 const TIMED_OUT = new Set(['408', '504', '4', 'DEADLINE_EXCEEDED'])
@@ -140,7 +141,8 @@ export function detailFlagsOf(fields: DetailFields): number {
     (Number(fields.resendCount) > 0 ? IS_RESENT : 0) |
     (fields.coldStart === '1' ? IS_COLD_START : 0) |
     (THROTTLED.has(fields.statusCode) ? IS_THROTTLED : 0) |
-    (TIMED_OUT.has(fields.statusCode) || TIMEOUT_NAME.test(fields.errorType) ? IS_TIMEOUT : 0)
+    (TIMED_OUT.has(fields.statusCode) || TIMEOUT_NAME.test(fields.errorType) ? IS_TIMEOUT : 0) |
+    (Number(fields.timeLimitSeconds) > 0 ? HAS_TIME_LIMIT : 0)
   )
 }
 

@@ -1,0 +1,165 @@
+import type { Component } from '../trace/component.ts'
+import type { Dictionary } from '../trace/dictionary.ts'
+import { operationOf } from '../trace/operation.ts'
+import { CLIENT, SERVER } from '../trace/span.ts'
+import type { TraceTree } from '../trace/tree.ts'
+
+/** What a span is to findings, by the component it is charged to. */
+export const OWN = 0
+export const QUERY = 1
+/** To another service, in the trace or outside. */
+export const REMOTE = 2
+export const MESSAGE = 3
+
+const ROLES: Readonly<Record<Component['kind'], number>> = {
+  service: OWN,
+  database: QUERY,
+  network: REMOTE,
+  external: REMOTE,
+  messaging: MESSAGE,
+  queue: OWN,
+}
+
+/** What is called: the same number, the same operation, whichever instance calls it. */
+export type Call = { component: Component; service: string; label: string; isRead: boolean }
+
+/** What a span's name says about it. */
+export const IS_POOL_WAIT = 1
+export const IS_TRANSACTION = 2
+
+/** `pool.acquire`, `pg-pool.connect`, `HikariDataSource.getConnection`, `wait for connection` */
+const POOL_WAIT =
+  /pool[ ._:-]*(acquire|wait|connect|checkout|borrow|get)|(acquire|wait|waiting|borrow|checkout|get)[ ._:-]*(for )?(a )?(db |database )?(connection|conn)\b/i
+/** `transaction`, `prisma:client:transaction`, `BEGIN`, `COMMIT` */
+const TRANSACTION = /\btransaction\b|^(begin|commit|rollback)\b/i
+
+/** Calls of one dictionary, worked out once each. */
+export type CallIndex = {
+  readonly dictionary: Dictionary
+  readonly calls: readonly Call[]
+  /** Role of a component. */
+  roleOf(component: number): number
+  /** The roles as an array, for hot loops; take it anew for each trace. */
+  roles(): Uint8Array
+  /** By shape: what its name says. */
+  marks(): Uint8Array
+  callOf(tree: TraceTree, span: number): number
+  /** Operation of the nearest SERVER, CONSUMER or root at or above a span, as endpoints are named. */
+  callerOf(tree: TraceTree, span: number, root: number): string
+}
+
+/** Queries that change nothing; others must keep their order. */
+const READING = /^\s*\(?\s*(select|with|get|mget|hget|hgetall|find|aggregate|scan|query|match|show|\{ ?\?)/i
+const WRITING =
+  /^(insert|update|delete|merge|upsert|replace|set|put|post|patch|create|begin|commit|rollback|start)/i
+
+export function createCallIndex(dictionary: Dictionary): CallIndex {
+  let roles = new Uint8Array(64)
+  let known = 0
+  let marks = new Uint8Array(256)
+  let marked = 0
+  const calls: Call[] = []
+  const numbers = new Map<string, number>()
+  /** By shape and what else decides: the query, or the callee's shape. */
+  const byPair = new Map<number, number>()
+
+  const index: CallIndex = {
+    dictionary,
+    calls,
+    roleOf: (component) => index.roles()[component]!,
+    roles() {
+      const { components } = dictionary
+      if (components.length > roles.length) {
+        const wider = new Uint8Array(2 * components.length)
+        wider.set(roles)
+        roles = wider
+      }
+      for (; known < components.length; known++) roles[known] = ROLES[components[known]!.kind]
+      return roles
+    },
+    marks() {
+      if (dictionary.shapeCount > marks.length) {
+        const wider = new Uint8Array(2 * dictionary.shapeCount)
+        wider.set(marks)
+        marks = wider
+      }
+      for (; marked < dictionary.shapeCount; marked++) {
+        const { name, kind } = dictionary.fields(marked)
+        if (kind !== 'INTERNAL' && kind !== 'CLIENT') continue
+        marks[marked] =
+          (POOL_WAIT.test(name) ? IS_POOL_WAIT : 0) | (TRANSACTION.test(name) ? IS_TRANSACTION : 0)
+      }
+      return marks
+    },
+    callOf(tree, span) {
+      const shape = tree.shape[span]!
+      const component = tree.component[span]!
+      const detail = tree.spans.detail[tree.row[span]!]!
+      const role = roles[component]!
+      const callee = role === REMOTE ? calleeOf(tree, span) : -1
+      const other = callee >= 0 ? 1 + 2 * tree.shape[callee]! : 2 * dictionary.details.query[detail]!
+      const pair = shape * 2 ** 26 + other
+      let number = byPair.get(pair)
+      if (number === undefined) {
+        number = intern(tree, span, component, detail, callee)
+        byPair.set(pair, number)
+      }
+      return number
+    },
+    callerOf(tree, span, root) {
+      let up = span
+      while (up !== root && tree.kind[up] !== SERVER && tree.parent[up]! >= 0) up = tree.parent[up]!
+      return operationOf(dictionary.fields(tree.shape[up]!))
+    },
+  }
+  return index
+
+  function intern(tree: TraceTree, span: number, component: number, detail: number, callee: number): number {
+    const shape = dictionary.fields(tree.shape[span]!)
+    const { query, method, urlTemplate, rpcService } = dictionary.details.fields(detail)
+    const of = dictionary.components[component]!
+    let label = shape.querySummary || query || shape.name
+    let isRead = !WRITING.test(shape.name) && (query === '' ? READING.test(label) : READING.test(query))
+    if (callee >= 0) {
+      const called = dictionary.fields(tree.shape[callee]!)
+      label = `${called.service} ${operationOf(called)}`
+      isRead = isReadingCall(called.httpMethod || method, called.rpcMethod || shape.name)
+    } else if (of.kind === 'external') {
+      const what = urlTemplate || (shape.rpcMethod !== '' ? `${rpcService}/${shape.rpcMethod}` : '')
+      label = `${what === '' ? shape.name : `${method} ${what}`.trim()} ${of.name}`.trim()
+      isRead = isReadingCall(method || shape.httpMethod, shape.rpcMethod || shape.name)
+    } else if (of.kind === 'messaging') {
+      label = shape.destination || shape.name
+      isRead = false
+    }
+    const key = [shape.kind, shape.service, of.kind, of.name, shape.name, label, query].join('\n')
+    let number = numbers.get(key)
+    if (number === undefined) {
+      number = calls.push({ component: of, service: shape.service, label: shortened(label), isRead }) - 1
+      numbers.set(key, number)
+    }
+    return number
+  }
+}
+
+function isReadingCall(method: string, name: string): boolean {
+  return method === '' ? !WRITING.test(name) : method === 'GET' || method === 'HEAD'
+}
+
+/** Live children come first: the SERVER a CLIENT reached, -1 if there is none. */
+export function calleeOf(tree: TraceTree, span: number): number {
+  if (tree.kind[span] !== CLIENT) return -1
+  const first = tree.firstChild[span]!
+  const end = tree.firstChild[span + 1]!
+  for (let slot = first; slot < end; slot++) {
+    const c = tree.child[slot]!
+    if (tree.kind[c] === SERVER || tree.service[c] !== tree.service[span]) return c
+  }
+  return -1
+}
+
+/** Labels are read by people: a query of many lines is not. */
+const LABEL_LENGTH = 120
+function shortened(label: string): string {
+  return label.length <= LABEL_LENGTH ? label : `${label.slice(0, LABEL_LENGTH - 3)}...`
+}

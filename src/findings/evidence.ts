@@ -1,0 +1,59 @@
+/**
+ * Evidence of a batch as columns, a row a sample and finding. `pattern` numbers patterns.ts's list, `subject` the
+ * subjects' keys; `sample` numbers the analysis's samples.
+ */
+export type EvidenceRows = {
+  count: number
+  sample: Uint32Array
+  pattern: Uint8Array
+  subject: Uint32Array
+  savedNs: Float64Array
+  spentNs: Float64Array
+  amount: Float64Array
+  unproven: Uint8Array
+  /** Keys of subjects (subject.ts), by number. */
+  subjects: string[]
+}
+
+export function createEvidence(): EvidenceRows {
+  return {
+    count: 0,
+    sample: new Uint32Array(64),
+    pattern: new Uint8Array(64),
+    subject: new Uint32Array(64),
+    savedNs: new Float64Array(64),
+    spentNs: new Float64Array(64),
+    amount: new Float64Array(64),
+    unproven: new Uint8Array(64),
+    subjects: [],
+  }
+}
+
+const COLUMNS = ['sample', 'pattern', 'subject', 'savedNs', 'spentNs', 'amount', 'unproven'] as const
+
+export function addEvidence(rows: EvidenceRows, values: Record<(typeof COLUMNS)[number], number>): void {
+  const at = rows.count++
+  if (at === rows.sample.length) for (const name of COLUMNS) widen(rows, name)
+  for (const name of COLUMNS) rows[name][at] = values[name]
+}
+
+function widen(rows: EvidenceRows, name: (typeof COLUMNS)[number]): void {
+  const from = rows[name]
+  const wider = new (from.constructor as new (length: number) => typeof from)(2 * from.length)
+  wider.set(from as never)
+  rows[name] = wider as never
+}
+
+/** Row numbers by sample: those of sample s are `rows[first[s]..first[s + 1])`. */
+export function evidenceBySample(
+  evidence: EvidenceRows,
+  samples: number,
+): { first: Uint32Array; rows: Uint32Array } {
+  const first = new Uint32Array(samples + 1)
+  for (let i = 0; i < evidence.count; i++) first[evidence.sample[i]! + 1]!++
+  for (let s = 0; s < samples; s++) first[s + 1]! += first[s]!
+  const next = first.slice()
+  const rows = new Uint32Array(evidence.count)
+  for (let i = 0; i < evidence.count; i++) rows[next[evidence.sample[i]!]!++] = i
+  return { first, rows }
+}

@@ -1,0 +1,247 @@
+import type { Bottleneck, BottleneckComponent, Distribution, Scope } from '../analysis/bottlenecks.ts'
+import { meanOf, quantileOf } from '../analysis/quantile.ts'
+import type { Component } from '../trace/component.ts'
+import type { Endpoint } from '../trace/dictionary.ts'
+import type { Figures } from './pattern.ts'
+import { PATTERNS } from './patterns.ts'
+import type { FindingLimits } from './settings.ts'
+import { subjectOfKey } from './subject.ts'
+
+/** Trace ids given for each finding. */
+const EXEMPLARS = 3
+/** A finding that fewer samples show does not reach p99: 1 in 100. */
+const LEAST_SHARE = 0.01
+
+/** A known mistake at an endpoint, and what fixing it would save there. */
+export type Finding = {
+  pattern: string
+  title: string
+  service: string
+  operation: string
+  scope: Scope
+  environment: string
+  namespace: string
+  component: Component
+  /** Whose code it is, and what it does: empty where nothing says. */
+  code: { service: string; caller: string; operation: string }
+  /** Samples of the endpoint, and those that show it. */
+  entries: number
+  samples: number
+  /** Medians where it is found: of what the pattern counts, and the time spent on it. */
+  amount: number
+  spentNs: number
+  /** Percentiles of the endpoint as it is, less those with the mistake gone. */
+  saved: Distribution
+  /** The saving holds only if no call needs an answer of one before it. */
+  unproven: boolean
+  exemplars: string[]
+  advice: string
+}
+
+/** Evidence of one endpoint, as it is added up. */
+export type FindingGroup = {
+  endpoint: Endpoint
+  scope: Scope
+  durationsNs: number[]
+  parts: Map<string, Part>
+}
+type Part = {
+  pattern: string
+  subject: string
+  sample: number[]
+  savedNs: number[]
+  spentNs: number[]
+  amount: number[]
+  traceIds: string[]
+  unproven: boolean
+}
+
+export type FoundInSample = {
+  pattern: string
+  subject: string
+  savedNs: number
+  spentNs: number
+  amount: number
+  unproven: boolean
+}
+
+/** Adds up samples and what they show, endpoint by endpoint. */
+export type FindingCollector = {
+  groupOf(endpoint: Endpoint, scope: Scope): FindingGroup
+  findings(limits: FindingLimits): Finding[]
+}
+
+export function createFindingCollector(): FindingCollector {
+  const groups = new Map<string, FindingGroup>()
+  return {
+    groupOf(endpoint, scope) {
+      const { environment, namespace, service, operation } = endpoint
+      const key = JSON.stringify([environment, namespace, service, operation, scope])
+      let group = groups.get(key)
+      if (group === undefined) {
+        group = { endpoint, scope, durationsNs: [], parts: new Map() }
+        groups.set(key, group)
+      }
+      return group
+    },
+    findings: (limits) =>
+      [...groups.values()].flatMap((group) => findingsOf(group, limits)).sort(compareFindings),
+  }
+}
+
+/** Adds a sample that shows these findings. */
+export function addFound(
+  group: FindingGroup,
+  durationNs: number,
+  traceId: string,
+  found: readonly FoundInSample[],
+): void {
+  const sample = group.durationsNs.push(durationNs) - 1
+  for (const one of found) {
+    const key = `${one.pattern}\n${one.subject}`
+    let part = group.parts.get(key)
+    if (part === undefined) {
+      const { pattern, subject } = one
+      part = {
+        pattern,
+        subject,
+        sample: [],
+        savedNs: [],
+        spentNs: [],
+        amount: [],
+        traceIds: [],
+        unproven: false,
+      }
+      group.parts.set(key, part)
+    }
+    part.sample.push(sample)
+    part.savedNs.push(one.savedNs)
+    part.spentNs.push(one.spentNs)
+    part.amount.push(one.amount)
+    part.traceIds.push(traceId)
+    part.unproven ||= one.unproven
+  }
+}
+
+function findingsOf({ endpoint, scope, durationsNs, parts }: FindingGroup, limits: FindingLimits): Finding[] {
+  if (parts.size === 0) return []
+  const before = Float64Array.from(durationsNs).sort()
+  return [...parts.values()].flatMap((part) => {
+    const pattern = PATTERNS.find(({ id }) => id === part.pattern)
+    const entries = durationsNs.length
+    // A pattern of a newer version that this one does not know.
+    if (pattern === undefined || part.sample.length < LEAST_SHARE * entries) return []
+    const after = Float64Array.from(durationsNs)
+    part.sample.forEach((sample, i) => {
+      after[sample]! -= part.savedNs[i]!
+    })
+    after.sort()
+    const figures: Figures = {
+      entries,
+      found: part.sample.length,
+      amount: medianOf(part.amount),
+      totalAmount: part.amount.reduce((sum, amount) => sum + amount, 0),
+      spentNs: medianOf(part.spentNs),
+      saved: {
+        p50Ns: quantileOf(before, 0.5) - quantileOf(after, 0.5),
+        p95Ns: quantileOf(before, 0.95) - quantileOf(after, 0.95),
+        p99Ns: quantileOf(before, 0.99) - quantileOf(after, 0.99),
+        meanNs: meanOf(before) - meanOf(after),
+      },
+    }
+    const of = limits.get(pattern.id)!
+    if (pattern.holds !== undefined && !pattern.holds(figures, of)) return []
+    const subject = subjectOfKey(part.subject)
+    const { component, ...code } = subject
+    return [
+      {
+        pattern: pattern.id,
+        title: pattern.title,
+        ...endpoint,
+        scope,
+        component,
+        code,
+        entries,
+        samples: figures.found,
+        amount: figures.amount,
+        spentNs: figures.spentNs,
+        saved: figures.saved,
+        unproven: part.unproven,
+        exemplars: exemplarsOf(part),
+        advice: pattern.advice(subject, figures, of),
+      },
+    ]
+  })
+}
+
+function medianOf(values: readonly number[]): number {
+  return quantileOf(Float64Array.from(values).sort(), 0.5)
+}
+
+/** The traces that would be shortened most. */
+function exemplarsOf({ savedNs, traceIds }: Part): string[] {
+  const order = [...savedNs.keys()].sort(
+    (a, b) => savedNs[b]! - savedNs[a]! || (traceIds[a]! < traceIds[b]! ? -1 : 1),
+  )
+  const ids = new Set<string>()
+  for (const at of order) if (ids.size < EXEMPLARS) ids.add(traceIds[at]!)
+  return [...ids]
+}
+
+/** By p95 saved, then p99, then mean; then by name, so that the order is always the same. */
+export function compareFindings(a: Finding, b: Finding): number {
+  return (
+    b.saved.p95Ns - a.saved.p95Ns ||
+    b.saved.p99Ns - a.saved.p99Ns ||
+    b.saved.meanNs - a.saved.meanNs ||
+    compareText(nameOf(a), nameOf(b))
+  )
+}
+
+function nameOf(f: Finding): string {
+  const { environment, namespace, service, operation, scope, pattern, component, code } = f
+  return JSON.stringify([environment, namespace, service, operation, scope, pattern, component, code])
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** A bottleneck with the findings that explain its components; `findings`: those of components it does not list. */
+export type ExplainedBottleneck = Omit<Bottleneck, 'components'> & {
+  components: (BottleneckComponent & { findings: Finding[] })[]
+  findings: Finding[]
+}
+
+/** Puts findings, in their order, under the components of their endpoints. */
+export function explain<B extends Bottleneck>(
+  bottlenecks: readonly B[],
+  findings: readonly Finding[],
+): (Omit<B, 'components'> & {
+  components: (B['components'][number] & { findings: Finding[] })[]
+  findings: Finding[]
+})[] {
+  return bottlenecks.map((bottleneck) => {
+    const mine = findings.filter((finding) => isOf(finding, bottleneck))
+    const components = bottleneck.components.map((component) => ({
+      ...component,
+      findings: mine.filter((finding) => isSame(finding.component, component)),
+    }))
+    const others = mine.filter((finding) => !bottleneck.components.some((c) => isSame(c, finding.component)))
+    return { ...bottleneck, components, findings: others }
+  })
+}
+
+function isOf(finding: Finding, of: Bottleneck): boolean {
+  return (
+    finding.operation === of.operation &&
+    finding.service === of.service &&
+    finding.scope === of.scope &&
+    finding.environment === of.environment &&
+    finding.namespace === of.namespace
+  )
+}
+
+function isSame(a: Component, b: Component): boolean {
+  return a.kind === b.kind && a.name === b.name
+}

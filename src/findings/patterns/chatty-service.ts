@@ -1,0 +1,101 @@
+import { SERVER } from '../../trace/span.ts'
+import { calleeOf } from '../calls.ts'
+import { definePattern, type Report } from '../pattern.ts'
+import { codeAround, type Scan } from '../scan.ts'
+import { inMs } from '../words.ts'
+
+export const chattyService = definePattern({
+  id: 'chatty-service',
+  title: 'Chatty service',
+  thresholds: {
+    calls: { value: 10, unit: 'calls to one peer in a request', source: 'each costs a round trip' },
+    hops: { value: 5, unit: 'services in a row', source: 'each adds transit to every request' },
+  },
+  detect(scan, { calls, hops }, report) {
+    if (scan.remotes.length >= calls) detectCalls(scan, calls, report)
+    if (scan.servers.length > hops) detectHops(scan, hops, report)
+  },
+  advice: ({ service, caller, operation, component }, { amount, spentNs }) =>
+    operation.includes(' > ')
+      ? `${service} ${caller} goes through ${Math.round(amount)} services in a row (${operation}; ${inMs(spentNs)} in transit): call the last ones directly, or merge some.`
+      : `${service} ${caller} calls ${component.name} ${Math.round(amount)} times a request (${operation}; ${inMs(spentNs)} together): ask for all of it at once.`,
+})
+
+function detectCalls(scan: Scan, least: number, report: Report): void {
+  const { tree, index } = scan
+  const byPeer = new Map<number, number[]>()
+  for (const span of scan.remotes) {
+    // Attempts of one call are retries.
+    if (tree.failed[span] === 1) continue
+    const key = tree.component[span]! * 2 ** 16 + tree.service[span]!
+    const known = byPeer.get(key)
+    if (known === undefined) byPeer.set(key, [span])
+    else known.push(span)
+  }
+  for (const spans of byPeer.values()) {
+    if (spans.length < least) continue
+    const labels = new Set(spans.map((span) => index.calls[index.callOf(tree, span)]!.label))
+    const subject = {
+      component: tree.spans.dictionary.components[tree.component[spans[0]!]!]!,
+      ...codeAround(scan, spans[0]!),
+      operation: [...labels].slice(0, 3).join(', '),
+    }
+    const spentNs = spans.reduce((sum, span) => sum + scan.lengthOf(span), 0)
+    report({ subject, amount: spans.length, spentNs }, spans[0]!, () => collapse(scan, spans))
+  }
+}
+
+/** Of the calls of one parent, one does it all: the longest. */
+function collapse(scan: Scan, spans: readonly number[]): void {
+  const { tree, counterfactual } = scan
+  const longest = new Map<number, number>()
+  for (const span of spans) {
+    const parent = tree.parent[span]!
+    const known = longest.get(parent)
+    if (known === undefined || scan.lengthOf(span) > scan.lengthOf(known)) longest.set(parent, span)
+  }
+  for (const span of spans) {
+    if (longest.get(tree.parent[span]!) !== span) counterfactual.setLength(span, 0)
+  }
+}
+
+/** The longest chain of calls, each made to answer the one before; each hop is from another service. */
+function detectHops(scan: Scan, least: number, report: Report): void {
+  const { tree } = scan
+  const { services } = tree.spans.dictionary
+  const chainOf = (span: number) => {
+    const chain: number[] = []
+    for (let up = span; up >= 0; up = up === scan.entry ? -1 : tree.parent[up]!) {
+      if (tree.kind[up] === SERVER) chain.push(up)
+    }
+    return chain
+  }
+  const last = deepestServer(scan)
+  const deepest = chainOf(last)
+  const hops = deepest.filter((span) => span !== scan.entry)
+  if (hops.length < least) return
+  const clients = hops.map((span) => tree.parent[span]!).filter((client) => calleeOf(tree, client) >= 0)
+  const chain = deepest.toReversed().map((span) => services[tree.service[span]!]!)
+  const subject = {
+    component: { kind: 'service', name: services[tree.service[scan.entry]!]! } as const,
+    ...codeAround(scan, scan.entry),
+    operation: chain.join(' > '),
+  }
+  const spentNs = clients.reduce((sum, c) => sum + scan.lengthOf(c) - scan.lengthOf(calleeOf(tree, c)), 0)
+  report({ subject, amount: hops.length, spentNs }, scan.entry, () => {
+    for (const client of clients) scan.counterfactual.setFactor(client, 0)
+  })
+}
+
+/** The SERVER with the most SERVERs above it, the first of several; parents come before children. */
+function deepestServer({ tree, servers, entry }: Scan): number {
+  const depth = new Map<number, number>()
+  let deepest = entry
+  for (const span of servers) {
+    let up = span === entry ? -1 : tree.parent[span]!
+    while (up >= 0 && up !== entry && !depth.has(up)) up = tree.parent[up]!
+    depth.set(span, 1 + (depth.get(up) ?? 0))
+    if (depth.get(span)! > (depth.get(deepest) ?? 0)) deepest = span
+  }
+  return deepest
+}

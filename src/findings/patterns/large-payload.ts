@@ -1,0 +1,32 @@
+import { calleeOf, REMOTE } from '../calls.ts'
+import { definePattern } from '../pattern.ts'
+import { codeAround } from '../scan.ts'
+import { inMs, MS } from '../words.ts'
+
+export const largePayload = definePattern({
+  id: 'large-payload',
+  title: 'Large payload',
+  thresholds: {
+    bytes: { value: 300_000, unit: 'bytes of a body', source: 'what Sentry starts from' },
+    lengthMs: { value: 100, unit: 'ms of the call', source: 'below this the size costs little' },
+  },
+  detect(scan, { bytes, lengthMs }, report) {
+    if (scan.sized.length === 0) return
+    const { tree, index, counterfactual } = scan
+    for (const span of scan.sized) {
+      const size = tree.spans.bodyBytes[tree.row[span]!]!
+      const spentNs = scan.lengthOf(span)
+      if (size <= bytes || spentNs < lengthMs * MS) continue
+      if (index.roleOf(tree.component[span]!) !== REMOTE) continue
+      const { component, label } = index.calls[index.callOf(tree, span)]!
+      const subject = { component, ...codeAround(scan, span), operation: label }
+      report({ subject, amount: size, spentNs }, span, () => {
+        // What is left of it at the threshold; the callee's own time stays.
+        if (calleeOf(tree, span) >= 0) counterfactual.setFactor(span, bytes / size)
+        else counterfactual.setLength(span, Math.round((spentNs * bytes) / size))
+      })
+    }
+  },
+  advice: ({ service, caller, operation }, { amount, spentNs }) =>
+    `${service} ${caller} moves ${(amount / 1e6).toFixed(1)} MB with ${operation} (${inMs(spentNs)}): ask for less of it (fields, pages), or compress it.`,
+})

@@ -1,0 +1,49 @@
+import { definePattern } from '../pattern.ts'
+import { byLoad, concurrencyAt, quantileAmong } from '../population.ts'
+import { inMs, MS } from '../words.ts'
+
+export const lockSuspect = definePattern({
+  id: 'lock-suspect',
+  title: 'Query that waits for a lock',
+  thresholds: {
+    tail: { value: 10, unit: 'times p50 at p99', source: 'what a plan costs varies less' },
+    p99Ms: { value: 100, unit: 'ms at p99', source: 'below this nobody waits noticeably' },
+    growth: {
+      value: 2,
+      unit: 'times the median, at the most loaded third against the least',
+      source: 'waiting grows with those who wait',
+    },
+    calls: { value: 100, unit: 'calls', source: 'fewer have no p99' },
+  },
+  judge(population, limits, report) {
+    for (const group of population.calls) {
+      const { call, longestNs, startNs, lengthNs, fresh } = group
+      if (call.component.kind !== 'database' || longestNs < limits.p99Ms * MS) continue
+      if (lengthNs.length < limits.calls) continue
+      const p50 = quantileAmong(lengthNs, 0.5)
+      const p99 = quantileAmong(lengthNs, 0.99)
+      if (p99 < limits.p99Ms * MS || p99 < limits.tail * p50) continue
+      const load = concurrencyAt(startNs, lengthNs)
+      const [low, high] = byLoad(load, () => true)
+      const at = (indexes: readonly number[]) =>
+        quantileAmong(
+          indexes.map((i) => lengthNs[i]!),
+          0.5,
+        )
+      if (load[high[0]!]! <= load[low[0]!]! || at(high) < limits.growth * at(low)) continue
+      for (let i = fresh; i < lengthNs.length; i++) {
+        if (lengthNs[i]! < 2 * p50) continue
+        report({
+          subject: { component: call.component, service: call.service, caller: '', operation: call.label },
+          amount: load[i]!,
+          spentNs: lengthNs[i]!,
+          trace: group.trace[i]!,
+          row: group.row[i]!,
+          change: (counterfactual, _tree, span) => counterfactual.setLength(span, p50),
+        })
+      }
+    }
+  },
+  advice: ({ service, operation, component }, { spentNs, amount }) =>
+    `${operation} of ${service} on ${component.name} takes ${inMs(spentNs)} when ${Math.round(amount)} run at once and little alone: it waits for a lock; shorten the transactions that hold it.`,
+})

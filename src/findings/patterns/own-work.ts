@@ -1,0 +1,57 @@
+import type { Analysis } from '../../analysis/result.ts'
+import { SERVICE } from '../../analysis/result.ts'
+import { operationOf } from '../../trace/operation.ts'
+import { definePattern } from '../pattern.ts'
+import { inMs, inPercent, MS } from '../words.ts'
+
+export const ownWork = definePattern({
+  id: 'own-work',
+  title: 'Own work dominates',
+  thresholds: {
+    percent: { value: 50, unit: '% of the request', source: 'more than everything it waits for' },
+    lengthMs: { value: 100, unit: 'ms', source: 'people notice from about here (Nielsen)' },
+  },
+  weigh(analysis, { percent, lengthMs }, report) {
+    const { samples, components, spans } = analysis
+    const { dictionary } = spans
+    for (let s = 0; s < samples.count; s++) {
+      const durationNs = samples.durationNs[s]!
+      if (samples.counted[s] === 0 || durationNs < lengthMs * MS) continue
+      const last = s + 1 < samples.count ? samples.firstComponent[s + 1]! : components.count
+      for (let i = samples.firstComponent[s]!; i < last; i++) {
+        const criticalNs = components.criticalNs[i]!
+        if (criticalNs < lengthMs * MS || criticalNs < (percent / 100) * durationNs) continue
+        const component = dictionary.components[components.component[i]!]!
+        if (component.kind !== 'service') continue
+        const endpoint = dictionary.endpoints[samples.endpoint[s]!]!
+        const operation =
+          samples.kind[s] === SERVICE ? '' : mainOperation(analysis, s, components.component[i]!)
+        if (operation === '' && component.name !== endpoint.service) continue
+        const subject = {
+          component,
+          service: component.name,
+          caller: '',
+          operation: operation || endpoint.operation,
+        }
+        const amount = criticalNs / durationNs
+        report(s, durationNs - components.ifInstantNs[i]!, { subject, amount, spentNs: criticalNs })
+      }
+    }
+  },
+  advice: ({ service, operation }, { amount, spentNs }) =>
+    `${service} ${operation} works or blocks for ${inMs(spentNs)} itself, ${inPercent(amount)} of the request: profile it; if the processor idles meanwhile, it waits for something that has no span.`,
+})
+
+/** Of an entry: the operation of the span in which the component has most time on the path. */
+function mainOperation({ samples, segments, spans }: Analysis, s: number, component: number): string {
+  const last = s + 1 < samples.count ? samples.firstSegment[s + 1]! : segments.count
+  const bySpan = new Map<number, number>()
+  let most = -1
+  for (let i = samples.firstSegment[s]!; i < last; i++) {
+    if (segments.component[i] !== component) continue
+    const span = segments.span[i]!
+    bySpan.set(span, (bySpan.get(span) ?? 0) + segments.endNs[i]! - segments.startNs[i]!)
+    if (most < 0 || bySpan.get(span)! > bySpan.get(most)!) most = span
+  }
+  return most < 0 ? '' : operationOf(spans.dictionary.fields(spans.shape[most]!))
+}

@@ -1,0 +1,46 @@
+import { definePattern } from '../pattern.ts'
+import { codeAround } from '../scan.ts'
+import { inMs, inPercent, MS } from '../words.ts'
+
+export const repeatedQuery = definePattern({
+  id: 'repeated-query',
+  title: 'The same query again: cache candidate',
+  thresholds: {
+    times: { value: 3, unit: 'times in a request', source: 'twice may be chance' },
+    togetherMs: { value: 5, unit: 'ms, all of them', source: 'less is not worth a cache' },
+    hitPercent: {
+      value: 80,
+      unit: '% of the repetitions that a cache answers',
+      source: 'a common hit ratio of request caches',
+    },
+  },
+  detect(scan, { times, togetherMs, hitPercent }, report) {
+    if (scan.hashed.length < times) return
+    const { tree, index } = scan
+    const byValue = new Map<string, number[]>()
+    for (const list of [scan.queries, scan.remotes]) {
+      for (const span of list) {
+        const hash = tree.spans.valueHash[tree.row[span]!]!
+        if (hash === 0) continue
+        const key = `${index.callOf(tree, span)} ${hash}`
+        const known = byValue.get(key)
+        if (known === undefined) byValue.set(key, [span])
+        else known.push(span)
+      }
+    }
+    for (const spans of byValue.values()) {
+      if (spans.length < times) continue
+      const { component, label, isRead } = index.calls[index.callOf(tree, spans[0]!)]!
+      const spentNs = spans.reduce((sum, span) => sum + scan.lengthOf(span), 0)
+      if (!isRead || spentNs < togetherMs * MS || spans.some((span) => tree.failed[span] === 1)) continue
+      const subject = { component, ...codeAround(scan, spans[0]!), operation: label }
+      report({ subject, amount: spans.length, spentNs }, spans[0]!, () => {
+        for (const span of spans.toSorted((a, b) => a - b).slice(1)) {
+          scan.counterfactual.setLength(span, Math.round(scan.lengthOf(span) * (1 - hitPercent / 100)))
+        }
+      })
+    }
+  },
+  advice: ({ service, caller, operation }, { amount, spentNs }, { hitPercent }) =>
+    `${service} ${caller} asks ${operation} ${Math.round(amount)} times for the same (${inMs(spentNs)} together): ask once, or cache it (the saving counts ${inPercent(hitPercent! / 100)} hits).`,
+})

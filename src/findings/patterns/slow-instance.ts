@@ -1,0 +1,95 @@
+import type { Counterfactual } from '../../analysis/counterfactual.ts'
+import type { TraceTree } from '../../trace/tree.ts'
+import { definePattern } from '../pattern.ts'
+import { quantileAmong, type ServerGroup } from '../population.ts'
+import { inMs } from '../words.ts'
+
+export const slowInstance = definePattern({
+  id: 'slow-instance',
+  title: 'One instance slower than its siblings',
+  thresholds: {
+    ratio: {
+      value: 2,
+      unit: 'times the median p95 of the instances',
+      source: 'the same code on the same machines varies less',
+    },
+    requests: { value: 20, unit: 'requests an instance', source: 'fewer have no p95' },
+  },
+  judge(population, limits, report) {
+    for (const group of population.servers) {
+      const groups = byInstance(group, population.instances).filter(({ at }) => at.length >= limits.requests)
+      if (groups.length < 2) continue
+      const figures = groups.map(({ instance, at }) => {
+        const lengths = at.map((i) => group.lengthNs[i]!)
+        return { instance, p50: quantileAmong(lengths, 0.5), p95: quantileAmong(lengths, 0.95) }
+      })
+      for (const one of figures) {
+        const others = figures.filter((other) => other !== one)
+        const medianNs = quantileAmong(
+          others.map(({ p95 }) => p95),
+          0.5,
+        )
+        if (one.p95 < limits.ratio * medianNs || one.p50 === 0) continue
+        const siblingNs = quantileAmong(
+          others.map(({ p50 }) => p50),
+          0.5,
+        )
+        // As fast as its siblings usually are; the tail is cut by no more than the middle.
+        const factor = Math.min(1, Math.max(siblingNs / one.p50, medianNs / one.p95))
+        for (let at = group.fresh; at < group.lengthNs.length; at++) {
+          if (group.instance[at] !== one.instance) continue
+          report({
+            subject: {
+              component: { kind: 'service', name: group.endpoint.service },
+              service: group.endpoint.service,
+              caller: group.endpoint.operation,
+              operation: population.instances[one.instance]!,
+            },
+            amount: one.p95 / medianNs,
+            spentNs: group.lengthNs[at]!,
+            trace: group.trace[at]!,
+            row: group.row[at]!,
+            change: (counterfactual, tree, span) => speedUp(counterfactual, tree, span, factor),
+          })
+        }
+      }
+    }
+  },
+  advice: ({ service, caller, operation }, { amount, spentNs }) =>
+    `instance ${operation} of ${service} answers ${caller} ${amount.toFixed(1)} times as slowly as its siblings (${inMs(spentNs)}): replace it, or see what its machine lacks.`,
+})
+
+/** Observations by named instance. */
+export function byInstance(
+  group: ServerGroup,
+  names: readonly string[],
+): { instance: number; at: number[] }[] {
+  const groups = new Map<number, number[]>()
+  group.instance.forEach((instance, at) => {
+    if (names[instance] === '') return
+    const known = groups.get(instance)
+    if (known === undefined) groups.set(instance, [at])
+    else known.push(at)
+  })
+  return [...groups].map(([instance, at]) => ({ instance, at }))
+}
+
+/** The instance's own work within a request: the span's, and of spans of the same service below it. */
+function speedUp(counterfactual: Counterfactual, tree: TraceTree, span: number, factor: number): void {
+  const instances = tree.spans.dictionary.shapeInstance
+  const open = [span]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    counterfactual.setFactor(next, factor)
+    const first = tree.firstChild[next]!
+    for (let slot = first; slot < first + tree.live[next]!; slot++) {
+      const c = tree.child[slot]!
+      const own = tree.spans.dictionary.components[tree.component[c]!]!.kind === 'service'
+      if (
+        own &&
+        tree.service[c] === tree.service[span] &&
+        instances[tree.shape[c]!] === instances[tree.shape[span]!]
+      )
+        open.push(c)
+    }
+  }
+}

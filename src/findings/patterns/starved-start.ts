@@ -1,0 +1,55 @@
+import { definePattern } from '../pattern.ts'
+import { byLoad, quantileAmong } from '../population.ts'
+import { inMs, MS } from '../words.ts'
+
+export const starvedStart = definePattern({
+  id: 'starved-start',
+  title: 'Wait before the first call that grows with load: threads, pool or event loop',
+  thresholds: {
+    growth: {
+      value: 3,
+      unit: 'times the p95 of the least loaded third',
+      source: 'own work does not grow with others',
+    },
+    waitMs: { value: 10, unit: 'ms at p95', source: 'below this it may be the scheduler' },
+    requests: { value: 60, unit: 'requests', source: '20 in each third of the load' },
+  },
+  judge(population, limits, report) {
+    for (const group of population.servers) {
+      const { firstChildNs, endpoint, fresh } = group
+      const known = firstChildNs.filter((ns) => ns >= 0)
+      if (known.length < limits.requests || quantileAmong(known, 0.95) < limits.waitMs * MS) continue
+      population.workOutLoad(endpoint.service)
+      const [low, high] = byLoad(group.load, (at) => firstChildNs[at]! >= 0)
+      if (low.length < limits.requests / 3) continue
+      const p95 = (indexes: readonly number[]) =>
+        quantileAmong(
+          indexes.map((at) => firstChildNs[at]!),
+          0.95,
+        )
+      const calmNs = p95(low)
+      if (p95(high) < limits.growth * calmNs || p95(high) < limits.waitMs * MS) continue
+      // The most loaded third must really have had more to do.
+      if (group.load[high[0]!]! <= group.load[low.at(-1)!]!) continue
+      for (let at = fresh; at < firstChildNs.length; at++) {
+        if (firstChildNs[at]! <= calmNs) continue
+        report({
+          subject: {
+            component: { kind: 'service', name: endpoint.service },
+            service: endpoint.service,
+            caller: endpoint.operation,
+            operation: endpoint.operation,
+          },
+          amount: group.load[at]!,
+          spentNs: firstChildNs[at]!,
+          trace: group.trace[at]!,
+          row: group.row[at]!,
+          change: (counterfactual, tree, span) =>
+            counterfactual.cutGap(tree.child[tree.firstChild[span]!]!, calmNs),
+        })
+      }
+    }
+  },
+  advice: ({ service, operation }, { amount, spentNs }) =>
+    `${service} ${operation} waits ${inMs(spentNs)} before its first call when an instance has ${Math.round(amount)} requests at once, and little when it has few: look at its threads, connection pool or event loop.`,
+})

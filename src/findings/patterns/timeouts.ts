@@ -1,0 +1,45 @@
+import { IS_TIMEOUT } from '../../trace/detail.ts'
+import { CLIENT } from '../../trace/span.ts'
+import { calleeOf, OWN } from '../calls.ts'
+import { definePattern } from '../pattern.ts'
+import { codeAround, type Scan } from '../scan.ts'
+import { inMs } from '../words.ts'
+
+export const timeouts = definePattern({
+  id: 'timeouts',
+  title: 'Timeouts: the caller was gone before the answer came',
+  thresholds: {
+    overPercent: {
+      value: 5,
+      unit: '% of the call that its callee ended later',
+      source: 'clocks differ by less',
+    },
+  },
+  detect(scan, { overPercent }, report) {
+    const { tree, index } = scan
+    if (scan.flagged.length === 0 && scan.failed.length === 0) return
+    for (const span of new Set([...scan.flagged, ...scan.failed])) {
+      if (tree.kind[span] !== CLIENT || index.roleOf(tree.component[span]!) === OWN) continue
+      if (!saysTimeout(scan, span) && !isOutlived(scan, span, overPercent / 100)) continue
+      const { component, label } = index.calls[index.callOf(tree, span)]!
+      const subject = { component, ...codeAround(scan, span), operation: label }
+      report({ subject, amount: 1, spentNs: scan.lengthOf(span) }, span, () =>
+        scan.counterfactual.setLength(span, 0),
+      )
+    }
+  },
+  advice: ({ service, caller, operation }, { spentNs }) =>
+    `${service} ${caller} waits ${inMs(spentNs)} for ${operation} and gives up: make that faster, or give up sooner where an answer can do without it.`,
+})
+
+function saysTimeout({ tree }: Scan, span: number): boolean {
+  const { detail, dictionary } = tree.spans
+  return (dictionary.details.flags[detail[tree.row[span]!]!]! & IS_TIMEOUT) !== 0
+}
+
+/** The SERVER went on after its caller had failed: by the times before anything was cut. */
+function isOutlived({ tree }: Scan, span: number, share: number): boolean {
+  const callee = calleeOf(tree, span)
+  if (callee < 0 || tree.failed[span] === 0) return false
+  return tree.end[callee]! - tree.end[span]! > share * (tree.end[span]! - tree.start[span]!)
+}
