@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type FindingLimits, limitsOf, parseOverrides } from './findings/settings.ts'
 import { DEFAULT_RECEIVER_LIMITS, type ReceiverLimits } from './receiver/limits.ts'
 
 /** `host:port`, `[::1]:port`. */
@@ -43,6 +44,7 @@ const SETTINGS = z.object({
   LONGPOLE_TLS_CERT: z.string().min(1).optional(),
   LONGPOLE_TLS_KEY: z.string().min(1).optional(),
   LONGPOLE_TLS_CLIENT_CA: z.string().min(1).optional(),
+  LONGPOLE_FINDINGS: z.string().default(''),
   LONGPOLE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
@@ -64,6 +66,8 @@ export type Config = {
   limits: ReceiverLimits
   token: string | undefined
   tls: { certFile: string; keyFile: string; clientCaFile: string | undefined } | undefined
+  /** Thresholds of findings. */
+  findingLimits: FindingLimits
   logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
 }
 
@@ -126,7 +130,18 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
             clientCaFile: s.LONGPOLE_TLS_CLIENT_CA,
           }
         : undefined,
+    findingLimits: findingLimits(env),
     logLevel: s.LONGPOLE_LOG_LEVEL,
+  }
+}
+
+/** The thresholds of findings, as LONGPOLE_FINDINGS overrides them. @throws ConfigError */
+export function findingLimits(env: NodeJS.ProcessEnv): FindingLimits {
+  try {
+    return limitsOf(parseOverrides(env.LONGPOLE_FINDINGS ?? ''))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new ConfigError(`LONGPOLE_FINDINGS: ${error.message}`)
   }
 }
 

@@ -1,10 +1,16 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import { groupByTrace } from '../trace/group.ts'
-import { createTree, type TraceTree } from '../trace/tree.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
+import { createTree, type TraceTree } from '../trace/tree.ts'
 import { type Assembled, assembleTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
-import { applyModel, clearReadings, createReadings, type Dependencies, type Readings } from './dependencies.ts'
+import {
+  applyModel,
+  clearReadings,
+  createReadings,
+  type Dependencies,
+  type Readings,
+} from './dependencies.ts'
 import { createFamilyReader } from './family.ts'
 import { createFactorMeasurer, createMeasurer, type FactorOf, type Measure } from './measure.ts'
 import type { Model } from './model.ts'
@@ -31,7 +37,12 @@ export type AnalysisOptions = {
 export type TraceObserver = {
   begin(tree: TraceTree): void
   /** A trace whose entries are settled and charged, before its samples are. `trace` is its place in the result. */
-  assembled(tree: TraceTree, trace: number, assembled: Assembled, dependencies: Dependencies | undefined): void
+  assembled(
+    tree: TraceTree,
+    trace: number,
+    assembled: Assembled,
+    dependencies: Dependencies | undefined,
+  ): void
   /** The rows of that trace are in the result. */
   sampled(result: ResultBuilder, trace: number): void
   /** The result is complete but for its closing offsets; single traces may be had once more. */

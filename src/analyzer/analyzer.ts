@@ -1,6 +1,8 @@
 import type { Logger } from 'pino'
 import { analyzeSpans } from '../analysis/analyze.ts'
 import type { Analysis } from '../analysis/result.ts'
+import { createDetector } from '../findings/detect.ts'
+import type { FindingLimits } from '../findings/settings.ts'
 import {
   countBlocks,
   countStored,
@@ -77,6 +79,8 @@ export type AnalyzerHandle = {
 export function startAnalyzer(options: {
   store: Store
   settleSeconds: number
+  /** Thresholds of findings; their own, if not given. */
+  findingLimits?: FindingLimits | undefined
   log: Logger
   /** Spans of one trace that are analyzed; LARGEST_TRACE if not given. */
   largestTrace?: number
@@ -100,6 +104,7 @@ export function startAnalyzer(options: {
     tooLate: 0,
   }
   const rollups = createRollupSchedule(store, log, counters)
+  const detector = createDetector(options.findingLimits)
   let dictionary = createDictionary()
   let names: EndpointNames | undefined
   /** Everything up to here has been looked at; undefined before the first cycle. */
@@ -243,14 +248,14 @@ export function startAnalyzer(options: {
     flagOf: (trace: WaitingTrace) => string,
   ): Promise<void> {
     if (spans.count === 0) return
-    const analysis = analyzeSpans(spans, { callTrees: true })
+    const analysis = analyzeSpans(spans, { callTrees: true, observer: detector.observer })
     const rowCounts = countRows(spans)
     const version = versionNow()
     const again = [...rowCounts.keys()].filter((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
     const gone = again.length === 0 ? [] : await readSampleKeys(store, again)
     const token = `analysis-${version}`
     const nameOf = (endpoint: number) => names!.nameOf(dictionary.endpoints[endpoint]!)
-    const samples = samplesBlock(analysis, nameOf, gone, version)
+    const samples = samplesBlock(analysis, nameOf, gone, version, detector.evidence())
     for (const id of rowCounts.keys()) torn.add(id)
     if (samples.rows > 0) await store.insertBlock('samples', samples.block, token)
     const segments = segmentsBlock(analysis, gone, version)

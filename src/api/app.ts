@@ -1,9 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Logger } from 'pino'
+import { type FindingLimits, limitsOf } from '../findings/settings.ts'
 import type { Store } from '../store/store.ts'
 import { addBottleneckRoutes } from './bottlenecks.ts'
 import { ApiError, errorJson } from './errors.ts'
+import { addFindingRoutes } from './findings.ts'
 import { addHealthRoutes } from './health.ts'
 import { createMetrics, type MetricSources } from './metrics.ts'
 import { addTraceRoutes } from './traces.ts'
@@ -16,6 +18,8 @@ export type ApiOptions = {
   metrics?: MetricSources
   /** Why the service is not ready, though its store answers. */
   problem?: () => string | undefined
+  /** Thresholds of findings; their own, if not given. */
+  findingLimits?: FindingLimits | undefined
 }
 
 const OPEN = new Set(['/healthz', '/readyz'])
@@ -28,6 +32,7 @@ export function createApi({
   token,
   metrics = {},
   problem = () => undefined,
+  findingLimits = limitsOf({}),
 }: ApiOptions): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, c) => {
@@ -70,11 +75,18 @@ export function createApi({
   app.get('/', (c) =>
     c.json({
       name: 'longpole',
-      start: ['/api/v1/endpoints', '/api/v1/bottlenecks', '/api/v1/components', '/api/v1/traces'],
+      start: [
+        '/api/v1/endpoints',
+        '/api/v1/bottlenecks',
+        '/api/v1/components',
+        '/api/v1/findings',
+        '/api/v1/traces',
+      ],
       openapi: '/openapi.json',
     }),
   )
-  addBottleneckRoutes(app, store)
+  addBottleneckRoutes(app, store, findingLimits)
+  addFindingRoutes(app, store, findingLimits)
   addTraceRoutes(app, store)
   app.doc31('/openapi.json', {
     openapi: '3.1.0',

@@ -3,11 +3,14 @@ import { sumValue } from '../analysis/exact-sum.ts'
 import { compareComponents } from '../analysis/measure.ts'
 import { componentKey, createRollup, type RollupKey } from '../analysis/rollup.ts'
 import { bottleneckOfRollup, meanNs, meanWithout, type RollupBottleneck } from '../analysis/rollup-figures.ts'
+import { explain } from '../findings/findings.ts'
+import type { FindingLimits } from '../findings/settings.ts'
+import { readFindings } from '../store/read-findings.ts'
 import { endpointName, listEndpoints, type RangeRollups, readEndpointRollups } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { componentExemplars, endpointExemplars } from './exemplars.ts'
-import { PageQuery, pageOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
+import { filterOf, PageQuery, pageOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
 import { Coverage, coverageOf, openRange } from './ranges.ts'
 import { Bottleneck, ComponentTotal, Endpoint } from './schemas.ts'
 
@@ -61,12 +64,13 @@ const componentsRoute = createRoute({
   },
 })
 
-export function addBottleneckRoutes(app: OpenAPIHono, store: Store): void {
+export function addBottleneckRoutes(app: OpenAPIHono, store: Store, limits: FindingLimits): void {
   app.openapi(bottlenecksRoute, async (c) => {
     const query = c.req.valid('query')
     const range = await openRange(store, query)
     const page = await endpointPage(store, range, query, { shifts: true, exemplars: true })
     const target = targetOf(query.target)
+    const findings = await readFindings(store, filterOf(query), limits)
     const bottlenecks = page.rows.map(({ key, rollup }) => {
       const figures = bottleneckOfRollup(key, rollup, target)
       return {
@@ -78,7 +82,14 @@ export function addBottleneckRoutes(app: OpenAPIHono, store: Store): void {
         exemplars: endpointExemplars(rollup, store.retention),
       }
     })
-    return c.json({ ...page.place, bottlenecks, coverage: coverageOf(range.cover) } as never, 200)
+    return c.json(
+      {
+        ...page.place,
+        bottlenecks: explain(bottlenecks, findings),
+        coverage: coverageOf(range.cover),
+      } as never,
+      200,
+    )
   })
 
   app.openapi(endpointsRoute, async (c) => {

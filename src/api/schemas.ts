@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { PATTERNS } from '../findings/patterns.ts'
 import { COMPONENT_KINDS } from '../trace/component.ts'
 import { REPAIR_KINDS } from '../trace/repair.ts'
 
@@ -40,6 +41,38 @@ const Exemplars = z
   .object({ typical: z.array(z.string()), worst: z.array(z.string()) })
   .openapi('Exemplars', { description: 'Trace ids' })
 
+const scope = z.enum(['trace', 'service'])
+
+export const Finding = z
+  .object({
+    pattern: z.enum(PATTERNS.map(({ id }) => id)),
+    title: z.string(),
+    service: z.string(),
+    operation: z.string(),
+    scope,
+    environment: z.string(),
+    namespace: z.string(),
+    component: Component.openapi({ description: 'What it explains' }),
+    code: z
+      .object({ service: z.string(), caller: z.string(), operation: z.string() })
+      .openapi({ description: 'Whose code it is, the operation that does it, and what it does' }),
+    entries: z.number().int().openapi({ description: 'Samples of the endpoint' }),
+    samples: z.number().int().openapi({ description: 'Samples that show it' }),
+    amount: z.number().openapi({ description: 'Of what the pattern counts, median where it is found' }),
+    spentNs: Ns.openapi({ description: 'Time spent on it, median where it is found' }),
+    saved: Distribution.openapi({
+      description: 'How much less each figure of the endpoint would be without',
+    }),
+    unproven: z
+      .boolean()
+      .openapi({ description: 'The saving holds only if no call needs the answer of one before it' }),
+    exemplars: z.array(z.string()).openapi({ description: 'Trace ids, those that would be shortened most' }),
+    advice: z.string(),
+  })
+  .openapi('Finding')
+
+const Findings = z.array(Finding).openapi({ description: 'Known mistakes that explain it, by p95 saved' })
+
 export const BottleneckComponent = Component.extend({
   criticalShare: z.number().openapi({ description: 'Share of all time, on the critical path' }),
   presentShare: z.number().openapi({ description: 'Share of samples it is on the path of' }),
@@ -51,6 +84,7 @@ export const BottleneckComponent = Component.extend({
     .optional()
     .openapi({ description: 'Within the 1 % of stored histograms the verdict could be another' }),
   exemplars: Exemplars,
+  findings: Findings,
 })
 
 /** What makes the figures of an endpoint less certain than they look. */
@@ -97,6 +131,7 @@ export const Bottleneck = z
       .openapi({ description: 'The two that together suffice where none does alone; with a target' }),
     pairFigures: PairFigures.optional(),
     exemplars: Exemplars,
+    findings: Findings.openapi({ description: 'Those of components that are not listed' }),
   })
   .openapi('Bottleneck')
 

@@ -2,6 +2,7 @@ import type { Bottleneck } from '../analysis/bottlenecks.ts'
 import { traceJson, tracesById } from '../analysis/report-json.ts'
 import type { Analysis } from '../analysis/result.ts'
 import type { Target } from '../analysis/target.ts'
+import type { ExplainedBottleneck } from '../findings/findings.ts'
 import { createFlameGraph } from './flame-graph.ts'
 import { jsonText } from './json-text.ts'
 import type { Output } from './output.ts'
@@ -27,19 +28,21 @@ const SHOWN_TRACES = 3
 const SHOWN_ENDPOINTS = 10
 
 /** The endpoints asked for, in the order they come in. */
-function chosen(
-  bottlenecks: readonly Bottleneck[],
+function chosen<B extends Ranked>(
+  bottlenecks: readonly B[],
   endpoint: string | undefined,
   top: number | undefined,
-): Bottleneck[] {
+): B[] {
   const named = bottlenecks.filter((b) => endpoint === undefined || matches(endpoint, b))
   if (top === undefined) return named
   const most = new Set(byTotalTime(named).slice(0, top))
   return named.filter((b) => most.has(b))
 }
 
-function byTotalTime(bottlenecks: readonly Bottleneck[]): Bottleneck[] {
-  const totalNs = (b: Bottleneck) => b.entries * b.observed.meanNs
+type Ranked = Pick<Bottleneck, 'service' | 'operation' | 'entries' | 'observed'>
+
+function byTotalTime<B extends Ranked>(bottlenecks: readonly B[]): B[] {
+  const totalNs = (b: B) => b.entries * b.observed.meanNs
   return bottlenecks.toSorted((a, b) => totalNs(b) - totalNs(a))
 }
 
@@ -51,7 +54,7 @@ function matches(text: string, of: { service: string; operation: string }): bool
 export type Report = {
   begin(): Promise<void>
   traces(analysis: Analysis): Promise<void>
-  end(bottlenecks: Bottleneck[]): Promise<void>
+  end(bottlenecks: ExplainedBottleneck[]): Promise<void>
 }
 
 export function reportFor(options: ReportRequest, output: Output): Report {

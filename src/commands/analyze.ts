@@ -5,6 +5,10 @@ import { groupSamples } from '../analysis/group-samples.ts'
 import { learnDependencies } from '../analysis/learn.ts'
 import type { Model } from '../analysis/model.ts'
 import { parseTarget, type Target } from '../analysis/target.ts'
+import { findingLimits } from '../config.ts'
+import { collectFindings } from '../findings/collect.ts'
+import { createDetector } from '../findings/detect.ts'
+import { createFindingCollector, explain } from '../findings/findings.ts'
 import { createDecodePool } from '../formats/decode-pool.ts'
 import { createSpanSpool, type SpanSpool } from '../formats/span-spool.ts'
 import type { CommandContext } from '../main.ts'
@@ -133,6 +137,9 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   const output = createOutput(context.stdout)
   const report = reportFor(options, output)
   const samples = createSampleCollector()
+  const limits = findingLimits(context.env)
+  const detector = createDetector(limits)
+  const findings = createFindingCollector()
   const timings = { assembleMs: 0, criticalPathMs: 0, whatIfMs: 0, findingsMs: 0 }
   let traces = 0
   let model: Model | undefined
@@ -145,15 +152,16 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
       model = learnDependencies(batch)
       learnMs += performance.now() - learnStartMs
     }
-    const analysis = analyzeSpans(batch, { timings, model, range: true })
+    const analysis = analyzeSpans(batch, { timings, model, range: true, observer: detector.observer })
     traces += analysis.traces.count
     samples.add(groupSamples(analysis))
+    collectFindings(findings, analysis, detector.evidence())
     await report.traces(analysis)
   }
   const { target } = options
   let bottlenecks = bottlenecksOf(samples.groups(), target)
   if (target !== undefined) bottlenecks = namePairs(bottlenecks, target, spool.batches, model)
-  await report.end(bottlenecks)
+  await report.end(explain(bottlenecks, findings.findings(limits)))
   await output.end()
   if (options.timings) {
     const { readMs, decodeMs } = read

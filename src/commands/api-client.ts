@@ -1,4 +1,4 @@
-import type { Bottleneck } from '../analysis/bottlenecks.ts'
+import type { ExplainedBottleneck } from '../findings/findings.ts'
 
 /** Rows a page. */
 const PAGE = 200
@@ -8,8 +8,8 @@ export async function readBottlenecks(from: {
   url: string
   token: string | undefined
   query: Record<string, string | undefined>
-}): Promise<Bottleneck[]> {
-  const bottlenecks: Bottleneck[] = []
+}): Promise<ExplainedBottleneck[]> {
+  const bottlenecks: ExplainedBottleneck[] = []
   let offset: number | null = 0
   while (offset !== null) {
     const url = new URL('/api/v1/bottlenecks', from.url)
@@ -20,7 +20,10 @@ export async function readBottlenecks(from: {
     })) {
       if (value !== undefined) url.searchParams.set(name, value)
     }
-    const page: { bottlenecks: Bottleneck[]; nextOffset: number | null } = await getJson(url, from.token)
+    const page: { bottlenecks: ExplainedBottleneck[]; nextOffset: number | null } = await getJson(
+      url,
+      from.token,
+    )
     bottlenecks.push(...page.bottlenecks)
     offset = page.nextOffset
   }

@@ -1,5 +1,6 @@
 import type { Bottleneck, BottleneckComponent, Verdict } from '../analysis/bottlenecks.ts'
 import { meetsTarget, type Target } from '../analysis/target.ts'
+import type { ExplainedBottleneck, Finding } from '../findings/findings.ts'
 import type { Component, ComponentKind } from '../trace/component.ts'
 import { doubtLines } from './report-doubts.ts'
 
@@ -31,12 +32,18 @@ const CAVEAT =
   'component that others wait for as well can save more than this.\n'
 
 /** The report for a terminal, 80 columns wide: a table an endpoint, in the order given. */
-export function renderReport(bottlenecks: readonly Bottleneck[], options: ReportOptions = {}): string {
+export function renderReport(
+  bottlenecks: readonly ExplainedBottleneck[],
+  options: ReportOptions = {},
+): string {
   if (bottlenecks.length === 0) return 'no endpoints\n'
   return `${bottlenecks.map((bottleneck) => endpointText(bottleneck, options)).join('\n')}\n${CAVEAT}`
 }
 
-function endpointText(bottleneck: Bottleneck, { target, components = COMPONENTS }: ReportOptions): string {
+function endpointText(
+  bottleneck: ExplainedBottleneck,
+  { target, components = COMPONENTS }: ReportOptions,
+): string {
   const { service, operation, scope, environment, namespace, entries, observed } = bottleneck
   const where = [environment, namespace].filter((part) => part !== '').join('/')
   const name = printable(`${service} ${operation}${where === '' ? '' : ` [${where}]`}`)
@@ -46,12 +53,49 @@ function endpointText(bottleneck: Bottleneck, { target, components = COMPONENTS 
     `${fitted(name, WIDTH - count.length - 2)}  ${count}`,
     `  p50 ${duration(observed.p50Ns)}, p95 ${duration(observed.p95Ns)}, p99 ${duration(observed.p99Ns)}${judged(bottleneck, target)}`,
     row('if it were infinitely fast', 'p95', 'saves', 'of time', 'verdict'),
-    ...bottleneck.components.slice(0, components).map((component) => componentRow(component, observed.p95Ns)),
+    ...bottleneck.components
+      .slice(0, components)
+      .flatMap((component) => [componentRow(component, observed.p95Ns), ...findingLines(component.findings)]),
   ]
-  const hidden = bottleneck.components.length - components
-  if (hidden > 0) lines.push(`  ... and ${hidden} more`)
+  const hidden = bottleneck.components.slice(components)
+  if (hidden.length > 0) lines.push(`  ... and ${hidden.length} more`)
+  lines.push(...findingLines([...hidden.flatMap(({ findings }) => findings), ...bottleneck.findings]))
   lines.push(...next(bottleneck, target), ...doubtLines(bottleneck, heldBy(bottleneck)))
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
+}
+
+/** Findings a component; those that would save most come first. */
+const FINDINGS = 3
+const FINDING_INDENT = '      '
+
+/** What is wrong, and what fixing it would save; indented under the component. */
+function findingLines(findings: readonly Finding[]): string[] {
+  const worth = findings.filter(({ saved }) => saved.p95Ns > 0 || saved.p99Ns > 0)
+  return worth.slice(0, FINDINGS).flatMap((finding) => {
+    const saves =
+      finding.saved.p95Ns > 0
+        ? `saves ${duration(finding.saved.p95Ns)} at p95`
+        : `saves ${duration(finding.saved.p99Ns)} at p99`
+    const proof = finding.unproven ? ', if none needs another' : ''
+    return wrapped(`${finding.title}, ${saves}${proof}: ${printable(finding.advice)}`)
+  })
+}
+
+/** Lines of at most 80 columns. */
+function wrapped(text: string): string[] {
+  const lines: string[] = []
+  let line = '    - '
+  let empty = true
+  for (const word of text.split(' ')) {
+    if (!empty && line.length + 1 + word.length > WIDTH) {
+      lines.push(line)
+      line = FINDING_INDENT
+      empty = true
+    }
+    line += empty ? word : ` ${word}`
+    empty = false
+  }
+  return [...lines, line]
 }
 
 function componentRow(component: BottleneckComponent, observedNs: number): string {

@@ -60,7 +60,10 @@ export async function run(args: readonly string[], context: CommandContext): Pro
 }
 
 /** The endpoints that most time is spent in, most first. */
-export function busiest(bottlenecks: readonly Bottleneck[], top: number): Bottleneck[] {
-  const time = ({ entries, observed }: Bottleneck) => entries * observed.meanNs
+export function busiest<B extends Pick<Bottleneck, 'entries' | 'observed'>>(
+  bottlenecks: readonly B[],
+  top: number,
+): B[] {
+  const time = ({ entries, observed }: B) => entries * observed.meanNs
   return [...bottlenecks].sort((a, b) => time(b) - time(a)).slice(0, top)
 }

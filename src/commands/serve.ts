@@ -137,7 +137,12 @@ export async function startService(
     }
     let analyzer: AnalyzerHandle | undefined
     if (roles.includes('analyzer')) {
-      analyzer = startAnalyzer({ store, settleSeconds: config.settleSeconds, log })
+      analyzer = startAnalyzer({
+        store,
+        settleSeconds: config.settleSeconds,
+        findingLimits: config.findingLimits,
+        log,
+      })
       const started = analyzer
       users.push(() => started.stop())
     }
@@ -149,6 +154,7 @@ export async function startService(
         token: config.token,
         tls: config.tls,
         problem: () => engine?.problem() ?? receiver?.problem() ?? watch.damage(),
+        findingLimits: config.findingLimits,
         metrics: { receiver: receiver?.counters, analyzer: analyzer?.counters },
         log,
       })

@@ -1,4 +1,4 @@
-import type { Bottleneck } from '../analysis/bottlenecks.ts'
+import type { ExplainedBottleneck as Bottleneck } from '../findings/findings.ts'
 import { GATEWAY } from './shop.ts'
 
 /** What was planted in an endpoint, and how to see in the report whether it was found. */
@@ -42,6 +42,17 @@ function isMasked(kind: string, name: string) {
   }
 }
 
+/** A finding of that pattern saves some of the p95, and its advice names what is to be changed. */
+function hasFinding(pattern: string, names: RegExp) {
+  return ({ components, findings }: Bottleneck): Found => {
+    const all = [...components.flatMap((component) => component.findings), ...findings]
+    const finding = all.find((one) => one.pattern === pattern && names.test(one.advice))
+    if (finding === undefined) return { text: `no finding ${pattern}`, ok: false }
+    const { p95Ns } = finding.saved
+    return { text: `${finding.title}: saves ${ms(p95Ns)} at p95; ${finding.advice}`, ok: p95Ns > 0 }
+  }
+}
+
 export const ANSWER_KEY: readonly PlantedTruth[] = [
   {
     operation: 'GET /catalog/{sku}',
@@ -66,15 +77,19 @@ export const ANSWER_KEY: readonly PlantedTruth[] = [
   {
     operation: 'GET /orders/{id}/items',
     planted: 'an N+1: one query an item',
-    found: undefined,
+    found: hasFinding('n-plus-one', /orders GET .* runs SELECT item/),
   },
   {
     operation: 'POST /cart',
     planted: 'a third of the calls to pricing fail and are retried',
-    found: undefined,
+    found: hasFinding('retries', /pricing POST .quotes/),
   },
   { operation: 'POST /newsletter', planted: 'a queue that falls behind: kafka/newsletter', found: undefined },
-  { operation: 'GET /stock/{sku}', planted: 'one of three instances of inventory is slow', found: undefined },
+  {
+    operation: 'GET /stock/{sku}',
+    planted: 'one of three instances of inventory is slow',
+    found: hasFinding('slow-instance', /inventory-3/),
+  },
 ]
 
 export type CheckedTruth = { operation: string; planted: string; found: string; ok: boolean | undefined }

@@ -1,4 +1,4 @@
-import type { Bottleneck, BottleneckComponent, Distribution, Scope } from '../analysis/bottlenecks.ts'
+import type { Bottleneck, Distribution, Scope } from '../analysis/bottlenecks.ts'
 import { meanOf, quantileOf } from '../analysis/quantile.ts'
 import type { Component } from '../trace/component.ts'
 import type { Endpoint } from '../trace/dictionary.ts'
@@ -207,20 +207,22 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** A bottleneck with the findings that explain its components; `findings`: those of components it does not list. */
-export type ExplainedBottleneck = Omit<Bottleneck, 'components'> & {
-  components: (BottleneckComponent & { findings: Finding[] })[]
+type Explainable = Pick<Bottleneck, 'service' | 'operation' | 'scope' | 'environment' | 'namespace'> & {
+  components: readonly Component[]
+}
+export type Explained<B extends Explainable> = Omit<B, 'components'> & {
+  components: (B['components'][number] & { findings: Finding[] })[]
   findings: Finding[]
 }
 
+/** A bottleneck with the findings that explain its components; `findings`: those of components it does not list. */
+export type ExplainedBottleneck = Explained<Bottleneck>
+
 /** Puts findings, in their order, under the components of their endpoints. */
-export function explain<B extends Bottleneck>(
+export function explain<B extends Explainable>(
   bottlenecks: readonly B[],
   findings: readonly Finding[],
-): (Omit<B, 'components'> & {
-  components: (B['components'][number] & { findings: Finding[] })[]
-  findings: Finding[]
-})[] {
+): Explained<B>[] {
   return bottlenecks.map((bottleneck) => {
     const mine = findings.filter((finding) => isOf(finding, bottleneck))
     const components = bottleneck.components.map((component) => ({
@@ -232,7 +234,7 @@ export function explain<B extends Bottleneck>(
   })
 }
 
-function isOf(finding: Finding, of: Bottleneck): boolean {
+function isOf(finding: Finding, of: Explainable): boolean {
   return (
     finding.operation === of.operation &&
     finding.service === of.service &&

@@ -1,8 +1,10 @@
 import { type Analysis, SAMPLE_KINDS, SERVICE } from '../analysis/result.ts'
+import type { EvidenceRows } from '../findings/evidence.ts'
 import { idHex, traceIdHex } from '../trace/columns.ts'
 import { OTHER_COMPONENT } from '../trace/component.ts'
 import { REPAIR_KINDS } from '../trace/repair.ts'
 import { STATUS_ERROR } from '../trace/span.ts'
+import { createFindingColumns } from './finding-columns.ts'
 import { type NativeColumn, writeBlock } from './native.ts'
 import { createNodeColumns } from './node-columns.ts'
 
@@ -28,14 +30,16 @@ export type TraceStamp = {
   flag: string
 }
 
-/** One Native block of `samples`: those of the analysis, and a deletion for each key of `gone`. */
+/** One Native block of `samples`: those of the analysis, with what was found in them, and a deletion for each key of `gone`. */
 export function samplesBlock(
   analysis: Analysis,
   nameOf: (endpoint: number) => string,
   gone: readonly SampleKey[],
   version: number,
+  evidence?: EvidenceRows,
 ): { rows: number; block: Buffer; keys: Set<string> } {
   const { spans, traces, samples, components } = analysis
+  const findings = createFindingColumns(evidence, samples.count)
   const { dictionary } = spans
   const start: bigint[] = []
   const text = {
@@ -87,6 +91,7 @@ export function samplesBlock(
       weight.push(samples.weight[s]!)
       isDeleted.push(0)
       pushComponents(s)
+      findings.addSample(s)
     }
   }
   for (const key of gone) {
@@ -120,6 +125,7 @@ export function samplesBlock(
     ends.push(kinds.length)
     callEnds.push(calls.length)
     nodes.endRow()
+    findings.addNothing()
   }
 
   const rows = start.length
@@ -136,6 +142,7 @@ export function samplesBlock(
     { name: 'IfInstantNs', type: 'Array(UInt64)', ends, values: ifInstantNs },
     { name: 'ComponentCalls', type: 'Array(UInt32)', ends: callEnds, values: calls },
     ...nodes.columns(),
+    ...findings.columns(),
     { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
     { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
   ]

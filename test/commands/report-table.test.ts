@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Bottleneck, BottleneckComponent } from '../../src/analysis/bottlenecks.ts'
 import { parseTarget } from '../../src/analysis/target.ts'
 import { duration, renderReport } from '../../src/commands/report-table.ts'
+import { type ExplainedBottleneck, explain, type Finding } from '../../src/findings/findings.ts'
 
 const distribution = (ns: number) => ({ p50Ns: ns / 2, p95Ns: ns, p99Ns: ns, meanNs: ns / 2 })
 const component = (
@@ -20,17 +21,27 @@ const component = (
   p99Interval: null,
   verdict,
 })
-const endpoint = (components: BottleneckComponent[], rest: Partial<Bottleneck> = {}): Bottleneck => ({
-  service: 'shop',
-  operation: 'GET /',
-  scope: 'trace',
-  environment: '',
-  namespace: '',
-  entries: 1234,
-  observed: distribution(800e6),
-  components,
-  ...rest,
-})
+const endpoint = (
+  components: BottleneckComponent[],
+  rest: Partial<Bottleneck> = {},
+  findings: Finding[] = [],
+): ExplainedBottleneck =>
+  explain(
+    [
+      {
+        service: 'shop',
+        operation: 'GET /',
+        scope: 'trace',
+        environment: '',
+        namespace: '',
+        entries: 1234,
+        observed: distribution(800e6),
+        components,
+        ...rest,
+      },
+    ],
+    findings,
+  )[0]!
 
 test('a bottleneck, and what to do next', () => {
   const report = renderReport(

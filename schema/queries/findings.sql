@@ -1,0 +1,18 @@
+-- Samples of the endpoints that show a known mistake in a range: all their durations, and what each sample shows.
+-- Columns in the order that src/store/read-findings.ts expects.
+SELECT
+    Environment, Namespace, Service, Operation, Scope, if(empty(FindingPatterns), '', TraceId) AS FoundIn, DurationNs,
+    FindingPatterns, FindingSubjects, FindingSavedNs, FindingSpentNs, FindingAmounts, FindingUnproven
+FROM samples FINAL
+WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})
+  AND Start < fromUnixTimestamp64Milli({toMs:Int64})
+  AND ({environment:String} = '*' OR Environment = {environment:String})
+  AND ({namespace:String} = '*' OR Namespace = {namespace:String})
+  AND ({service:String} = '*' OR Service = {service:String})
+  AND ({operation:String} = '*' OR Operation = {operation:String})
+  AND ({scope:String} = '*' OR Scope = {scope:String})
+  AND (Environment, Namespace, Service, Operation, Scope) IN (
+    SELECT Environment, Namespace, Service, Operation, Scope FROM samples
+    WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})
+      AND Start < fromUnixTimestamp64Milli({toMs:Int64})
+      AND notEmpty(FindingPatterns))
