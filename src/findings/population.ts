@@ -271,14 +271,25 @@ export function quantileAmong(values: readonly number[], q: number): number {
   return quantileOf(Float64Array.from(values).sort(), q)
 }
 
-/** Indexes of observations with a load, from those at the least loaded third of moments, and at the most loaded. */
+/** Moments of high load are the tenth with the most; a burst now and then is what hurts. */
+const LOADED = 0.9
+/** Fewer observations at high load prove nothing. */
+const LEAST_LOADED = 10
+
+/**
+ * Indexes of observations with a load: those of the third of moments with the least, and those of the most loaded tenth
+ * (more than the others had). undefined where the load hardly differs.
+ */
 export function byLoad(
   load: readonly number[],
   accepts: (at: number) => boolean,
-): [low: number[], high: number[]] {
-  const order: number[] = []
-  for (let at = 0; at < load.length; at++) if (load[at]! > 0 && accepts(at)) order.push(at)
-  order.sort((a, b) => load[a]! - load[b]!)
-  const third = Math.floor(order.length / 3)
-  return [order.slice(0, third), order.slice(order.length - third)]
+): { low: number[]; high: number[] } | undefined {
+  const known: number[] = []
+  for (let at = 0; at < load.length; at++) if (load[at]! > 0 && accepts(at)) known.push(at)
+  const loads = known.map((at) => load[at]!)
+  const lowMost = quantileAmong(loads, 1 / 3)
+  const highLeast = Math.max(quantileAmong(loads, LOADED), lowMost + 1)
+  const low = known.filter((at) => load[at]! <= lowMost)
+  const high = known.filter((at) => load[at]! >= highLeast)
+  return high.length < LEAST_LOADED ? undefined : { low, high }
 }

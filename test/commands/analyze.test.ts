@@ -130,6 +130,7 @@ test('--timings writes one line of JSON', async () => {
     'assembleMs',
     'criticalPathMs',
     'whatIfMs',
+    'findingsMs',
     'totalMs',
   ])
 })

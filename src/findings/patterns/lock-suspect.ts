@@ -10,7 +10,7 @@ export const lockSuspect = definePattern({
     p99Ms: { value: 100, unit: 'ms at p99', source: 'below this nobody waits noticeably' },
     growth: {
       value: 2,
-      unit: 'times the median, at the most loaded third against the least',
+      unit: 'times the median, at the most loaded tenth of moments against the least loaded third',
       source: 'waiting grows with those who wait',
     },
     calls: { value: 100, unit: 'calls', source: 'fewer have no p99' },
@@ -24,13 +24,14 @@ export const lockSuspect = definePattern({
       const p99 = quantileAmong(lengthNs, 0.99)
       if (p99 < limits.p99Ms * MS || p99 < limits.tail * p50) continue
       const load = concurrencyAt(startNs, lengthNs)
-      const [low, high] = byLoad(load, () => true)
+      const loads = byLoad(load, () => true)
+      if (loads === undefined) continue
       const at = (indexes: readonly number[]) =>
         quantileAmong(
           indexes.map((i) => lengthNs[i]!),
           0.5,
         )
-      if (load[high[0]!]! <= load[low[0]!]! || at(high) < limits.growth * at(low)) continue
+      if (at(loads.high) < limits.growth * at(loads.low)) continue
       for (let i = fresh; i < lengthNs.length; i++) {
         if (lengthNs[i]! < 2 * p50) continue
         report({

@@ -4,6 +4,8 @@ import { operationOf } from '../../trace/operation.ts'
 import { definePattern } from '../pattern.ts'
 import { inMs, inPercent, MS } from '../words.ts'
 
+const REACHES_P95 = 0.05
+
 export const ownWork = definePattern({
   id: 'own-work',
   title: 'Own work dominates',
@@ -11,6 +13,8 @@ export const ownWork = definePattern({
     percent: { value: 50, unit: '% of the request', source: 'more than everything it waits for' },
     lengthMs: { value: 100, unit: 'ms', source: 'people notice from about here (Nielsen)' },
   },
+  /** Of the samples: fewer do not reach the p95. */
+  holds: ({ entries, found }) => found >= REACHES_P95 * entries,
   weigh(analysis, { percent, lengthMs }, report) {
     const { samples, components, spans } = analysis
     const { dictionary } = spans

@@ -13,6 +13,11 @@ export const slowInstance = definePattern({
       unit: 'times the median p95 of the instances',
       source: 'the same code on the same machines varies less',
     },
+    middle: {
+      value: 1.25,
+      unit: 'times the median p50 of the instances',
+      source: 'a slow machine is always slow, not only in the tail',
+    },
     requests: { value: 20, unit: 'requests an instance', source: 'fewer have no p95' },
   },
   judge(population, limits, report) {
@@ -29,11 +34,12 @@ export const slowInstance = definePattern({
           others.map(({ p95 }) => p95),
           0.5,
         )
-        if (one.p95 < limits.ratio * medianNs || one.p50 === 0) continue
         const siblingNs = quantileAmong(
           others.map(({ p50 }) => p50),
           0.5,
         )
+        if (one.p95 < limits.ratio * medianNs || one.p50 < limits.middle * siblingNs) continue
+        if (one.p50 === 0) continue
         // As fast as its siblings usually are; the tail is cut by no more than the middle.
         const factor = Math.min(1, Math.max(siblingNs / one.p50, medianNs / one.p95))
         for (let at = group.fresh; at < group.lengthNs.length; at++) {

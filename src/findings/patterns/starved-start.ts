@@ -20,17 +20,16 @@ export const starvedStart = definePattern({
       const known = firstChildNs.filter((ns) => ns >= 0)
       if (known.length < limits.requests || quantileAmong(known, 0.95) < limits.waitMs * MS) continue
       population.workOutLoad(endpoint.service)
-      const [low, high] = byLoad(group.load, (at) => firstChildNs[at]! >= 0)
-      if (low.length < limits.requests / 3) continue
+      const loads = byLoad(group.load, (at) => firstChildNs[at]! >= 0)
+      if (loads === undefined || loads.low.length < limits.requests / 3) continue
       const p95 = (indexes: readonly number[]) =>
         quantileAmong(
           indexes.map((at) => firstChildNs[at]!),
           0.95,
         )
-      const calmNs = p95(low)
-      if (p95(high) < limits.growth * calmNs || p95(high) < limits.waitMs * MS) continue
-      // The most loaded third must really have had more to do.
-      if (group.load[high[0]!]! <= group.load[low.at(-1)!]!) continue
+      const calmNs = p95(loads.low)
+      const busyNs = p95(loads.high)
+      if (busyNs < limits.growth * calmNs || busyNs < limits.waitMs * MS) continue
       for (let at = fresh; at < firstChildNs.length; at++) {
         if (firstChildNs[at]! <= calmNs) continue
         report({

@@ -1,0 +1,215 @@
+import { describe, expect, it } from 'vitest'
+import { type Details, draw } from '../draw.ts'
+import { findingsIn } from './score.ts'
+
+const COLUMN_MS = 10
+const query = (text: string, more: Partial<Details> = {}): Details => ({
+  kind: 'CLIENT',
+  name: text.split(' ').slice(0, 2).join(' '),
+  parent: 'A',
+  ...more,
+  attributes: {
+    'db.system.name': 'postgresql',
+    'db.namespace': 'shop',
+    'db.query.text': text,
+    ...more.attributes,
+  },
+})
+const call = (more: Partial<Details> = {}): Details => ({
+  kind: 'CLIENT',
+  name: 'GET',
+  parent: 'A',
+  ...more,
+  attributes: { 'http.request.method': 'GET', 'server.address': 'api.example', ...more.attributes },
+})
+const root: Details = {
+  kind: 'SERVER',
+  name: 'GET /orders',
+  service: 'shop',
+  attributes: { 'http.request.method': 'GET', 'http.route': '/orders' },
+}
+
+/** `pattern: saved ms` of the drawing's endpoint, one column 10 ms. */
+function found(picture: string, details: Record<string, Details>): string[] {
+  const all = { A: root, ...details }
+  for (const about of Object.values(all)) about.service ??= 'shop'
+  const columns = draw(picture, all, { columnNs: BigInt(COLUMN_MS * 1e6) })
+  const ofEntries = findingsIn(columns).filter(({ scope }) => scope === 'trace')
+  return ofEntries.map(
+    (f) => `${f.pattern}: ${Math.round(f.saved.p95Ns / 1e6)}${f.unproven ? ' unproven' : ''}`,
+  )
+}
+
+describe('what fixing saves, by replay', () => {
+  const item = () => query('SELECT * FROM item WHERE id = $1')
+  it('N+1: all calls but the longest', () => {
+    const details = { B: item(), C: item(), D: item(), E: item(), F: item() }
+    expect(
+      found(
+        `
+        A =======================
+         B  ==
+         C    ===
+         D        ==
+         E           ==
+         F             ==
+        `,
+        details,
+      ),
+    ).toEqual(['own-work: 120', 'n-plus-one: 80'])
+    // Four are none.
+    const four = `
+        A =======
+         B ==
+         C   ==
+         D     =
+         E      =
+        `
+    expect(found(four, details)).toEqual([])
+  })
+
+  it('N+1 beside something as long: only what shows at the end', () => {
+    const details = { B: item(), C: item(), D: item(), E: item(), F: item(), G: call() }
+    expect(
+      found(
+        `
+        A ============
+         B ==
+         C   ==
+         D     ==
+         E       ==
+         F         ==
+         G =======
+        `,
+        details,
+      ),
+    ).toEqual(['n-plus-one: 30'])
+  })
+
+  it('N+1 through wrappers', () => {
+    const inner = (parent: string) => query('SELECT * FROM item WHERE id = $1', { parent })
+    const wrapper = { name: 'findItem', parent: 'A' }
+    const names = ['B', 'C', 'D', 'E', 'F']
+    const details: Record<string, Details> = {}
+    for (const name of names) {
+      details[name] = wrapper
+      details[`${name}q`] = inner(name)
+    }
+    const picture = names
+      .map((name, i) => {
+        const at = 4 + 3 * i
+        return `${name} ${' '.repeat(at)} ===\n${name}q${' '.repeat(at)}  ==`
+      })
+      .join('\n')
+    expect(found(`A  ${'='.repeat(22)}\n${picture}`, details)).toContain('n-plus-one: 80')
+  })
+
+  it('the same query again: what a cache answers', () => {
+    const same = () => query("SELECT v FROM settings WHERE k = 'a'")
+    expect(
+      found(
+        `
+        A =========
+         B ==
+         C   ==
+         D     ==
+        `,
+        { B: same(), C: same(), D: same() },
+      ),
+    ).toEqual(['repeated-query: 32'])
+    const bound = () => query('SELECT v FROM settings WHERE k = $1')
+    expect(found('A =========\nB  ==\nC    ==\nD      ==', { B: bound(), C: bound(), D: bound() })).toEqual(
+      [],
+    )
+  })
+
+  it('calls in a row: the longest stays', () => {
+    const details = { B: call(), C: call({ attributes: { 'server.address': 'geo.example' } }) }
+    const picture = `
+        A ============================
+         B ============
+         C             ==============
+        `
+    expect(found(picture, details)).toEqual(['sequential-calls: 120 unproven'])
+    // Writes keep their order.
+    const post = () => call({ name: 'POST', attributes: { 'http.request.method': 'POST' } })
+    expect(found(picture, { B: post(), C: post() })).toEqual([])
+  })
+
+  it('retries: failed attempts and the waits after them', () => {
+    const details = {
+      B: call({ error: true }),
+      C: call({ error: true }),
+      D: call(),
+    }
+    expect(
+      found(
+        `
+        A ============
+         B ==
+         C    ==
+         D        ==
+        `,
+        details,
+      ),
+    ).toEqual(['retries: 70'])
+    // Again without a failure is no retry.
+    expect(found('A ============\nB  ==\nC    ==', { B: call(), C: call() })).toEqual([])
+  })
+
+  it('a failure is its deepest span', () => {
+    const details = {
+      A: { ...root, error: true },
+      B: call({ error: true }),
+      C: { kind: 'SERVER', service: 'stock', name: 'GET /stock', parent: 'B', error: true },
+      D: query('SELECT x FROM y', { service: 'stock', parent: 'C', error: true }),
+    }
+    expect(
+      found(
+        `
+        A ==========
+         B ========
+          C ======
+           D =====
+        `,
+        details,
+      ),
+    ).toEqual(['failure-cascade: 50'])
+    expect(found('A ==========\nB  ========', { B: call({ error: true }) })).toEqual([])
+  })
+})
+
+describe('advice', () => {
+  it("names the code's own operations", () => {
+    const item = () => query('SELECT * FROM item WHERE id = $1', { service: 'shop' })
+    const columns = draw(
+      'A ============\nB  ==\nC    ==\nD      ==\nE        ==\nF          ==',
+      { A: root, B: item(), C: item(), D: item(), E: item(), F: item() },
+      { columnNs: 10_000_000n },
+    )
+    const [finding] = findingsIn(columns)
+    expect(finding).toMatchObject({
+      pattern: 'n-plus-one',
+      component: { kind: 'database', name: 'postgresql/shop' },
+      code: { service: 'shop', caller: 'GET /orders', operation: 'SELECT * FROM item WHERE id = ?' },
+      entries: 1,
+      samples: 1,
+      amount: 5,
+      exemplars: ['00000000000000000000000000000001'],
+    })
+    expect(finding!.advice).toContain(
+      'shop GET /orders runs SELECT * FROM item WHERE id = ? 5 times a request (100 ms together)',
+    )
+  })
+
+  it('thresholds are settings', () => {
+    const item = () => query('SELECT * FROM item WHERE id = $1', { service: 'shop' })
+    const columns = draw(
+      'A ======\nB  ==\nC    ==',
+      { A: root, B: item(), C: item() },
+      { columnNs: 10_000_000n },
+    )
+    expect(findingsIn(columns)).toEqual([])
+    expect(findingsIn(columns, { 'n-plus-one.calls': 2, 'n-plus-one.togetherMs': 10 })).toHaveLength(1)
+  })
+})
