@@ -2,7 +2,14 @@ import type { OpenAPIHono, z } from '@hono/zod-openapi'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
 import { createApi } from '../../src/api/app.ts'
-import type { Bottleneck, ComponentTotal, Endpoint, Trace, TraceSummary } from '../../src/api/schemas.ts'
+import type {
+  Bottleneck,
+  ComponentTotal,
+  Endpoint,
+  Finding,
+  Trace,
+  TraceSummary,
+} from '../../src/api/schemas.ts'
 import {
   type CollectorSpan,
   insertCollectorSpans,
@@ -104,6 +111,7 @@ type Answer = z.infer<typeof Trace> & {
   endpoints: z.infer<typeof Endpoint>[]
   bottlenecks: z.infer<typeof Bottleneck>[]
   components: z.infer<typeof ComponentTotal>[]
+  findings: z.infer<typeof Finding>[]
   traces: z.infer<typeof TraceSummary>[]
   total: number
   nextOffset: number | null
