@@ -3,6 +3,7 @@ import { meetsTarget, type Target } from '../analysis/target.ts'
 import type { ExplainedBottleneck, Finding } from '../findings/findings.ts'
 import type { Component, ComponentKind } from '../trace/component.ts'
 import { doubtLines } from './report-doubts.ts'
+import { maskedLines } from './report-masked.ts'
 
 export type ReportOptions = {
   /** What the verdicts were given against. */
@@ -60,7 +61,11 @@ function endpointText(
   const hidden = bottleneck.components.slice(components)
   if (hidden.length > 0) lines.push(`  ... and ${hidden.length} more`)
   lines.push(...findingLines([...hidden.flatMap(({ findings }) => findings), ...bottleneck.findings]))
-  lines.push(...next(bottleneck, target), ...doubtLines(bottleneck, heldBy(bottleneck)))
+  lines.push(
+    ...next(bottleneck, target),
+    ...doubtLines(bottleneck, heldBy(bottleneck)),
+    ...maskedLines(bottleneck),
+  )
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
 }
 

@@ -165,3 +165,16 @@ test.each([
 ])('%d ns is %s', (ns, text) => {
   expect(duration(ns)).toBe(text)
 })
+
+test('a component that another branch masks, not one that saves what it has', () => {
+  const masked = {
+    ...component('service', 'recommendations', 780e6, 'not a bottleneck'),
+    criticalShare: 0.79,
+  }
+  const leads = { ...component('database', 'postgresql/shop', 500e6, 'leader'), criticalShare: 0.375 }
+  const report = renderReport([endpoint([leads, masked])])
+  expect(report.match(/^ {2}masked:.*\n.*$/gm)).toEqual([
+    '  masked: service recommendations has 79 % of the time, but\n' +
+      '        what runs beside it takes over: alone it saves 3 % of the mean',
+  ])
+})
