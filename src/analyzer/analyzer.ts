@@ -24,6 +24,7 @@ import { appendRows, createColumns, type SpanColumns, traceIdHex } from '../trac
 import { createDictionary, type Dictionary } from '../trace/dictionary.ts'
 import { groupByTrace } from '../trace/group.ts'
 import { REPAIR_KINDS, type RepairKind } from '../trace/repair.ts'
+import { createDependencyModels, SINGLE_TRACE } from './dependency-models.ts'
 import { createEndpointNames, type EndpointNames } from './endpoint-names.ts'
 import { firstStored, planReads, ROWS_AT_ONCE, rowsOf } from './reads.ts'
 import { createRollupSchedule } from './rollup-schedule.ts'
@@ -50,6 +51,9 @@ export type AnalyzerCounters = {
   repairs: Record<RepairKind, number>
   /** Samples stored under `(other)` because their service has too many endpoints. */
   cappedEndpoints: number
+  /** Models of dependencies that this process published, and kinds of parents that the newest knows. */
+  modelsPublished: number
+  learnedStructures: number
   /** Traces of which something was left out. */
   flagged: number
   cycles: number
@@ -82,12 +86,16 @@ export function startAnalyzer(options: {
   /** Thresholds of findings; their own, if not given. */
   findingLimits?: FindingLimits | undefined
   log: Logger
+  /** What calls waited for: learned over many traces, or from each trace alone; `learned` if not given. */
+  dependencies?: 'learned' | 'single'
   /** Spans of one trace that are analyzed; LARGEST_TRACE if not given. */
   largestTrace?: number
   /** false: only `runOnce` and `drain` work, for tests. */
   loop?: boolean
 }): AnalyzerHandle {
   const { store, log } = options
+  const models =
+    (options.dependencies ?? 'learned') === 'learned' ? createDependencyModels(store, log) : SINGLE_TRACE
   const settleMs = options.settleSeconds * 1000
   const largest = options.largestTrace ?? LARGEST_TRACE
   const counters: AnalyzerCounters = {
@@ -96,6 +104,8 @@ export function startAnalyzer(options: {
     samples: 0,
     repairs: Object.fromEntries(REPAIR_KINDS.map((kind) => [kind, 0])) as Record<RepairKind, number>,
     cappedEndpoints: 0,
+    modelsPublished: 0,
+    learnedStructures: 0,
     flagged: 0,
     cycles: 0,
     failures: 0,
@@ -248,14 +258,15 @@ export function startAnalyzer(options: {
     flagOf: (trace: WaitingTrace) => string,
   ): Promise<void> {
     if (spans.count === 0) return
-    const analysis = analyzeSpans(spans, { callTrees: true, observer: detector.observer })
+    const { number: modelVersion, model } = await models.learn(spans)
+    const analysis = analyzeSpans(spans, { model, callTrees: true, observer: detector.observer })
     const rowCounts = countRows(spans)
     const version = versionNow()
     const again = [...rowCounts.keys()].filter((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
     const gone = again.length === 0 ? [] : await readSampleKeys(store, again)
     const token = `analysis-${version}`
     const nameOf = (endpoint: number) => names!.nameOf(dictionary.endpoints[endpoint]!)
-    const samples = samplesBlock(analysis, nameOf, gone, version, detector.evidence())
+    const samples = samplesBlock(analysis, nameOf, gone, { version, modelVersion }, detector.evidence())
     for (const id of rowCounts.keys()) torn.add(id)
     if (samples.rows > 0) await store.insertBlock('samples', samples.block, token)
     const segments = segmentsBlock(analysis, gone, version)
@@ -272,7 +283,7 @@ export function startAnalyzer(options: {
           flag: flagOf(trace),
         }
       },
-      version,
+      { version, modelVersion },
     )
     await store.insertBlock('analyzed_traces', traces.block, token)
     for (const id of rowCounts.keys()) torn.delete(id)
@@ -286,6 +297,8 @@ export function startAnalyzer(options: {
     for (let i = 0; i < repairs.count; i++) counters.repairs[REPAIR_KINDS[repairs.kind[i]!]!]++
     counters.flagged += flagged
     counters.cappedEndpoints = names!.capped
+    counters.modelsPublished = models.counters.published
+    counters.learnedStructures = models.counters.structures
   }
 
   /** Microseconds, always ahead of the last: rows of a later analysis replace those of an earlier one. */

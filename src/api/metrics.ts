@@ -9,7 +9,7 @@ export type Metrics = { scrape(): Promise<string>; contentType: string }
 type Counted = { bounds: readonly number[]; counts: readonly number[]; sum: number; count: number }
 
 /** Values that may fall. */
-const GAUGES = new Set(['bytesInFlight', 'lagSeconds', 'queueAgeSeconds'])
+const GAUGES = new Set(['bytesInFlight', 'lagSeconds', 'queueAgeSeconds', 'learnedStructures'])
 /** What the numbers of a group differ in. */
 const LABELS: Readonly<Record<string, string>> = {
   requests: 'transport',

@@ -14,6 +14,8 @@ const EXPIRING: Readonly<Record<string, (retention: Retention) => string>> = {
   samples: ({ days }) => ttl('Start', days + 1),
   segments: ({ days }) => ttl('Start', days),
   analyzed_traces: ({ days }) => ttl('FirstStored', days),
+  // Longer than what names them: the newest is published anew each day.
+  models: ({ days }) => ttl('PublishedAt', days + 3),
   rollups: (retention) => {
     // The bucket in which keeping begins stays, and those of days are up to four long.
     const [results, weeks, all] = (['results', 'weeks', 'rollups'] as const).map(

@@ -30,12 +30,15 @@ export type TraceStamp = {
   flag: string
 }
 
+/** Of an analysis, and of the model it was made with (0: none). */
+export type ResultVersion = { version: number; modelVersion: number }
+
 /** One Native block of `samples`: those of the analysis, with what was found in them, and a deletion for each key of `gone`. */
 export function samplesBlock(
   analysis: Analysis,
   nameOf: (endpoint: number) => string,
   gone: readonly SampleKey[],
-  version: number,
+  { version, modelVersion }: ResultVersion,
   evidence?: EvidenceRows,
 ): { rows: number; block: Buffer; keys: Set<string> } {
   const { spans, traces, samples, components } = analysis
@@ -144,6 +147,7 @@ export function samplesBlock(
     ...nodes.columns(),
     ...findings.columns(),
     { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
+    { name: 'ModelVersion', type: 'UInt64', values: new Array<number>(rows).fill(modelVersion) },
     { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
   ]
   return { rows, block: writeBlock(rows, columns), keys }
@@ -286,7 +290,7 @@ export function segmentsBlock(
 export function tracesBlock(
   analysis: Analysis,
   stampOf: (traceId: string) => TraceStamp,
-  version: number,
+  { version, modelVersion }: ResultVersion,
 ): { rows: number; block: Buffer } {
   const { spans, traces, repairs } = analysis
   const rows = traces.count
@@ -340,6 +344,7 @@ export function tracesBlock(
     { name: 'Analyses', type: 'UInt32', values: analyses },
     { name: 'Flag', type: 'String', values: flags },
     { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
+    { name: 'ModelVersion', type: 'UInt64', values: new Array<number>(rows).fill(modelVersion) },
   ])
   return { rows, block }
 }

@@ -1,0 +1,149 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { groupSamples } from '../../src/analysis/group-samples.ts'
+import { learnDependencies } from '../../src/analysis/learn.ts'
+import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
+import { readTraces } from '../../src/store/analyzer-store.ts'
+import { publishModel, readModel, readNewestModel } from '../../src/store/models.ts'
+import type { Store } from '../../src/store/store.ts'
+import { idHex, traceIdHex } from '../../src/trace/columns.ts'
+import { createDictionary } from '../../src/trace/dictionary.ts'
+import { createWorld, FAMILIES, runWorld } from '../simulator/program.ts'
+import { collectorSpansOf } from '../support/collector-spans.ts'
+import {
+  insertCollectorSpans,
+  openTestStore,
+  quiet,
+  startTestEngine,
+  type TestEngine,
+} from '../support/store.ts'
+
+let engine: TestEngine
+let store: Store & { database: string }
+beforeAll(async () => {
+  engine = await startTestEngine()
+})
+afterAll(() => engine?.stop())
+beforeEach(async () => {
+  store = await openTestStore(engine.url)
+})
+afterEach(() => store?.close())
+
+const SEED = 20261127
+const WORLD = createWorld(SEED, FAMILIES['hidden, forget, skew']!)
+const requests = (first: number, count: number) => runWorld(WORLD, first, count).columns
+const start = (dependencies: 'learned' | 'single' = 'learned') =>
+  startAnalyzer({ store, settleSeconds: 0, log: quiet, loop: false, dependencies })
+
+type Row = {
+  TraceId: string
+  SpanId: string
+  DurationNs: string
+  ModelVersion: string
+  parts: [string, string, string][]
+}
+async function samples(): Promise<Row[]> {
+  const answer = await store.client.query({
+    query: `SELECT TraceId, SpanId, toString(s.DurationNs) AS DurationNs, toString(s.ModelVersion) AS ModelVersion,
+                   arraySort(arrayMap((k, n, c, i) -> (concat(k, ' ', n), toString(c), toString(i)),
+                     ComponentKinds, ComponentNames, CriticalNs, IfInstantNs)) AS parts
+            FROM samples AS s FINAL ORDER BY TraceId, SpanId`,
+    format: 'JSONEachRow',
+  })
+  return answer.json<Row>()
+}
+
+/** What a trace's spans give with the model that its samples name, in the form of `samples`. */
+async function recomputed(rows: readonly Row[]): Promise<Row[]> {
+  const again: Row[] = []
+  for (const number of new Set(rows.map((row) => row.ModelVersion))) {
+    const ids = [...new Set(rows.filter((row) => row.ModelVersion === number).map((row) => row.TraceId))]
+    const spans = await readTraces(store, createDictionary(), ids, 0, Number.POSITIVE_INFINITY)
+    const model = (await readModel(store, Number(number)))?.model
+    const analysis = analyzeSpans(spans, { model })
+    for (const group of groupSamples(analysis)) {
+      group.rows.forEach((row, sample) => {
+        const span = analysis.samples.span[row]!
+        const parts = group.components.flatMap(({ component, sample: on, criticalNs, ifInstantNs }) => {
+          const at = on.indexOf(sample)
+          const name = `${component.kind} ${component.name}`
+          return at < 0
+            ? []
+            : [[name, String(criticalNs[at]), String(ifInstantNs[at])] as [string, string, string]]
+        })
+        again.push({
+          TraceId: traceIdHex(spans, span),
+          SpanId: idHex(spans.spanId, span),
+          DurationNs: String(group.durationsNs[sample]),
+          ModelVersion: number,
+          parts: parts.sort(([a], [b]) => (a < b ? -1 : 1)),
+        })
+      })
+    }
+  }
+  return again.sort((a, b) => (a.TraceId + a.SpanId < b.TraceId + b.SpanId ? -1 : 1))
+}
+
+describe('publishing', () => {
+  it('of several at a time, one publishes a number, and all go on with that', async () => {
+    const models = [0, 1, 2, 3].map((i) => learnDependencies(requests(200 * i, 35)))
+    expect(new Set(models.map(({ version }) => version)).size).toBe(4)
+    const published = await Promise.all(models.map((model) => publishModel(store, model, 0)))
+    expect(published.map(({ number }) => number)).toEqual([1, 1, 1, 1])
+    const [winner, ...others] = new Set(published.map(({ model }) => model.version))
+    expect(others).toEqual([])
+    expect((await readNewestModel(store))?.model.version).toBe(winner)
+    // What is there is not replaced.
+    const loser = models.find(({ version }) => version !== winner)!
+    expect((await publishModel(store, loser, 0)).number).toBe(2)
+    expect((await readModel(store, 1))?.model.version).toBe(winner)
+  })
+})
+
+describe('the analyzer', () => {
+  it('records the model with each result: computed again, later, the numbers are the same', async () => {
+    const analyzer = start()
+    for (const first of [0, 40, 80]) {
+      await insertCollectorSpans(store, collectorSpansOf(requests(first, 40)))
+      await analyzer.drain()
+    }
+    const rows = await samples()
+    const numbers = new Set(rows.map((row) => Number(row.ModelVersion)))
+    expect(numbers.size).toBeGreaterThan(1)
+    expect(Math.min(...numbers)).toBe(1)
+    expect(analyzer.counters.modelsPublished).toBe(Math.max(...numbers))
+    expect(await recomputed(rows)).toEqual(rows)
+    // ... and the models matter: by the rules for one trace some come out differently.
+    const alone = await recomputed(rows.map((row) => ({ ...row, ModelVersion: '0' })))
+    expect(alone.map(({ parts }) => parts)).not.toEqual(rows.map(({ parts }) => parts))
+    const traces = await store.client.query({
+      query: 'SELECT DISTINCT TraceId, toString(a.ModelVersion) AS ModelVersion FROM analyzed_traces AS a FINAL ORDER BY TraceId',
+      format: 'JSONEachRow',
+    })
+    const ofTraces = new Map(rows.map((row) => [row.TraceId, row.ModelVersion]))
+    expect(await traces.json()).toEqual(
+      [...ofTraces].map(([TraceId, ModelVersion]) => ({ TraceId, ModelVersion })),
+    )
+  })
+
+  it('starts from what another one has published', async () => {
+    await insertCollectorSpans(store, collectorSpansOf(requests(0, 40)))
+    await start().drain()
+    const first = (await readNewestModel(store))!
+    // Too few to learn anything from.
+    await insertCollectorSpans(store, collectorSpansOf(requests(900, 5)))
+    await start().drain()
+    const rows = await samples()
+    expect(new Set(rows.map((row) => Number(row.ModelVersion)))).toEqual(new Set([first.number]))
+    expect((await readNewestModel(store))!.number).toBe(first.number)
+  })
+
+  it('with single learns nothing', async () => {
+    await insertCollectorSpans(store, collectorSpansOf(requests(0, 40)))
+    await start('single').drain()
+    expect(await readNewestModel(store)).toBeUndefined()
+    const rows = await samples()
+    expect(new Set(rows.map((row) => row.ModelVersion))).toEqual(new Set(['0']))
+    expect(await recomputed(rows)).toEqual(rows)
+  })
+})
