@@ -27,6 +27,7 @@ const SETTINGS = z.object({
   LONGPOLE_CLICKHOUSE_HTTP: address.default('127.0.0.1:8123'),
   LONGPOLE_DATA_DIR: z.string().min(1).default('./data'),
   LONGPOLE_SETTLE_SECONDS: wholeNumber.default(10),
+  LONGPOLE_DEPENDENCIES: z.enum(['learned', 'single']).default('learned'),
   LONGPOLE_RETENTION_DAYS: wholeNumber.default(7),
   LONGPOLE_ROLLUP_RETENTION_DAYS: wholeNumber.default(400),
   LONGPOLE_FSYNC: flag.default(false),
@@ -58,6 +59,8 @@ export type Config = {
   clickhouseHttp: string
   dataDir: string
   settleSeconds: number
+  /** What calls waited for: learned over many traces, or from each trace alone. */
+  dependencies: 'learned' | 'single'
   retentionDays: number
   rollupRetentionDays: number
   /** Nothing is acknowledged before it is on the disk. */
@@ -104,6 +107,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     clickhouseHttp: s.LONGPOLE_CLICKHOUSE_HTTP,
     dataDir: s.LONGPOLE_DATA_DIR,
     settleSeconds: s.LONGPOLE_SETTLE_SECONDS,
+    dependencies: s.LONGPOLE_DEPENDENCIES,
     retentionDays: Math.max(1, s.LONGPOLE_RETENTION_DAYS),
     rollupRetentionDays: Math.max(1, s.LONGPOLE_ROLLUP_RETENTION_DAYS),
     fsync: s.LONGPOLE_FSYNC,

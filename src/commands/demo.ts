@@ -16,7 +16,7 @@ import type { CommandContext } from '../main.ts'
 import { readBottlenecks } from './api-client.ts'
 import { busiest } from './report.ts'
 import { renderReport } from './report-table.ts'
-import { awaitSignal, startService } from './serve.ts'
+import { awaitSignal, startService, withDependencies } from './serve.ts'
 import { countOption } from './usage.ts'
 
 export const summary = 'a shop with planted bottlenecks, and the report that finds them'
@@ -30,6 +30,9 @@ what was planted in it beside what the report found, and keeps serving.
   --exit        stop after the report; exit code 0 only if all was found
   --seed N      other traffic (default 1)
   --requests N  more or less of it (default 2500)
+  --dependencies learned|single
+                what calls waited for: learned over many traces (default), or
+                from each trace alone
   -h, --help    this text
 `
 
@@ -47,6 +50,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
       exit: { type: 'boolean' },
       seed: { type: 'string', default: '1' },
       requests: { type: 'string', default: '2500' },
+      dependencies: { type: 'string' },
       help: { type: 'boolean', short: 'h' },
     },
   })
@@ -59,7 +63,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   const requests = countOption('requests', values.requests)
   const dataDir = mkdtempSync(join(tmpdir(), 'longpole-demo-'))
   const config = {
-    ...readConfig(context.env),
+    ...readConfig(withDependencies(context.env, values.dependencies)),
     otlpGrpc: '127.0.0.1:0',
     otlpHttp: '127.0.0.1:0',
     api: '127.0.0.1:0',

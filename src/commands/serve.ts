@@ -14,13 +14,17 @@ import { UsageError } from './usage.ts'
 export const summary = 'receivers, analyzer and API in one process'
 
 const HELP = `usage: longpole serve [--roles receiver,analyzer,api]
+                      [--dependencies learned|single]
 
 Starts the OTLP receivers (gRPC 4317, HTTP 4318), the analyzer and the API
 (8080). Without LONGPOLE_CLICKHOUSE_URL the embedded ClickHouse engine keeps its
 data in LONGPOLE_DATA_DIR. Settings are environment variables, see the README.
 
-  --roles LIST  run a part: any of receiver, analyzer, api (default: all)
-  -h, --help    this text
+  --roles LIST         run a part: any of receiver, analyzer, api (default: all)
+  --dependencies MODE  learned (default) or single: what calls waited for,
+                       learned over many traces or from each trace alone
+                       (LONGPOLE_DEPENDENCIES)
+  -h, --help           this text
 `
 
 export const ROLES = ['receiver', 'analyzer', 'api'] as const
@@ -38,14 +42,18 @@ export type Service = {
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
-    options: { roles: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      roles: { type: 'string' },
+      dependencies: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
   })
   if (values.help) {
     context.stdout.write(HELP)
     return 0
   }
   const roles = parseRoles(values.roles)
-  const config = readConfig(context.env)
+  const config = readConfig(withDependencies(context.env, values.dependencies))
   const log = createLog(config.logLevel, context.stdout)
   const stopped = awaitSignal()
   const service = await startService(config, log, roles)
@@ -61,6 +69,11 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   await service.stop()
   log.info('stopped')
   return 0
+}
+
+/** The option is the setting, for this once. */
+export function withDependencies(env: NodeJS.ProcessEnv, mode: string | undefined): NodeJS.ProcessEnv {
+  return mode === undefined ? env : { ...env, LONGPOLE_DEPENDENCIES: mode }
 }
 
 /** @throws UsageError for a role there is not. */
@@ -141,6 +154,7 @@ export async function startService(
         store,
         settleSeconds: config.settleSeconds,
         findingLimits: config.findingLimits,
+        dependencies: config.dependencies,
         log,
       })
       const started = analyzer
