@@ -117,7 +117,8 @@ describe('the analyzer', () => {
     const alone = await recomputed(rows.map((row) => ({ ...row, ModelVersion: '0' })))
     expect(alone.map(({ parts }) => parts)).not.toEqual(rows.map(({ parts }) => parts))
     const traces = await store.client.query({
-      query: 'SELECT DISTINCT TraceId, toString(a.ModelVersion) AS ModelVersion FROM analyzed_traces AS a FINAL ORDER BY TraceId',
+      query:
+        'SELECT DISTINCT TraceId, toString(a.ModelVersion) AS ModelVersion FROM analyzed_traces AS a FINAL ORDER BY TraceId',
       format: 'JSONEachRow',
     })
     const ofTraces = new Map(rows.map((row) => [row.TraceId, row.ModelVersion]))
