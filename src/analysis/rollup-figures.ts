@@ -111,7 +111,7 @@ export function predictedOf(histogram: Histogram, rollup: Rollup, meanNs: number
 }
 
 /** (sum w)^2 / sum w^2 (Kish, Survey Sampling, 1965): the number itself where all weigh the same. */
-function effectiveSamples({ weight, weightSquares, samples }: Rollup): number {
+export function effectiveSamples({ weight, weightSquares, samples }: Rollup): number {
   if (weightSquares === 0) return 0
   return isEvenlyWeighted({ weight, weightSquares, samples }) ? samples : weight ** 2 / weightSquares
 }

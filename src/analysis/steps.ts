@@ -42,6 +42,24 @@ export type Cover = {
 /** What there is: epoch seconds from which STEPS[i] is kept, and up to which it has been built (the first: anywhere). */
 export type StepsThere = { keptFrom: readonly number[]; builtTo: readonly number[] }
 
+/** Place of the shortest step that is there at a time, epoch seconds. */
+function shortestAt(seconds: number, keptFrom: readonly number[]): number {
+  // The bucket in which keeping begins is there as a whole: buckets go later than they could.
+  const place = STEPS.findIndex(
+    (step, i) => seconds >= Math.floor(keptFrom[i]! / step.seconds) * step.seconds,
+  )
+  return place < 0 ? STEPS.length - 1 : place
+}
+
+/** The shortest step, seconds, that is there all over the range and cuts it into no more than `most` buckets. */
+export function stepWithin(fromMs: number, toMs: number, { keptFrom }: StepsThere, most: number): number {
+  const shortest = shortestAt(Math.floor(fromMs / 1000), keptFrom)
+  const fitting = STEPS.findIndex(
+    ({ seconds }, i) => i >= shortest && (toMs - fromMs) / 1000 / seconds <= most,
+  )
+  return STEPS[fitting < 0 ? STEPS.length - 1 : fitting]!.seconds
+}
+
 /**
  * The fewest buckets that are the range: long ones within, shorter ones at its ends, none longer than `longest`;
  * snapped outward to the shortest step that is kept there.
@@ -52,14 +70,7 @@ export function coverRange(
   { keptFrom, builtTo }: StepsThere,
   longest = Number.POSITIVE_INFINITY,
 ): Cover {
-  /** The shortest step that is there at a time. */
-  const stepAt = (seconds: number) => {
-    // The bucket in which keeping begins is there as a whole: buckets go later than they could.
-    const place = STEPS.findIndex(
-      (step, i) => seconds >= Math.floor(keptFrom[i]! / step.seconds) * step.seconds,
-    )
-    return place < 0 ? STEPS.length - 1 : place
-  }
+  const stepAt = (seconds: number) => shortestAt(seconds, keptFrom)
   const from = Math.floor(fromMs / 1000)
   const to = Math.max(from + 1, Math.ceil(toMs / 1000))
   const { seconds: atStart } = STEPS[stepAt(from)]!

@@ -4,10 +4,16 @@ import type { Logger } from 'pino'
 import { type FindingLimits, limitsOf } from '../findings/settings.ts'
 import type { Store } from '../store/store.ts'
 import { addBottleneckRoutes } from './bottlenecks.ts'
+import { addCapacityRoute } from './capacity.ts'
+import { addCompareRoutes } from './compare.ts'
 import { ApiError, errorJson } from './errors.ts'
+import { addEventRoute } from './events.ts'
+import { addFlamegraphRoute } from './flamegraph.ts'
 import { addFindingRoutes } from './findings.ts'
 import { addHealthRoutes } from './health.ts'
+import { addMarkRoutes } from './marks.ts'
 import { createMetrics, type MetricSources } from './metrics.ts'
+import { addTimelineRoute } from './timeline.ts'
 import { addTraceRoutes } from './traces.ts'
 
 export type ApiOptions = {
@@ -88,6 +94,12 @@ export function createApi({
   addBottleneckRoutes(app, store, findingLimits)
   addFindingRoutes(app, store, findingLimits)
   addTraceRoutes(app, store)
+  addTimelineRoute(app, store)
+  addEventRoute(app, store)
+  addCompareRoutes(app, store)
+  addMarkRoutes(app, store)
+  addFlamegraphRoute(app, store)
+  addCapacityRoute(app, store)
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: {

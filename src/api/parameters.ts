@@ -25,12 +25,18 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   return Number.isNaN(ms) ? undefined : ms
 }
 
+const anyTime = z
+  .string()
+  .refine((text) => parseTime(text, 0) !== undefined, 'expected an ISO 8601 time, or now-1h')
+
 const time = (fallback: string, description: string) =>
-  z
-    .string()
-    .default(fallback)
-    .refine((text) => parseTime(text, 0) !== undefined, 'expected an ISO 8601 time, or now-1h')
-    .openapi({ description, example: fallback })
+  anyTime.default(fallback).openapi({ description, example: fallback })
+
+/** The range before, of comparisons. */
+export const BaselineQuery = z.object({
+  baselineFrom: anyTime.optional().openapi({ description: 'Start of the range to compare with' }),
+  baselineTo: anyTime.optional().openapi({ description: 'End of it, not included' }),
+})
 
 export const RangeQuery = z.object({
   from: time('now-1h', 'Start of the range: ISO 8601 or relative (`now-1h`)'),

@@ -15,6 +15,10 @@ export const Coverage = z
       'What the answer is about: the range, snapped outward to the steps that are kept (and built) there',
   })
 
+export const VersionQuery = z.object({
+  version: z.string().optional().openapi({ description: 'service.version of the endpoint' }),
+})
+
 /** The buckets of a range, and what of them is wanted. */
 export async function openRange(
   store: Store,

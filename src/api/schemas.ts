@@ -3,7 +3,7 @@ import { PATTERNS } from '../findings/patterns.ts'
 import { COMPONENT_KINDS } from '../trace/component.ts'
 import { REPAIR_KINDS } from '../trace/repair.ts'
 
-const Ns = z.number().openapi({ description: 'Nanoseconds' })
+export const Ns = z.number().openapi({ description: 'Nanoseconds' })
 
 export const Component = z.object({ kind: z.enum(COMPONENT_KINDS), name: z.string() })
 
@@ -35,7 +35,7 @@ export const Intervals = z.object({
     }),
 })
 
-const Verdict = z.enum(['bottleneck', 'contributor', 'not a bottleneck', 'target-met', 'leader'])
+export const Verdict = z.enum(['bottleneck', 'contributor', 'not a bottleneck', 'target-met', 'leader'])
 
 const Exemplars = z
   .object({ typical: z.array(z.string()), worst: z.array(z.string()) })

@@ -8,6 +8,7 @@ import {
   type Retention,
   STEPS,
   type StepsThere,
+  stepWithin,
 } from '../analysis/steps.ts'
 import { type NativeTable, readTables } from './native-table.ts'
 import { columnsOf, createFrames, createRowReader, type Frames, type RollupParts } from './rollup-rows.ts'
@@ -208,4 +209,66 @@ export function endpointParams(keys: readonly RollupKey[]): Record<string, Tuple
 
 function distinct(keys: readonly RollupKey[]): RollupKey[] {
   return [...new Map(keys.map((key) => [endpointName(key), key])).values()]
+}
+
+/** Rows that are read at the most where a range is cut into buckets. */
+const MOST_ROWS = 8000
+
+/** A range cut into buckets of equal length, snapped outward to them. */
+export type Windows = RangeRollups & { seconds: number }
+
+/**
+ * Cuts a range into no more than `most` buckets, fewer where many endpoints are asked for; `wanted` seconds, or longer
+ * where no step so short is kept.
+ */
+export async function cutRange(
+  store: Store,
+  range: { fromMs: number; toMs: number },
+  filter: RollupFilter,
+  most: number,
+  wanted?: number,
+): Promise<Windows> {
+  const there = await readSteps(store, store.retention, Date.now())
+  let seconds = stepWithin(range.fromMs, range.toMs, there, most)
+  if (wanted !== undefined) seconds = Math.max(wanted, stepWithin(range.fromMs, range.toMs, there, Infinity))
+  else {
+    const endpoints = await countEndpoints(store, coverRange(range.fromMs, range.toMs, there), filter)
+    seconds = Math.max(
+      seconds,
+      stepWithin(range.fromMs, range.toMs, there, Math.max(1, MOST_ROWS / Math.max(1, endpoints))),
+    )
+  }
+  const windowMs = 1000 * seconds
+  const fromMs = Math.floor(range.fromMs / windowMs) * windowMs
+  const toMs = Math.ceil(range.toMs / windowMs) * windowMs
+  return { cover: coverRange(fromMs, toMs, there, seconds), filter, seconds }
+}
+
+async function countEndpoints(store: Store, cover: Cover, filter: RollupFilter): Promise<number> {
+  const answer = await store.client.query({
+    query: `SELECT uniqExact(Environment, Namespace, Service, Operation, Scope) AS endpoints FROM rollups
+            WHERE ${conditionOf(cover, filter)}`,
+    query_params: filter,
+    format: 'JSONEachRow',
+  })
+  return Number((await answer.json<{ endpoints: string }>())[0]!.endpoints)
+}
+
+/** The rollup of each bucket of a cut range, all endpoints together, by the second it begins; empty ones are left out. */
+export async function readWindows(
+  store: Store,
+  { cover, filter, seconds }: Windows,
+  parts: RollupParts,
+): Promise<Map<number, Rollup>> {
+  const windows = new Map<number, Rollup>()
+  await visitRollups(store, cover, filter, parts, createFrames(), ({ step, bucket }, addTo) => {
+    const from = Math.floor(bucket / seconds) * seconds
+    let rollup = windows.get(from)
+    if (rollup === undefined) {
+      rollup = createRollup()
+      windows.set(from, rollup)
+    }
+    addTo(rollup, { at: (bucket - from) / step, of: seconds / step })
+  })
+  return new Map([...windows].sort(([a], [b]) => a - b))
 }

@@ -1,0 +1,170 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { checkLittle, LEVELS, type LoadWindow, levelsOf, loadWindows } from '../analysis/load-levels.ts'
+import { createRollup, type Rollup } from '../analysis/rollup.ts'
+import { bottleneckOfRollup } from '../analysis/rollup-figures.ts'
+import { fitScalability } from '../analysis/scalability.ts'
+import type { Target } from '../analysis/target.ts'
+import { createFrames } from '../store/rollup-rows.ts'
+import { cutRange, readWindows, visitRollups, type Windows } from '../store/rollups.ts'
+import type { Store } from '../store/store.ts'
+import { ERROR_RESPONSES } from './errors.ts'
+import { filterOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
+import { Coverage, coverageOf, VersionQuery } from './ranges.ts'
+import { Component, Distribution, Ns, Verdict } from './schemas.ts'
+
+/** Stretches of time that a range is cut into at the most. */
+const MOST_WINDOWS = 1500
+
+const Fit = z.object({
+  lambda: z.number().openapi({ description: 'Requests a second of one at a time' }),
+  sigma: z.number().openapi({ description: 'Share of the work done one after the other' }),
+  kappa: z.number().openapi({ description: 'Cost of agreeing with each other' }),
+  error: z.number().openapi({ description: 'Root mean square of the relative error of throughput' }),
+  points: z.number().int(),
+  knee: z
+    .object({ concurrency: z.number(), throughput: z.number() })
+    .nullable()
+    .openapi({ description: 'Where more concurrency gives no more throughput' }),
+})
+
+const Level = z.object({
+  name: z.string(),
+  windows: z.number().int(),
+  ratePerSecond: z.number().openapi({ description: 'Mean over its steps' }),
+  concurrency: z.number(),
+  observed: Distribution.nullable(),
+  leader: Component.extend({ p95Ns: Ns }).nullable().openapi({
+    description: 'The component without which p95 would be lowest at this load, and that p95',
+  }),
+  verdict: Verdict.nullable(),
+  tie: z.array(Component).optional(),
+})
+
+const capacityRoute = createRoute({
+  method: 'get',
+  path: '/api/v1/capacity',
+  summary: 'Concurrency against throughput and latency, verdicts by load, where it saturates',
+  request: {
+    query: RangeQuery.extend(VersionQuery.shape)
+      .extend(TargetQuery.shape)
+      .extend({
+        service: z
+          .string()
+          .openapi({ description: 'service.name; with `operation` one endpoint, else all it serves' }),
+      }),
+  },
+  responses: {
+    200: {
+      description: 'Of one service or endpoint; entries and SERVER spans within, unless a scope is asked for',
+      content: {
+        'application/json': {
+          schema: z.object({
+            points: z.array(
+              z.object({ from: z.string(), concurrency: z.number(), ratePerSecond: z.number(), meanNs: Ns }),
+            ),
+            stepSeconds: z.number().int(),
+            little: z
+              .object({
+                concurrency: z.number(),
+                throughputTimesLatency: z.number(),
+                worst: z.number(),
+                agreeing: z.number(),
+              })
+              .openapi({
+                description:
+                  "Little's law: mean concurrency, measured as overlap, against throughput times latency; the largest " +
+                  'relative difference in a step, and the share of steps within 10 %',
+              }),
+            levels: z.array(Level).openapi({ description: 'By throughput, quietest first' }),
+            scalability: z.object({ fit: Fit.nullable(), reason: z.string().nullable() }).openapi({
+              description: 'Universal Scalability Law; reason: why the data cannot tell where the knee is',
+            }),
+            coverage: Coverage,
+          }),
+        },
+      },
+    },
+    ...ERROR_RESPONSES,
+  },
+})
+
+export function addCapacityRoute(app: OpenAPIHono, store: Store): void {
+  app.openapi(capacityRoute, async (c) => {
+    const query = c.req.valid('query')
+    const { fromMs, toMs, ...filter } = filterOf(query)
+    const range = await cutRange(
+      store,
+      { fromMs, toMs },
+      { ...filter, version: query.version ?? '*' },
+      MOST_WINDOWS,
+    )
+    const windows = loadWindows(await readWindows(store, range, { overlap: true }), range.seconds)
+    const levels = await readLevels(store, range, windows)
+    const target = targetOf(query.target)
+    return c.json(
+      {
+        points: windows.map(({ fromSeconds, throughput, ...point }) => ({
+          from: new Date(fromSeconds * 1000).toISOString(),
+          ratePerSecond: throughput,
+          ...point,
+        })),
+        stepSeconds: range.seconds,
+        little: checkLittle(windows),
+        levels: levels.map(({ windows, rollup }, i) => levelJson(LEVELS[i]!.name, windows, rollup, target)),
+        scalability: fitScalability(windows),
+        coverage: coverageOf(range.cover),
+      },
+      200,
+    )
+  })
+}
+
+/** The samples of each load level added up. */
+async function readLevels(store: Store, { cover, filter, seconds }: Windows, windows: readonly LoadWindow[]) {
+  const levelOf = levelsOf(windows)
+  const levels = LEVELS.map((_, level) => ({
+    rollup: createRollup(),
+    windows: windows.filter(({ fromSeconds }) => levelOf.get(fromSeconds) === level),
+  }))
+  const parts = { observed: true, shifts: true }
+  await visitRollups(store, cover, filter, parts, createFrames(), ({ bucket }, addTo) => {
+    const level = levelOf.get(Math.floor(bucket / seconds) * seconds)
+    if (level !== undefined) addTo(levels[level]!.rollup)
+  })
+  return levels
+}
+
+function levelJson(
+  name: string,
+  windows: readonly LoadWindow[],
+  rollup: Rollup,
+  target: Target | undefined,
+): z.infer<typeof Level> {
+  const mean = (read: (window: LoadWindow) => number) =>
+    windows.length === 0 ? 0 : windows.reduce((sum, window) => sum + read(window), 0) / windows.length
+  const of = {
+    name,
+    windows: windows.length,
+    ratePerSecond: mean(({ throughput }) => throughput),
+    concurrency: mean(({ concurrency }) => concurrency),
+  }
+  if (rollup.weight === 0) return { ...of, observed: null, leader: null, verdict: null }
+  const key = {
+    environment: '',
+    namespace: '',
+    service: '',
+    operation: '',
+    scope: 'trace' as const,
+    version: '',
+  }
+  const { observed, components, tie } = bottleneckOfRollup(key, rollup, target)
+  const [first] = components
+  const leads = first !== undefined && first.ifInstant.p95Ns < observed.p95Ns
+  return {
+    ...of,
+    observed,
+    leader: leads ? { kind: first.kind, name: first.name, p95Ns: first.ifInstant.p95Ns } : null,
+    verdict: leads ? first.verdict : null,
+    ...(tie === undefined ? {} : { tie }),
+  }
+}

@@ -1,0 +1,163 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { compareRollups, totalChangeNs } from '../analysis/compare.ts'
+import { createRollup, type RollupKey } from '../analysis/rollup.ts'
+import { listMarks } from '../store/marks.ts'
+import { coverOf, endpointName, type RangeRollups, readEndpointRollups } from '../store/rollups.ts'
+import type { Store } from '../store/store.ts'
+import { ApiError, ERROR_RESPONSES, NOT_FOUND } from './errors.ts'
+import { BaselineQuery, filterOf, PageQuery, pageOf, RangeQuery } from './parameters.ts'
+import { Coverage, coverageOf } from './ranges.ts'
+import { Component, Distribution, Ns } from './schemas.ts'
+
+const Change = z.object({
+  beforeNs: Ns,
+  afterNs: Ns,
+  changeNs: Ns,
+  marginNs: Ns.nullable().openapi({
+    description: 'Half the width of the 95 % confidence interval of changeNs; null: too few samples',
+  }),
+  beyondChance: z
+    .boolean()
+    .openapi({ description: 'Larger than chance explains (5 %, all components together)' }),
+})
+const Side = z.object({ entries: z.number().int(), distribution: Distribution })
+
+const Comparison = z
+  .object({
+    environment: z.string(),
+    namespace: z.string(),
+    service: z.string(),
+    operation: z.string(),
+    scope: z.enum(['trace', 'service']),
+    before: Side,
+    after: Side,
+    mean: Change.openapi({ description: 'Of mean latency: the sum of the changes of its components' }),
+    components: z.array(
+      Component.extend(Change.shape)
+        .extend({
+          calls: z
+            .object({ before: z.number(), after: z.number(), beforeNsEach: Ns, afterNsEach: Ns })
+            .nullable()
+            .openapi({
+              description: 'Calls a request on its critical path, and time of each; null: not known',
+            }),
+          byCallsNs: Ns.nullable().openapi({ description: 'Part of changeNs that is more or fewer calls' }),
+          byTimeNs: Ns.nullable().openapi({ description: 'Part of changeNs that is slower or faster calls' }),
+        })
+        .openapi({ description: 'Mean critical time' }),
+    ),
+  })
+  .openapi('Comparison')
+
+const compareRoute = createRoute({
+  method: 'get',
+  path: '/api/v1/compare',
+  summary: 'Two ranges, versions or marked runs: the change of mean latency, split over components',
+  request: {
+    query: RangeQuery.extend(PageQuery.shape)
+      .extend(BaselineQuery.shape)
+      .extend({
+        baseline: z.string().optional().openapi({ description: 'A mark: the range before' }),
+        mark: z
+          .string()
+          .optional()
+          .openapi({ description: 'A mark: the range after, instead of from and to' }),
+        baselineVersion: z.string().optional().openapi({ description: 'service.version before' }),
+        version: z.string().optional().openapi({ description: 'service.version after' }),
+      }),
+  },
+  responses: {
+    200: {
+      description: 'By endpoint; where all requests together changed most first',
+      content: {
+        'application/json': {
+          schema: z.object({
+            comparisons: z.array(Comparison),
+            total: z.number().int(),
+            nextOffset: z.number().int().nullable(),
+            coverage: z.object({ before: Coverage, after: Coverage }),
+          }),
+        },
+      },
+    },
+    ...NOT_FOUND,
+    ...ERROR_RESPONSES,
+  },
+})
+
+export function addCompareRoutes(app: OpenAPIHono, store: Store): void {
+  app.openapi(compareRoute, async (c) => {
+    const query = c.req.valid('query')
+    const [before, after] = await openBoth(store, query)
+    const read = ({ cover, filter }: RangeRollups) =>
+      readEndpointRollups(store, cover, filter, { observed: true, components: true })
+    const pairs = new Map<
+      string,
+      {
+        key: RollupKey
+        before: Awaited<ReturnType<typeof read>>[0]['rollup']
+        after: Awaited<ReturnType<typeof read>>[0]['rollup']
+      }
+    >()
+    const [then, now] = await Promise.all([read(before), read(after)])
+    for (const { key, rollup } of then)
+      pairs.set(endpointName(key), { key, before: rollup, after: createRollup() })
+    for (const { key, rollup } of now) {
+      const known = pairs.get(endpointName(key))
+      if (known === undefined) pairs.set(endpointName(key), { key, before: createRollup(), after: rollup })
+      else known.after = rollup
+    }
+    const comparisons = [...pairs.values()]
+      .map(({ key: { version: _, ...endpoint }, before, after }) => ({
+        ...endpoint,
+        ...compareRollups(before, after),
+      }))
+      .sort((a, b) => totalChangeNs(b) - totalChangeNs(a) || compareNames(a, b))
+    const { rows, ...place } = pageOf(comparisons, query)
+    const coverage = { before: coverageOf(before.cover), after: coverageOf(after.cover) }
+    return c.json({ ...place, comparisons: rows, coverage }, 200)
+  })
+}
+
+type CompareQuery = z.infer<typeof compareRoute.request.query>
+
+function compareNames(a: { service: string; operation: string }, b: { service: string; operation: string }) {
+  return a.service !== b.service ? (a.service < b.service ? -1 : 1) : a.operation < b.operation ? -1 : 1
+}
+
+/** What is compared: ranges or marks, or two versions within one range. @throws ApiError */
+export async function openBoth(store: Store, query: CompareQuery): Promise<[RangeRollups, RangeRollups]> {
+  const wanted = [query.baseline, query.mark].filter((name) => name !== undefined)
+  const marks = wanted.length === 0 ? [] : await listMarks(store)
+  const markOf = (name: string) => {
+    const mark = marks.find((mark) => mark.name === name)
+    if (mark === undefined)
+      throw new ApiError(404, 'no-such-mark', `there is no mark ${JSON.stringify(name)}`)
+    return { from: new Date(mark.fromMs).toISOString(), to: new Date(mark.toMs).toISOString() }
+  }
+  const after = query.mark === undefined ? { from: query.from, to: query.to } : markOf(query.mark)
+  const before =
+    query.baseline !== undefined
+      ? markOf(query.baseline)
+      : query.baselineFrom !== undefined && query.baselineTo !== undefined
+        ? { from: query.baselineFrom, to: query.baselineTo }
+        : query.baselineVersion !== undefined
+          ? after
+          : undefined
+  if (before === undefined) {
+    const message =
+      'baseline: name a mark, or give baselineFrom and baselineTo, or baselineVersion and version'
+    throw new ApiError(400, 'bad-parameter', message, [{ parameter: 'baseline', message }])
+  }
+  const open = async (
+    range: { from: string; to: string },
+    version: string | undefined,
+  ): Promise<RangeRollups> => {
+    const { fromMs, toMs, ...filter } = filterOf({ ...query, ...range, scope: query.scope ?? 'trace' })
+    return {
+      cover: await coverOf(store, { fromMs, toMs }),
+      filter: { ...filter, version: version ?? '*' },
+    }
+  }
+  return [await open(before, query.baselineVersion), await open(after, query.version)]
+}

@@ -1,0 +1,282 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createRollupBuilder } from '../../src/analyzer/rollups.ts'
+import { createApi } from '../../src/api/app.ts'
+import { seeded } from '../bench/random.ts'
+import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
+import { schemaOf } from './contract.ts'
+
+const MS = 1_000_000
+const SEED = 11
+/** Three hours, an hour ago; after 90 minutes version 2 comes, which calls its database twice instead of once. */
+const MINUTES = 180
+const HALF = 90
+const from = (Math.floor(Date.now() / 3_600_000) - 4) * 3_600_000
+const at = (minute: number) => new Date(from + minute * 60_000).toISOString()
+const whole = `from=${at(0)}&to=${at(MINUTES)}`
+
+let engine: TestEngine
+let store: Awaited<ReturnType<typeof openTestStore>>
+let api: OpenAPIHono
+let openapi: Parameters<typeof schemaOf>[0]
+/** Durations of the two halves, ns. */
+const durations: [number[], number[]] = [[], []]
+
+/**
+ * Requests of shop GET /: 20 ms of its own, and calls of pg (10 ms each; once, later three times) after which the partner
+ * is called (25 ms, later 5 ms). Busy in every tenth minute. One of 50 fails.
+ */
+function samples() {
+  const random = seeded(SEED)
+  const jitter = () => Math.floor((0.9 + 0.2 * random()) * MS)
+  return Array.from({ length: MINUTES }, (_, minute) => {
+    const late = minute >= HALF
+    return Array.from({ length: minute % 10 === 0 ? 30 : 6 }, (_, i) => {
+      const own = 20 * jitter()
+      const calls = late ? 3 : 1
+      const database = calls * 10 * jitter()
+      const partner = (late ? 5 : 25) * jitter()
+      const durationNs = own + database + partner
+      durations[late ? 1 : 0].push(durationNs)
+      return {
+        Start: ((from + minute * 60_000 + i * 1000) / 1000).toFixed(3),
+        Environment: 'prod',
+        Namespace: '',
+        Service: 'shop',
+        Operation: 'GET /',
+        Scope: 'trace',
+        ServiceVersion: late ? '2' : '1',
+        TraceId: (minute * 1000 + i).toString(16).padStart(32, '0'),
+        SpanId: '0000000000000001',
+        EntryKind: 'root',
+        DurationNs: durationNs,
+        IsError: i === 0 && minute % 8 === 0 ? 1 : 0,
+        ComponentKinds: ['service', 'database', 'external'],
+        ComponentNames: ['shop', 'pg', 'partner'],
+        CriticalNs: [own, database, partner],
+        IfInstantNs: [durationNs - own, durationNs - database, durationNs - partner],
+        ComponentCalls: [1, calls, 1],
+        NodeParents: [0, 1, 1],
+        NodeFrames: ['service\x1fshop\x1fGET /', 'database\x1fpg\x1fSELECT', 'external\x1fpartner\x1fPOST'],
+        NodeNs: [own, database, partner],
+        NodeCalls: [1, calls, 1],
+        Version: minute * 1000 + i,
+        IsDeleted: 0,
+      }
+    })
+  }).flat()
+}
+
+beforeAll(async () => {
+  engine = await startTestEngine()
+  store = await openTestStore(engine.url)
+  await store.client.insert({ table: 'samples', values: samples(), format: 'JSONEachRow' })
+  await createRollupBuilder(store, quiet, { rollups: 0, tooLate: 0 }).run()
+  api = createApi({ store, log: quiet })
+  openapi = (await (await api.request('/openapi.json')).json()) as typeof openapi
+})
+afterAll(async () => {
+  await store?.close()
+  await engine?.stop()
+})
+
+// biome-ignore lint/suspicious/noExplicitAny: an answer of any route; its schema is checked.
+type Json = any
+
+/** The answer, held against what /openapi.json says of it. */
+async function ask(path: string, status = 200, method = 'get', body?: unknown): Promise<Json> {
+  const answer = await api.request(path, {
+    method: method.toUpperCase(),
+    ...(body === undefined
+      ? {}
+      : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+  })
+  const json = (await answer.json()) as Json
+  expect(answer.status, JSON.stringify(json)).toBe(status)
+  const route = path.split('?')[0]!.replace(/marks\/.+/, 'marks/{name}')
+  const checked = schemaOf(openapi, route, method, status).safeParse(json)
+  expect(checked.success ? undefined : checked.error).toBeUndefined()
+  return json
+}
+
+const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length
+const within = (share: number) => (actual: number, expected: number) =>
+  expect(Math.abs(actual - expected), `${actual} and ${expected}`).toBeLessThanOrEqual(share * expected)
+
+describe('/api/v1/timeline', () => {
+  it('has latency, shares and the leader of each step', async () => {
+    const { timeline, stepSeconds, coverage } = await ask(`/api/v1/timeline?${whole}&service=shop&step=600`)
+    expect(stepSeconds).toBe(600)
+    expect(coverage).toEqual({ from: at(0), to: at(MINUTES), stepSeconds: 600 })
+    expect(timeline).toHaveLength(MINUTES / 10)
+    timeline.forEach((point: Json, i: number) => {
+      expect(point.from).toBe(at(10 * i))
+      expect(point.entries).toBe(30 + 9 * 6)
+      expect(point.ratePerSecond).toBeCloseTo(84 / 600, 9)
+      expect(point.leader).toMatchObject({ name: i < HALF / 10 ? 'partner' : 'pg' })
+      const shares = point.components.map((c: Json) => c.criticalShare)
+      expect(shares.reduce((a: number, b: number) => a + b, 0)).toBeCloseTo(1, 9)
+    })
+    within(1e-9)(timeline[0].observed.meanNs, mean(durations[0].slice(0, 84)))
+  })
+
+  it('steps are longer where there would be too many', async () => {
+    const { stepSeconds, timeline } = await ask(`/api/v1/timeline?from=${at(0)}&to=now`)
+    expect(stepSeconds).toBe(60)
+    expect(timeline).toHaveLength(MINUTES)
+    expect((await ask('/api/v1/timeline?from=now-30d&to=now')).stepSeconds).toBe(3600)
+    expect((await ask(`/api/v1/timeline?${whole}&step=7`, 400)).error.code).toBe('bad-parameter')
+  })
+})
+
+describe('/api/v1/events', () => {
+  it('says when another component came to lead, and when a version came', async () => {
+    const { events } = await ask(`/api/v1/events?${whole}`)
+    expect(events.map((e: Json) => [e.kind, e.time])).toEqual([
+      ['leader-change', at(HALF)],
+      ['new-version', at(HALF)],
+    ])
+    expect(events[0]).toMatchObject({
+      service: 'shop',
+      operation: 'GET /',
+      from: { kind: 'external', name: 'partner' },
+      to: { kind: 'database', name: 'pg' },
+    })
+    within(0.2)(events[0].to.savedP95Ns, 30 * MS)
+    expect(events[1]).toMatchObject({ service: 'shop', version: '2' })
+  })
+})
+
+describe('/api/v1/compare', () => {
+  const halves = `from=${at(HALF)}&to=${at(MINUTES)}&baselineFrom=${at(0)}&baselineTo=${at(HALF)}`
+
+  it('splits the change of mean latency so that it adds up', async () => {
+    const { comparisons, coverage } = await ask(`/api/v1/compare?${halves}`)
+    expect(comparisons).toHaveLength(1)
+    const [{ mean: change, components, before, after }] = comparisons
+    expect([before.entries, after.entries]).toEqual([durations[0].length, durations[1].length])
+    within(1e-9)(change.beforeNs, mean(durations[0]))
+    within(1e-9)(change.afterNs, mean(durations[1]))
+    const sum = components.reduce((sum: number, c: Json) => sum + c.changeNs, 0)
+    expect(sum).toBeCloseTo(change.changeNs, 3)
+    for (const c of components) expect(c.byCallsNs + c.byTimeNs).toBeCloseTo(c.changeNs, 3)
+    const of = (name: string) => components.find((c: Json) => c.name === name)
+    // More calls, not slower ones; slower calls, not more; nothing.
+    expect(of('pg')).toMatchObject({ beyondChance: true, calls: { before: 1, after: 3 } })
+    within(0.03)(of('pg').byCallsNs, 20 * MS)
+    expect(Math.abs(of('pg').byTimeNs)).toBeLessThan(MS)
+    expect(of('partner')).toMatchObject({ beyondChance: true, byCallsNs: 0 })
+    expect(of('shop').beyondChance).toBe(false)
+    expect(coverage.before).toMatchObject({ from: at(0), to: at(HALF) })
+  })
+
+  it('compares versions and marks alike', async () => {
+    // Sums of squares depend on the order in their last digits.
+    const compared = async (path: string) =>
+      JSON.parse(
+        JSON.stringify((await ask(path)).comparisons, (key, value) =>
+          key === 'marginNs' && value !== null ? Math.round(value) : value,
+        ),
+      )
+    const ranges = await compared(`/api/v1/compare?${halves}`)
+    expect(await compared(`/api/v1/compare?${whole}&baselineVersion=1&version=2`)).toEqual(ranges)
+    await ask('/api/v1/marks/before', 200, 'put', { from: at(0), to: at(HALF) })
+    await ask('/api/v1/marks/after', 200, 'put', { from: at(5), to: at(HALF) })
+    await ask('/api/v1/marks/after', 200, 'put', { from: at(HALF), to: at(MINUTES) })
+    expect((await ask('/api/v1/marks')).marks).toEqual([
+      { name: 'before', from: at(0), to: at(HALF) },
+      { name: 'after', from: at(HALF), to: at(MINUTES) },
+    ])
+    expect(await compared('/api/v1/compare?baseline=before&mark=after')).toEqual(ranges)
+    await ask('/api/v1/marks/after', 200, 'delete')
+    expect((await ask('/api/v1/compare?baseline=before&mark=after', 404)).error.code).toBe('no-such-mark')
+    expect((await ask('/api/v1/marks/after', 404, 'delete')).error.code).toBe('no-such-mark')
+    expect((await ask('/api/v1/compare', 400)).error.message).toContain('baseline')
+  })
+
+  it('nothing that did not change is beyond chance', async () => {
+    const same = `from=${at(40)}&to=${at(80)}&baselineFrom=${at(0)}&baselineTo=${at(40)}`
+    const { comparisons } = await ask(`/api/v1/compare?${same}`)
+    for (const { mean, components } of comparisons) {
+      for (const change of [mean, ...components]) expect(change.beyondChance).toBe(false)
+    }
+  })
+})
+
+describe('/api/v1/flamegraph', () => {
+  it('tells all of the time, in three formats', async () => {
+    const total = [...durations[0], ...durations[1]].reduce((a, b) => a + b, 0)
+    const { roots, totalNs, entries } = await ask(`/api/v1/flamegraph?${whole}&service=shop`)
+    expect([totalNs, entries]).toEqual([total, durations[0].length + durations[1].length])
+    expect(roots[0]).toMatchObject({ name: 'service shop: GET /', totalNs: total, calls: entries })
+    expect(roots[0].children.map((c: Json) => c.name).sort()).toEqual([
+      'database pg: SELECT',
+      'external partner: POST',
+    ])
+    const folded = await (await api.request(`/api/v1/flamegraph?${whole}&format=folded`)).text()
+    const lines = folded.trim().split('\n')
+    expect(lines.map((line) => line.replace(/ \d+$/, ''))).toEqual([
+      'service shop: GET /',
+      'service shop: GET /;database pg: SELECT',
+      'service shop: GET /;external partner: POST',
+    ])
+    expect(lines.reduce((sum, line) => sum + Number(/\d+$/.exec(line)![0]), 0)).toBe(total)
+    const { profiles, shared } = await ask(`/api/v1/flamegraph?${whole}&format=speedscope`)
+    expect(profiles[0]).toMatchObject({ type: 'sampled', unit: 'nanoseconds', endValue: total })
+    expect(shared.frames).toHaveLength(3)
+  })
+
+  it('shows what changed between two ranges, a request each', async () => {
+    const { roots } = await ask(
+      `/api/v1/flamegraph?from=${at(HALF)}&to=${at(MINUTES)}&baselineFrom=${at(0)}&baselineTo=${at(HALF)}`,
+    )
+    within(1e-9)(roots[0].beforeNs, mean(durations[0]))
+    within(1e-9)(roots[0].afterNs, mean(durations[1]))
+    expect(roots[0].children.map((c: Json) => [c.name, Math.sign(c.changeNs)])).toEqual(
+      expect.arrayContaining([
+        ['database pg: SELECT', 1],
+        ['external partner: POST', -1],
+      ]),
+    )
+  })
+})
+
+describe('/api/v1/capacity', () => {
+  it("measures concurrency, which Little's law confirms", async () => {
+    const { points, little, stepSeconds, scalability } = await ask(`/api/v1/capacity?${whole}&service=shop`)
+    expect(stepSeconds).toBe(60)
+    expect(points).toHaveLength(MINUTES)
+    within(1e-9)(points[0].concurrency, durations[0].slice(0, 30).reduce((a, b) => a + b) / 60e9)
+    expect(little.agreeing).toBe(1)
+    within(1e-9)(little.concurrency, little.throughputTimesLatency)
+    expect(scalability.fit).toBeNull()
+    expect(scalability.reason).toContain('hardly ever')
+  })
+
+  it('gives verdicts by load', async () => {
+    const { levels } = await ask(`/api/v1/capacity?from=${at(0)}&to=${at(HALF)}&service=shop&target=p95<40ms`)
+    expect(levels.map((l: Json) => [l.name, l.windows])).toEqual([
+      ['quiet half', 45],
+      ['busy', 36],
+      ['busiest tenth', 9],
+    ])
+    expect(levels[2].ratePerSecond).toBeCloseTo(0.5, 9)
+    expect(levels[2]).toMatchObject({ leader: { name: 'partner' }, verdict: 'bottleneck' })
+    await ask('/api/v1/capacity', 400)
+  })
+})
+
+describe('a range', () => {
+  it('is snapped outward to the steps that are there', async () => {
+    const { coverage, endpoints } = await ask(`/api/v1/endpoints?from=${at(0.5)}&to=${at(9.2)}`)
+    expect(coverage).toEqual({ from: at(0), to: at(10), stepSeconds: 600 })
+    expect((await ask(`/api/v1/endpoints?from=${at(0.5)}&to=${at(12)}`)).coverage.stepSeconds).toBe(60)
+    expect(endpoints[0].entries).toBe(30 + 9 * 6)
+    const old = await ask(
+      `/api/v1/endpoints?from=${new Date(from - 20 * 86_400_000).toISOString()}&to=${at(10)}`,
+    )
+    expect(old.coverage.stepSeconds).toBe(600)
+    expect(Date.parse(old.coverage.from) % 3_600_000).toBe(0)
+    expect(old.endpoints[0].entries).toBe(30 + 9 * 6)
+  })
+})
