@@ -20,7 +20,7 @@ export async function readBottlenecks(from: {
     })) {
       if (value !== undefined) url.searchParams.set(name, value)
     }
-    const page: { bottlenecks: ExplainedBottleneck[]; nextOffset: number | null } = await getJson(
+    const page: { bottlenecks: ExplainedBottleneck[]; nextOffset: number | null } = await askApi(
       url,
       from.token,
     )
@@ -30,17 +30,29 @@ export async function readBottlenecks(from: {
   return bottlenecks
 }
 
-async function getJson<T>(url: URL, token: string | undefined): Promise<T> {
+/** What the API answers to a request. @throws Error that says how to reach one, or what the API says */
+export async function askApi<T>(
+  url: URL,
+  token: string | undefined,
+  { method = 'GET', body }: { method?: 'GET' | 'PUT' | 'DELETE'; body?: unknown } = {},
+): Promise<T> {
   let answer: Response
   try {
-    answer = await fetch(url, { headers: token === undefined ? {} : { Authorization: `Bearer ${token}` } })
+    answer = await fetch(url, {
+      method,
+      headers: {
+        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
   } catch (cause) {
     throw new Error(
       `no service answers at ${url.origin}; start one with \`npm start\`, or set LONGPOLE_API`,
       { cause },
     )
   }
-  const body = (await answer.json().catch(() => undefined)) as { error?: { message: string } } | undefined
-  if (!answer.ok) throw new Error(body?.error?.message ?? `${url.origin} answered ${answer.status}`)
-  return body as T
+  const json = (await answer.json().catch(() => undefined)) as { error?: { message: string } } | undefined
+  if (!answer.ok) throw new Error(json?.error?.message ?? `${url.origin} answered ${answer.status}`)
+  return json as T
 }

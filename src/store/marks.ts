@@ -13,10 +13,16 @@ export async function listMarks(store: Store): Promise<Mark[]> {
 
 /** Sets a mark, in place of one of the same name; `gone` takes it away. */
 export async function writeMark(store: Store, { name, fromMs, toMs }: Mark, gone = false): Promise<void> {
-  await store.client.command({
-    query: `INSERT INTO marks SELECT {name:String}, {fromMs:Int64}, {toMs:Int64},
-            greatest(toUnixTimestamp64Micro(now64(6)),
-                     (SELECT max(Version) + 1 FROM marks WHERE Name = {name:String})), {gone:UInt8}`,
-    query_params: { name, fromMs, toMs, gone: gone ? 1 : 0 },
+  const answer = await store.client.query({
+    query: `SELECT toString(greatest(toInt64(max(Version)) + 1, toUnixTimestamp64Micro(now64(6)))) AS version
+            FROM marks WHERE Name = {name:String}`,
+    query_params: { name },
+    format: 'JSONEachRow',
+  })
+  const [next] = await answer.json<{ version: string }>()
+  await store.client.insert({
+    table: 'marks',
+    values: [{ Name: name, FromMs: fromMs, ToMs: toMs, Version: next!.version, IsDeleted: gone ? 1 : 0 }],
+    format: 'JSONEachRow',
   })
 }
