@@ -51,6 +51,8 @@ export type BatcherOptions = {
   window: () => TimeWindow
   limits: BatchLimits
   budget: MemoryBudget
+  /** The memory of batches is used again, unless it has grown beyond this. Up to three blocks and three inserts of it. */
+  maxKeptBytes: number
   counters: ReceiverCounters
   log: Logger
 }
@@ -79,8 +81,6 @@ type Batch = {
 const RETRY_AFTER_MS = 1000
 /** While the store is down, how long until it is tried again. */
 const DOWN_PAUSE_MS = 1000
-/** Blocks are used again; one that has grown beyond this is not. */
-const MAX_KEPT_BLOCK_BYTES = 128 * 1024 * 1024
 /** A block is held as columns and as the bytes of the insert. */
 const COPIES = 2
 
@@ -92,7 +92,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   const sealed: Batch[] = []
   const running = new Set<Batch>()
   const spare: SpanBlock[] = []
-  const memory: NativeMemory = []
+  const memory: NativeMemory = { buffers: [], maxBytes: options.maxKeptBytes }
   let timer: NodeJS.Timeout | undefined
   let timerAt = 0
   let lastStartAt = Number.NEGATIVE_INFINITY
@@ -152,7 +152,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   function recycle(block: SpanBlock): void {
     clearBlock(block)
-    if (spare.length <= limits.concurrentInserts && blockCapacity(block) <= MAX_KEPT_BLOCK_BYTES) {
+    if (spare.length <= limits.concurrentInserts && blockCapacity(block) <= options.maxKeptBytes) {
       spare.push(block)
     }
   }

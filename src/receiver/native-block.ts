@@ -32,13 +32,12 @@ export function encodeBlock(block: SpanBlock, from = 0, to = block.rows, memory?
  * Buffers of blocks that are in the store. Each insert takes tens of megabytes: made anew and left to the garbage
  * collector, they keep it busy all the time.
  */
-export type NativeMemory = Buffer[]
+export type NativeMemory = { buffers: Buffer[] /** A larger one is not kept. */; maxBytes: number }
 
 const MAX_KEPT_BUFFERS = 3
-const MAX_KEPT_BYTES = 128 * 1024 * 1024
 
 function takeBuffer(size: number, memory: NativeMemory | undefined): Buffer {
-  const kept = memory?.pop()
+  const kept = memory?.buffers.pop()
   if (kept !== undefined && kept.length >= size) return kept
   // With room for the next ones to be somewhat larger.
   return Buffer.allocUnsafeSlow(memory === undefined ? size : Math.ceil(1.25 * size))
@@ -46,8 +45,9 @@ function takeBuffer(size: number, memory: NativeMemory | undefined): Buffer {
 
 /** Gives back what `encodeBlock` returned, once nothing reads it any more. */
 export function giveBack(native: Buffer, memory: NativeMemory): void {
-  if (memory.length >= MAX_KEPT_BUFFERS || native.buffer.byteLength > MAX_KEPT_BYTES) return
-  memory.push(Buffer.from(native.buffer as ArrayBuffer))
+  const { buffers, maxBytes } = memory
+  if (buffers.length >= MAX_KEPT_BUFFERS || native.buffer.byteLength > maxBytes) return
+  buffers.push(Buffer.from(native.buffer as ArrayBuffer))
 }
 
 type Writer = (out: Output, block: SpanBlock, from: number, to: number) => void

@@ -17,6 +17,7 @@ function batcherOn(sink: MemorySink, limits: Partial<BatchLimits> = {}, memoryBy
     window: () => ({ earliestNs: Number(NOW_NS) - 86_400e9, latestNs: Number(NOW_NS) + 86_400e9 }),
     limits: { ...DEFAULT_BATCH_LIMITS, waitMs: 50, quietMs: 10, gapMs: 0, smallRows: 0, ...limits },
     budget: createBudget(memoryBytes, counters),
+    maxKeptBytes: 1e8,
     counters,
     log: pino({ level: 'silent' }),
   })

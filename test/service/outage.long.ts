@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MODES, openStoreProxy } from '../receiver/store-proxy.ts'
-import { createDataDir, startService } from '../support/service.ts'
+import { createDataDir, startService, until } from '../support/service.ts'
 import { startTestEngine, type TestEngine } from '../support/store.ts'
 import { expectExactlyOnce } from './exactly-once.ts'
 import { enginePid } from './kill.ts'
-import { COLLECTOR, pause, startLoad } from './span-load.ts'
+import { COLLECTOR, IMPATIENT, pause, startLoad } from './span-load.ts'
 
 const AWAY_MS = 30_000
 const data = createDataDir()
@@ -50,6 +50,31 @@ async function through(
     await service.end('SIGTERM')
   }
 }
+
+it('SIGTERM while the store hangs: ends with 0 when its time is over, nothing acknowledged', async () => {
+  const proxy = await openStoreProxy(server.url)
+  const service = await startService(data.path, {
+    LONGPOLE_CLICKHOUSE_URL: proxy.url,
+    LONGPOLE_CLICKHOUSE_DATABASE: 'stopping',
+    LONGPOLE_GRACE_SECONDS: '3',
+  })
+  const load = startLoad({ address: () => service.otlpGrpc, senders: 2, pauseMs: 0, policy: IMPATIENT })
+  try {
+    await until(
+      async () => load.acknowledged.size,
+      (n) => n > 0,
+    )
+    proxy.mode = 'hang'
+    await pause(1000)
+    const before = load.acknowledged.size
+    expect(await service.end('SIGTERM')).toBe(0)
+    expect(load.acknowledged.size).toBe(before)
+  } finally {
+    await service.end('SIGKILL')
+    await load.abandon()
+    await proxy.close()
+  }
+})
 
 describe.concurrent('a store that is away for 30 s: a client with the Collector’s retry policy loses nothing', () => {
   it('the embedded engine, stopped', () =>

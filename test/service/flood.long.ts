@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs'
+import { Client, credentials, status } from '@grpc/grpc-js'
+import { afterEach, expect, it } from 'vitest'
+import { exportRequests } from '../bench/otlp-requests.ts'
+import { openStoreProxy } from '../receiver/store-proxy.ts'
+import { createDataDir, startService } from '../support/service.ts'
+import { startTestEngine } from '../support/store.ts'
+import { exportOnce } from './span-load.ts'
+
+const data = createDataDir()
+afterEach(data.remove)
+
+const MIB = 2 ** 20
+
+it('far more than fits, while the store hangs: turned away with a hint, memory bounded, then all is well', async () => {
+  const server = await startTestEngine()
+  const proxy = await openStoreProxy(server.url)
+  const service = await startService(data.path, {
+    LONGPOLE_CLICKHOUSE_URL: proxy.url,
+    LONGPOLE_CLICKHOUSE_DATABASE: 'flooded',
+    LONGPOLE_MEMORY_MB: '64',
+    LONGPOLE_MAX_MESSAGE_MB: '16',
+  })
+  const stub = new Client(service.otlpGrpc, credentials.createInsecure(), {
+    'grpc.max_send_message_length': -1,
+  })
+  try {
+    const [body] = exportRequests({ requests: 1, spans: 4096, attributes: 12, seed: 1 }).map((bytes) =>
+      Buffer.from(bytes),
+    )
+    const resident = () => {
+      const text = readFileSync(`/proc/${service.process.pid}/status`, 'utf8')
+      return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1]) * 1024
+    }
+    // Everything is compiled, and batches have their memory.
+    for (let i = 0; i < 20; i++) expect(await exportOnce(stub, body!, 20_000)).toBeNull()
+    const before = resident()
+    proxy.mode = 'hang'
+    let most = 0
+    const codes = new Map<number, number>()
+    const counted = async () => {
+      const error = await exportOnce(stub, body!, 15_000)
+      const code = error?.code ?? status.OK
+      codes.set(code, (codes.get(code) ?? 0) + 1)
+      most = Math.max(most, resident())
+    }
+    // 1 GiB of them, 32 at a time.
+    const loop = async () => {
+      for (let sent = 0; sent < (1024 * MIB) / 32; sent += body!.length) await counted()
+    }
+    await Promise.all(Array.from({ length: 32 }, loop))
+    console.log({ codes: Object.fromEntries(codes), grownMiB: Math.round((most - before) / MIB) })
+    expect(codes.get(status.OK)).toBeUndefined()
+    expect(codes.get(status.RESOURCE_EXHAUSTED)).toBeGreaterThan(100)
+    // The budget, what the batches in it take twice over, and what the garbage collector has not got to.
+    expect(most - before).toBeLessThan(400 * MIB)
+
+    proxy.mode = 'through'
+    let code: number | undefined
+    for (let i = 0; i < 100 && code !== status.OK; i++) {
+      code = (await exportOnce(stub, body!, 20_000))?.code ?? status.OK
+      if (code !== status.OK) await new Promise((resolve) => setTimeout(resolve, 1000))
+    }
+    expect(code).toBe(status.OK)
+  } finally {
+    stub.close()
+    await service.end('SIGKILL')
+    await proxy.close()
+    await server.stop()
+  }
+})
