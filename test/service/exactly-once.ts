@@ -31,9 +31,14 @@ export async function expectExactlyOnce(
       (n) => n === ids.size,
       180_000,
     )
-    const answer = await fetch(`http://${service.api}/api/v1/endpoints?scope=trace&service=load`)
-    const { endpoints } = (await answer.json()) as { endpoints: { operation: string; entries: number }[] }
-    expect(endpoints.map(({ operation, entries }) => [operation, entries])).toEqual([['GET /cart', traces]])
+    const listed = async () => {
+      const answer = await fetch(`http://${service.api}/api/v1/endpoints?scope=trace&service=load`)
+      const { endpoints } = (await answer.json()) as { endpoints: { operation: string; entries: number }[] }
+      return endpoints.map(({ operation, entries }) => [operation, entries])
+    }
+    // Once the rollups have them.
+    const endpoints = await until(listed, (of) => (of[0]?.[1] ?? 0) >= traces)
+    expect(endpoints).toEqual([['GET /cart', traces]])
 
     // Those that are there most often, as they are shown.
     const repeated = await ask<{ id: string }>(
