@@ -34,11 +34,11 @@ export async function expectExactlyOnce(
     const listed = async () => {
       const answer = await fetch(`http://${service.api}/api/v1/endpoints?scope=trace&service=load`)
       const { endpoints } = (await answer.json()) as { endpoints: { operation: string; entries: number }[] }
-      return endpoints.map(({ operation, entries }) => [operation, entries])
+      return endpoints.map(({ operation, entries }) => ({ operation, entries }))
     }
     // Once the rollups have them.
-    const endpoints = await until(listed, (of) => (of[0]?.[1] ?? 0) >= traces)
-    expect(endpoints).toEqual([['GET /cart', traces]])
+    const endpoints = await until(listed, ([of]) => (of?.entries ?? 0) >= traces)
+    expect(endpoints).toEqual([{ operation: 'GET /cart', entries: traces }])
 
     // Those that are there most often, as they are shown.
     const repeated = await ask<{ id: string }>(
