@@ -61,38 +61,60 @@ export type TraceTree = {
 export const NOT_ENTRY = 255
 
 export function createTree(spans: SpanColumns): TraceTree {
-  const tree = { spans, capacity: 0, count: 0, origin: 0n } as TraceTree
-  growTree(tree, 256)
-  return tree
+  return arrange(spans, 256)
 }
 
 /** Makes room for a trace of `count` spans; contents are lost. */
 export function growTree(tree: TraceTree, count: number): void {
   if (count <= tree.capacity) return
-  const capacity = Math.max(count, Math.min(2 * tree.capacity, tree.capacity + 100_000))
-  tree.capacity = capacity
-  for (const name of ['row', 'idLow', 'idHigh', 'shape'] as const) tree[name] = new Uint32Array(capacity)
-  for (const name of ['kind', 'failed', 'entry', 'hasRemote', 'detached', 'driver'] as const) {
-    tree[name] = new Uint8Array(capacity)
-  }
-  for (const name of ['start', 'end', 'cutStart', 'cutEnd', 'shift', 'keys'] as const) {
-    tree[name] = new Float64Array(capacity)
-  }
-  for (const name of [
-    'service',
-    'parent',
-    'child',
-    'live',
-    'byEnd',
-    'component',
-    'order',
-    'scratch',
-    'scratch2',
-  ] as const) {
-    tree[name] = new Int32Array(capacity)
-  }
-  tree.firstChild = new Int32Array(capacity + 1)
+  Object.assign(
+    tree,
+    arrange(tree.spans, Math.max(count, Math.min(2 * tree.capacity, tree.capacity + 100_000))),
+  )
+}
+
+/**
+ * All fields at once: an object that gets them one by one, by computed names, becomes a hash table, and every access to
+ * it a look-up.
+ */
+function arrange(spans: SpanColumns, capacity: number): TraceTree {
+  const bytes = () => new Uint8Array(capacity)
+  const words = () => new Uint32Array(capacity)
+  const numbers = () => new Int32Array(capacity)
+  const times = () => new Float64Array(capacity)
   let slots = 16
   while (slots < 2 * capacity) slots *= 2
-  tree.table = new Int32Array(slots)
+  return {
+    spans,
+    capacity,
+    count: 0,
+    origin: 0n,
+    row: words(),
+    idLow: words(),
+    idHigh: words(),
+    shape: words(),
+    kind: bytes(),
+    service: numbers(),
+    failed: bytes(),
+    start: times(),
+    end: times(),
+    cutStart: times(),
+    cutEnd: times(),
+    parent: numbers(),
+    entry: bytes(),
+    hasRemote: bytes(),
+    firstChild: new Int32Array(capacity + 1),
+    child: numbers(),
+    live: numbers(),
+    byEnd: numbers(),
+    detached: bytes(),
+    component: numbers(),
+    driver: bytes(),
+    shift: times(),
+    order: numbers(),
+    scratch: numbers(),
+    scratch2: numbers(),
+    keys: times(),
+    table: new Int32Array(slots),
+  }
 }

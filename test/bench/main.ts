@@ -1,3 +1,3 @@
 import { benchAnalysis } from './analysis.ts'
 
-benchAnalysis(process.stdout)
+benchAnalysis(process.stdout, 40)

@@ -4,9 +4,13 @@ import type { ShapeFields } from '../../src/trace/shape.ts'
 import { SPAN_KINDS } from '../../src/trace/span.ts'
 
 /**
- * The same rules the way one would first write them well: an object a span, Maps by id, sorted child arrays; linear
- * but for the sorting. The yardstick of the bench, not the oracle of the tests: it leaves out reports of repairs and
- * service-scope samples, so its work is less than what it is compared with.
+ * The same rules for entries the way one would write them well without columns: an object a span, Maps by id, child
+ * arrays, everything sorted once; linear but for sorting. The yardstick of the bench, not the oracle of the tests. It
+ * does less: no reports of repairs, no shared or duplicate ids, no broken times, no millisecond clocks.
+ *
+ * `directly` re-schedules an entry once for each component on its path, as the rules say it. `once` has the shortcuts
+ * of src/analysis/replay.ts too: a Map of components a span, worked out from its children in one pass, and only children
+ * that overlap scheduled. What is left between that and ours is the columns' doing.
  */
 export type PlainSpan = {
   id: string
@@ -15,17 +19,6 @@ export type PlainSpan = {
   endNs: number
   failed: boolean
   shape: ShapeFields
-}
-
-type Node = PlainSpan & {
-  cutStart: number
-  cutEnd: number
-  parent: Node | undefined
-  children: Node[]
-  live: Node[]
-  entry: boolean
-  component: string
-  driver: boolean
 }
 
 /** Spans as objects, by trace id: what a client library hands its user. Not part of what is timed. */
@@ -50,231 +43,403 @@ export function toObjects(columns: SpanColumns): Map<string, PlainSpan[]> {
 }
 
 export type PlainEntry = {
+  traceId: string
   span: PlainSpan
   durationNs: number
   segments: { span: PlainSpan; component: string; startNs: number; endNs: number }[]
-  components: Map<string, { criticalNs: number; ifInstantNs: number }>
+  components: Parts
 }
 
-export function analyzeObjects(traces: Map<string, PlainSpan[]>): PlainEntry[] {
+/** Critical and saved ns by component. */
+type Parts = Map<string, { criticalNs: number; savedNs: number }>
+
+type Node = {
+  span: PlainSpan
+  start: number
+  end: number
+  cutStart: number
+  cutEnd: number
+  parent: Node | undefined
+  children: Node[]
+  live: Node[]
+  byEnd: Node[]
+  entry: boolean
+  component: string
+  driver: boolean
+  parts: Parts
+  /** Of the schedule at hand. */
+  length: number
+  finish: number
+  waits: number[]
+  gaps: number[]
+}
+
+export type Replay = 'directly' | 'once'
+
+export function analyzeObjects(traces: Map<string, PlainSpan[]>, replay: Replay): PlainEntry[] {
   const entries: PlainEntry[] = []
-  for (const spans of traces.values()) analyzeTrace(spans, entries)
+  for (const [traceId, spans] of traces) analyzeTrace(traceId, spans, replay, entries)
   return entries
 }
 
-function analyzeTrace(spans: PlainSpan[], out: PlainEntry[]): void {
-  const nodes: Node[] = spans.map((span) => ({
-    ...span,
-    endNs: Math.max(span.startNs, span.endNs),
-    cutStart: 0,
-    cutEnd: 0,
-    parent: undefined,
-    children: [],
-    live: [],
-    entry: false,
-    component: '',
-    driver: false,
-  }))
-  nodes.sort((a, b) => a.startNs - b.startNs || b.endNs - a.endNs || (a.id < b.id ? -1 : 1))
+const NO_NODES: Node[] = []
+const NO_PARTS: Parts = new Map()
+const NO_NUMBERS: number[] = []
+
+function analyzeTrace(traceId: string, spans: PlainSpan[], replay: Replay, out: PlainEntry[]): void {
   const byId = new Map<string, Node>()
-  for (const node of nodes) if (!byId.has(node.id)) byId.set(node.id, node)
+  for (const span of spans) {
+    const { startNs: start, endNs: end } = span
+    byId.set(span.id, {
+      span,
+      start,
+      end,
+      cutStart: start,
+      cutEnd: end,
+      parent: undefined,
+      children: NO_NODES,
+      live: NO_NODES,
+      byEnd: NO_NODES,
+      entry: false,
+      component: '',
+      driver: false,
+      parts: NO_PARTS,
+      length: 0,
+      finish: 0,
+      waits: NO_NUMBERS,
+      gaps: NO_NUMBERS,
+    })
+  }
   const entries: Node[] = []
   for (const node of byId.values()) {
-    node.parent = node.parentId === '' ? undefined : byId.get(node.parentId)
-    const parent = node.parent
-    const kind = node.shape.kind
-    node.entry =
-      parent === undefined ||
-      (kind === 'CONSUMER' &&
-        !(parent.shape.kind === 'CONSUMER' && parent.shape.service === node.shape.service)) ||
-      (parent.shape.kind === 'PRODUCER' && parent.shape.service !== node.shape.service)
-    parent?.children.push(node)
+    const { parentId, shape } = node.span
+    const parent = parentId === '' ? undefined : byId.get(parentId)
+    node.parent = parent
+    if (parent === undefined) node.entry = true
+    else {
+      const { kind, service } = parent.span.shape
+      node.entry =
+        (shape.kind === 'CONSUMER' && !(kind === 'CONSUMER' && service === shape.service)) ||
+        (kind === 'PRODUCER' && service !== shape.service)
+      if (parent.children.length === 0) parent.children = [node]
+      else parent.children.push(node)
+    }
     if (node.entry) entries.push(node)
   }
   for (const entry of entries) {
-    const order = settleObjects(entry)
+    const order = settle(entry)
     for (const node of order) charge(node)
-    out.push(measure(entry, order))
+    const segments = walk(entry)
+    if (replay === 'directly') entry.parts = replayEach(order, segments)
+    else for (let at = order.length - 1; at >= 0; at--) measure(order[at]!)
+    out.push({
+      traceId,
+      span: entry.span,
+      durationNs: entry.cutEnd - entry.cutStart,
+      segments,
+      components: entry.parts,
+    })
   }
 }
 
 function isRemote(parent: Node, child: Node): boolean {
-  return (
-    parent.shape.service !== child.shape.service ||
-    (parent.shape.kind === 'CLIENT' && child.shape.kind === 'SERVER')
-  )
+  const [above, below] = [parent.span.shape, child.span.shape]
+  return above.service !== below.service || (above.kind === 'CLIENT' && below.kind === 'SERVER')
 }
 
+/** Start, longest, id, kind. */
 function spanOrder(a: Node, b: Node): number {
   return (
     a.cutStart - b.cutStart ||
     b.cutEnd - a.cutEnd ||
-    (a.id < b.id
-      ? -1
-      : a.id > b.id
-        ? 1
-        : SPAN_KINDS.indexOf(a.shape.kind as never) - SPAN_KINDS.indexOf(b.shape.kind as never))
+    (a.span.id < b.span.id ? -1 : a.span.id > b.span.id ? 1 : 0) ||
+    SPAN_KINDS.indexOf(a.span.shape.kind as never) - SPAN_KINDS.indexOf(b.span.shape.kind as never)
   )
 }
 
-function settleObjects(entry: Node): Node[] {
+/** Repairs 4 to 7 below an entry, parents first. Returns the spans of the entry in that order. */
+function settle(entry: Node): Node[] {
   const order = [entry]
-  entry.cutStart = entry.startNs
-  entry.cutEnd = entry.endNs
   for (let at = 0; at < order.length; at++) {
     const parent = order[at]!
-    const mine = parent.children.filter((child) => !child.entry)
-    unskew(parent, mine)
-    for (const child of mine) {
-      if (isDetached(parent, child)) {
-        child.cutStart = child.startNs
-        child.cutEnd = child.endNs
-      } else {
-        child.cutStart = Math.max(child.startNs, parent.cutStart)
-        child.cutEnd = Math.min(child.endNs, parent.cutEnd)
-        parent.live.push(child)
-      }
+    if (parent.children.length === 0) continue
+    unskew(parent)
+    const live: Node[] = []
+    for (const child of parent.children) {
+      if (child.entry) continue
       order.push(child)
+      child.cutStart = child.start
+      child.cutEnd = child.end
+      if (isDetached(parent, child)) continue
+      if (child.cutStart < parent.cutStart) child.cutStart = parent.cutStart
+      if (child.cutEnd > parent.cutEnd) child.cutEnd = parent.cutEnd
+      live.push(child)
     }
-    parent.live.sort(spanOrder)
-    const cuts: [Node, number][] = []
-    for (let i = 0; i + 1 < parent.live.length; i++) {
-      const child = parent.live[i]!
-      const next = parent.live[i + 1]!
-      const overlap = child.cutEnd - next.cutStart
-      const shorter = Math.min(child.cutEnd - child.cutStart, next.cutEnd - next.cutStart)
-      if (overlap > 0 && next.cutStart > child.cutStart && overlap * 100 <= shorter)
-        cuts.push([child, next.cutStart])
-    }
-    for (const [child, end] of cuts) child.cutEnd = end
+    parent.live = live
+    parent.byEnd = live
+    if (live.length < 2) continue
+    live.sort(spanOrder)
+    if (live.every((child, i) => i === 0 || child.cutStart >= live[i - 1]!.cutEnd)) continue
+    if (trim(live)) live.sort(spanOrder)
+    parent.byEnd = [...live].sort((a, b) => a.cutEnd - b.cutEnd || spanOrder(a, b))
   }
   return order
 }
 
-function unskew(parent: Node, children: Node[]): void {
-  const groups = new Map<string, Node[]>()
-  for (const child of children) {
-    if (!isRemote(parent, child)) continue
-    const key = `${child.shape.service}\n${child.shape.instance}`
+/** Repair 4: the remote children of one service instance, together. */
+function unskew(parent: Node): void {
+  let groups: Map<string, Node[]> | undefined
+  for (const child of parent.children) {
+    if (child.entry || !isRemote(parent, child)) continue
+    groups ??= new Map()
+    const key = `${child.span.shape.service}\n${child.span.shape.instance}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [child])
     else group.push(child)
   }
+  if (groups === undefined) return
+  const { kind } = parent.span.shape
   for (const group of groups.values()) {
-    const servers = group.filter((child) => child.shape.kind === 'SERVER')
-    const stretch = servers.length > 0 ? servers : group
-    const start = Math.min(...stretch.slice(0, 1000).map((child) => child.startNs))
-    const end = Math.max(...stretch.slice(0, 1000).map((child) => child.endNs))
-    const fits = parent.shape.kind === 'CLIENT' && end - start <= parent.endNs - parent.startNs
-    if (start >= parent.startNs && !(fits && !parent.failed && end > parent.endNs)) continue
-    const target = fits
-      ? parent.startNs + Math.floor((parent.endNs - parent.startNs - (end - start)) / 2)
-      : parent.startNs
-    for (const child of group) move(child, target - start)
+    const servers = group.filter((child) => child.span.shape.kind === 'SERVER')
+    let start = Number.POSITIVE_INFINITY
+    let end = Number.NEGATIVE_INFINITY
+    for (const child of servers.length > 0 ? servers : group) {
+      start = Math.min(start, child.start)
+      end = Math.max(end, child.end)
+    }
+    const room = parent.end - parent.start - (end - start)
+    const fits = kind === 'CLIENT' && room >= 0
+    if (start >= parent.start && !(fits && !parent.span.failed && end > parent.end)) continue
+    const shift = (fits ? parent.start + Math.floor(room / 2) : parent.start) - start
+    for (const child of group) move(child, shift)
   }
 }
 
 function move(root: Node, shiftNs: number): void {
   const stack = [root]
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    node.startNs += shiftNs
-    node.endNs += shiftNs
-    stack.push(...node.children)
+    node.start += shiftNs
+    node.end += shiftNs
+    for (const child of node.children) stack.push(child)
   }
 }
 
+/** Repair 5. */
 function isDetached(parent: Node, child: Node): boolean {
-  if (child.startNs > parent.endNs || child.endNs < parent.cutStart || child.startNs > parent.cutEnd)
-    return true
-  const over = child.endNs - parent.endNs
+  const { start, end } = child
+  if (start > parent.end || end < parent.cutStart || start > parent.cutEnd) return true
+  const over = end - parent.end
   return (
     over > 0 &&
-    child.startNs >= parent.startNs &&
-    !parent.failed &&
+    start >= parent.start &&
+    !parent.span.failed &&
     !isRemote(parent, child) &&
-    over * 20 > child.endNs - child.startNs &&
-    over * 100 > parent.endNs - parent.startNs
+    over * 20 > end - start &&
+    over * 100 > parent.end - parent.start
   )
 }
 
+/** Repair 7. Only siblings that start within the last 1 % of a child are looked at. */
+function trim(live: Node[]): boolean {
+  const cuts: [Node, number][] = []
+  live.forEach((child, i) => {
+    const allowance = Math.floor((child.cutEnd - child.cutStart) / 100)
+    let low = i + 1
+    for (let high = live.length; low < high; ) {
+      const middle = (low + high) >>> 1
+      if (live[middle]!.cutStart >= child.cutEnd - allowance) high = middle
+      else low = middle + 1
+    }
+    for (let next = live[low]; next !== undefined && next.cutStart < child.cutEnd; next = live[++low]) {
+      const overlap = child.cutEnd - next.cutStart
+      if (next.cutStart === child.cutStart || overlap > (next.cutEnd - next.cutStart) / 100) continue
+      cuts.push([child, next.cutStart])
+      break
+    }
+  })
+  for (const [child, end] of cuts) child.cutEnd = end
+  return cuts.length > 0
+}
+
+type Charge = { component: string; driver: boolean; external: boolean; transport: boolean }
+const charges = new Map<ShapeFields, Charge>()
+const transits = new Map<string, string>()
+
+function chargeOf(shape: ShapeFields): Charge {
+  let known = charges.get(shape)
+  if (known === undefined) {
+    const { component, driver } = componentOf(shape)
+    const external = component.kind === 'external'
+    const own = shape.kind === 'INTERNAL' && component.kind === 'service'
+    const transport = shape.transport !== '' && (own || external)
+    known = { component: `${component.kind} ${component.name}`, driver, external, transport }
+    charges.set(shape, known)
+  }
+  return known
+}
+
 function charge(node: Node): void {
-  const { component, driver } = componentOf(node.shape)
-  node.component = `${component.kind} ${component.name}`
+  const { shape } = node.span
+  const { component, driver, external, transport } = chargeOf(shape)
+  node.component = component
   node.driver = driver
-  const callee =
-    component.kind === 'external'
-      ? node.children.find(
-          (child) =>
-            child.shape.kind === 'SERVER' ||
-            (child.shape.service !== node.shape.service && child.shape.kind !== 'CONSUMER'),
-        )
-      : undefined
-  if (callee !== undefined)
-    node.component = `network ${transitName(node.shape.service, callee.shape.service)}`
-  else if (
-    node.shape.transport !== '' &&
-    node.parent?.driver &&
-    node.parent.shape.service === node.shape.service
-  ) {
-    node.component = node.parent.component
+  if (external) {
+    let callee: Node | undefined
+    for (const child of node.children) {
+      const { kind, service } = child.span.shape
+      if (kind !== 'SERVER' && (service === shape.service || kind === 'CONSUMER')) continue
+      if (callee === undefined || spanOrder(child, callee) < 0) callee = child
+    }
+    if (callee !== undefined) {
+      const name = transitName(shape.service, callee.span.shape.service)
+      node.component = transits.get(name) ?? `network ${name}`
+      transits.set(name, node.component)
+      return
+    }
+  }
+  const parent = node.parent
+  if (!transport || parent === undefined || node.entry) return
+  if (parent.driver && parent.span.shape.service === shape.service) {
+    node.component = parent.component
     node.driver = true
   }
 }
 
-function measure(entry: Node, order: Node[]): PlainEntry {
-  const segments: PlainEntry['segments'] = []
-  const stack: { node: Node; byEnd: Node[] }[] = [{ node: entry, byEnd: byEndOf(entry) }]
-  let moment = entry.cutEnd
-  while (stack.length > 0) {
-    const { node, byEnd } = stack.at(-1)!
-    while (byEnd.length > 0 && byEnd.at(-1)!.cutEnd > moment) byEnd.pop()
-    const child = byEnd.pop()
-    const from = child === undefined ? node.cutStart : child.cutEnd
-    if (from < moment) segments.push({ span: node, component: node.component, startNs: from, endNs: moment })
-    moment = from
-    if (child === undefined) stack.pop()
-    else stack.push({ node: child, byEnd: byEndOf(child) })
+/** Re-schedules the whole entry for every component on its path. */
+function replayEach(order: Node[], segments: PlainEntry['segments']): Parts {
+  const parts: Parts = new Map()
+  for (const { component, startNs, endNs } of segments) addPart(parts, component, endNs - startNs, 0)
+  for (const node of order) {
+    if (node.live.length > 0) listWaits(node, node.live, node.byEnd, node.cutStart)
   }
-  segments.reverse()
-  const durationNs = entry.cutEnd - entry.cutStart
-  const components: PlainEntry['components'] = new Map()
-  for (const { component, startNs, endNs } of segments) {
-    const known = components.get(component)
-    if (known === undefined)
-      components.set(component, { criticalNs: endNs - startNs, ifInstantNs: durationNs })
-    else known.criticalNs += endNs - startNs
-  }
-  for (const [component, figures] of components) figures.ifInstantNs = replay(entry, order, component)
-  return { span: entry, durationNs, segments, components }
-}
-
-function byEndOf(node: Node): Node[] {
-  return [...node.live].sort((a, b) => a.cutEnd - b.cutEnd || -spanOrder(a, b))
-}
-
-function replay(entry: Node, order: Node[], component: string): number {
-  const lengths = new Map<Node, number>()
-  for (let at = order.length - 1; at >= 0; at--) {
-    const node = order[at]!
-    const factor = node.component === component ? 0 : 1
-    const byEnd = node.live.length > 1 ? [...node.live].sort((a, b) => a.cutEnd - b.cutEnd) : node.live
-    const finish = new Map<Node, number>()
-    let done = 0
-    let ready = 0
-    let lastEnd = node.cutStart
-    let last = 0
-    for (const child of node.live) {
-      while (done < byEnd.length && byEnd[done]!.cutEnd <= child.cutStart && finish.has(byEnd[done]!)) {
-        ready = Math.max(ready, finish.get(byEnd[done]!)!)
-        lastEnd = byEnd[done]!.cutEnd
-        done++
+  for (const [name, part] of parts) {
+    for (let at = order.length - 1; at >= 0; at--) {
+      const node = order[at]!
+      const { live, byEnd, waits, gaps } = node
+      const works = node.component === name ? 0 : 1
+      let waited = 0
+      let ready = 0
+      let last = 0
+      for (let i = 0; i < live.length; i++) {
+        for (; waited < waits[i]!; waited++) ready = Math.max(ready, byEnd[waited]!.finish)
+        const child = live[i]!
+        child.finish = ready + works * gaps[i]! + child.length
+        last = Math.max(last, child.finish)
       }
-      const end = ready + factor * (child.cutStart - lastEnd) + lengths.get(child)!
-      finish.set(child, end)
-      last = Math.max(last, end)
+      node.length = last + works * (node.cutEnd - (byEnd.at(-1)?.cutEnd ?? node.cutStart))
     }
-    const tail = node.cutEnd - (byEnd.at(-1)?.cutEnd ?? node.cutStart)
-    lengths.set(node, last + factor * tail)
+    part.savedNs = order[0]!.cutEnd - order[0]!.cutStart - order[0]!.length
   }
-  return lengths.get(entry)!
+  return parts
+}
+
+function listWaits(node: Node, live: Node[], byEnd: Node[], startNs: number): void {
+  node.waits = []
+  node.gaps = []
+  let done = 0
+  let lastEnd = startNs
+  for (const child of live) {
+    for (; done < byEnd.length && byEnd[done]!.cutEnd <= child.cutStart; done++) {
+      const sibling = byEnd[done]!
+      if (sibling === child || (sibling.cutStart === child.cutStart && spanOrder(sibling, child) > 0)) break
+      lastEnd = sibling.cutEnd
+    }
+    node.waits.push(done)
+    node.gaps.push(child.cutStart - lastEnd)
+  }
+}
+
+/** Critical path and replay of one span from those of its children. */
+function measure(node: Node): void {
+  const { live, byEnd, component } = node
+  const parts: Parts = new Map()
+  node.parts = parts
+  let moment = node.cutStart
+  let ownNs = 0
+  for (let i = 0; i < live.length; ) {
+    let end = live[i]!.cutEnd
+    let next = i + 1
+    for (; next < live.length && live[next]!.cutStart < end; next++) end = Math.max(end, live[next]!.cutEnd)
+    if (next === i + 1) {
+      ownNs += live[i]!.cutStart - moment
+      for (const [name, part] of live[i]!.parts) addPart(parts, name, part.criticalNs, part.savedNs)
+    } else addBlock(node, live.slice(i, next), byEnd.slice(i, next), moment, end)
+    moment = end
+    i = next
+  }
+  ownNs += node.cutEnd - moment
+  if (ownNs > 0) addPart(parts, component, ownNs, ownNs)
+}
+
+function addPart(parts: Parts, name: string, criticalNs: number, savedNs: number): void {
+  const known = parts.get(name)
+  if (known === undefined) parts.set(name, { criticalNs, savedNs })
+  else {
+    known.criticalNs += criticalNs
+    known.savedNs += savedNs
+  }
+}
+
+/** Children that overlap: the path through them, then a schedule for every component on it. */
+function addBlock(node: Node, live: Node[], byEnd: Node[], startNs: number, endNs: number): void {
+  const path: Parts = new Map()
+  let moment = endNs
+  let ownNs = 0
+  for (let at = onPath(byEnd, byEnd.length - 1, moment); at >= 0; at = onPath(byEnd, at - 1, moment)) {
+    const child = byEnd[at]!
+    ownNs += moment - child.cutEnd
+    moment = child.cutStart
+    for (const [name, part] of child.parts) addPart(path, name, part.criticalNs, 0)
+  }
+  ownNs += moment - startNs
+  if (ownNs > 0) addPart(path, node.component, ownNs, 0)
+
+  listWaits(node, live, byEnd, startNs)
+  const { waits, gaps } = node
+  for (const [name, { criticalNs }] of path) {
+    const works = name === node.component ? 0 : 1
+    let waited = 0
+    let ready = 0
+    let last = 0
+    for (let i = 0; i < live.length; i++) {
+      for (; waited < waits[i]!; waited++) ready = Math.max(ready, byEnd[waited]!.finish)
+      const child = live[i]!
+      const left = child.cutEnd - child.cutStart - (child.parts.get(name)?.savedNs ?? 0)
+      child.finish = ready + works * gaps[i]! + left
+      last = Math.max(last, child.finish)
+    }
+    addPart(node.parts, name, criticalNs, endNs - startNs - last)
+  }
+}
+
+/** Last-finishing child at or before the moment, ties in span order; -1: none. */
+function onPath(byEnd: readonly Node[], from: number, moment: number): number {
+  let at = from
+  while (at >= 0 && byEnd[at]!.cutEnd > moment) at--
+  while (at > 0 && byEnd[at - 1]!.cutEnd === byEnd[at]!.cutEnd) at--
+  return at
+}
+
+function walk(entry: Node): PlainEntry['segments'] {
+  const segments: PlainEntry['segments'] = []
+  const origin = entry.cutStart
+  const stack: { node: Node; at: number }[] = [{ node: entry, at: entry.byEnd.length }]
+  let moment = entry.cutEnd
+  const add = ({ span, component }: Node, from: number) => {
+    if (from < moment) {
+      const last = segments.at(-1)
+      if (last?.span === span) last.startNs = from - origin
+      else segments.push({ span, component, startNs: from - origin, endNs: moment - origin })
+    }
+    moment = from
+  }
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const { node } = top
+    top.at = onPath(node.byEnd, top.at - 1, moment)
+    const child = node.byEnd[top.at]
+    add(node, child?.cutEnd ?? node.cutStart)
+    if (child === undefined) stack.pop()
+    else stack.push({ node: child, at: child.byEnd.length })
+  }
+  return segments.reverse()
 }
