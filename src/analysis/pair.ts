@@ -10,7 +10,7 @@ import {
 } from './ranked.ts'
 import { predict, type Replayable } from './replayable.ts'
 import { meetsTarget, type Target } from './target.ts'
-import { statisticOf, suffices } from './verdict.ts'
+import { statisticOf, suffices, type Verdict } from './verdict.ts'
 
 /** Pairs are looked for among this many components, those that save most. */
 const COMPONENTS = 12
@@ -20,6 +20,12 @@ export type Pair = {
   pair: [Component, Component]
   /** `samples`: how many were replayed. */
   pairFigures: { samples: number; ifInstant: Distribution } & Intervals
+}
+
+/** Whether the target is missed, and no component alone is enough. */
+export function needsPair({ components }: { components: readonly { verdict: Verdict }[] }): boolean {
+  const enough: readonly Verdict[] = ['bottleneck', 'target-met']
+  return components.length > 1 && !components.some(({ verdict }) => enough.includes(verdict))
 }
 
 /**

@@ -2,6 +2,7 @@ import type { SpanColumns } from '../trace/columns.ts'
 import { type AnalysisOptions, analyzeSpans, latenciesWith, type ReplayOptions } from './analyze.ts'
 import type { SampleGroup } from './bottlenecks.ts'
 import { groupSamples } from './group-samples.ts'
+import { joinGroups } from './join-groups.ts'
 import type { FactorOf } from './measure.ts'
 import { type Predicted, rank, weightedMean } from './ranked.ts'
 import type { Analysis } from './result.ts'
@@ -33,6 +34,25 @@ export function replayablesOf(
       return Float64Array.from(group.rows, (row) => latencies[row]!)
     },
   }))
+}
+
+/** Several as one, of one endpoint. */
+export function joinReplayables(parts: readonly Replayable[]): Replayable {
+  if (parts.length === 1) return parts[0]!
+  return {
+    group: joinGroups(parts.map(({ group }) => group)),
+    learned: parts.some(({ learned }) => learned),
+    latenciesWith(factorOf, way) {
+      const all = parts.map((part) => part.latenciesWith(factorOf, way))
+      const joined = new Float64Array(all.reduce((sum, { length }) => sum + length, 0))
+      let at = 0
+      for (const latencies of all) {
+        joined.set(latencies, at)
+        at += latencies.length
+      }
+      return joined
+    },
+  }
 }
 
 /** The latencies that replaying gives, and between which the evidence leaves them, where it leaves any open. */

@@ -15,6 +15,7 @@ import { addMarkRoutes } from './marks.ts'
 import { createMetrics, type MetricSources } from './metrics.ts'
 import { addTimelineRoute } from './timeline.ts'
 import { addTraceRoutes } from './traces.ts'
+import { addWhatIfRoutes } from './what-if.ts'
 
 export type ApiOptions = {
   store: Store
@@ -100,6 +101,7 @@ export function createApi({
   addMarkRoutes(app, store)
   addFlamegraphRoute(app, store)
   addCapacityRoute(app, store)
+  addWhatIfRoutes(app, store)
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: {

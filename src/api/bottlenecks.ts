@@ -5,6 +5,7 @@ import { componentKey, createRollup, type RollupKey } from '../analysis/rollup.t
 import { bottleneckOfRollup, meanNs, meanWithout, type RollupBottleneck } from '../analysis/rollup-figures.ts'
 import { explain } from '../findings/findings.ts'
 import type { FindingLimits } from '../findings/settings.ts'
+import { createModelCache } from '../store/models.ts'
 import { readFindings } from '../store/read-findings.ts'
 import { endpointName, listEndpoints, type RangeRollups, readEndpointRollups } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
@@ -13,6 +14,7 @@ import { componentExemplars, endpointExemplars } from './exemplars.ts'
 import { filterOf, PageQuery, pageOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
 import { Coverage, coverageOf, openRange } from './ranges.ts'
 import { Bottleneck, ComponentTotal, Endpoint } from './schemas.ts'
+import { withPairs } from './service-pairs.ts'
 
 const paged = <T extends z.ZodType>(name: string, rows: T) =>
   z.object({
@@ -65,6 +67,8 @@ const componentsRoute = createRoute({
 })
 
 export function addBottleneckRoutes(app: OpenAPIHono, store: Store, limits: FindingLimits): void {
+  const modelOf = createModelCache(store)
+
   app.openapi(bottlenecksRoute, async (c) => {
     const query = c.req.valid('query')
     const range = await openRange(store, query)
@@ -85,7 +89,7 @@ export function addBottleneckRoutes(app: OpenAPIHono, store: Store, limits: Find
     return c.json(
       {
         ...page.place,
-        bottlenecks: explain(bottlenecks, findings),
+        bottlenecks: await withPairs(store, explain(bottlenecks, findings), target, filterOf(query), modelOf),
         coverage: coverageOf(range.cover),
       } as never,
       200,

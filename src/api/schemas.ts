@@ -125,10 +125,10 @@ export const Bottleneck = z
     observed: Distribution,
     components: z.array(BottleneckComponent),
     ...Doubts.shape,
-    pair: z
-      .tuple([Component, Component])
-      .optional()
-      .openapi({ description: 'The two that together suffice where none does alone; with a target' }),
+    pair: z.tuple([Component, Component]).optional().openapi({
+      description:
+        'With a target: the two that together suffice where none does alone, by replay; of the first 20 endpoints that need one',
+    }),
     pairFigures: PairFigures.optional(),
     exemplars: Exemplars,
     findings: Findings.openapi({ description: 'Those of components that are not listed' }),
@@ -186,6 +186,10 @@ const Attributes = z.record(z.string(), z.string())
 export const Trace = z
   .object({
     traceId: z.string(),
+    modelVersion: z
+      .number()
+      .int()
+      .openapi({ description: 'Of the learned dependencies that it was analyzed with; 0: the trace alone' }),
     spans: z.array(
       z.object({
         spanId: z.string(),

@@ -1,7 +1,14 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { analyzeSpans } from '../analysis/analyze.ts'
 import { traceJson } from '../analysis/report-json.ts'
-import { listTraces, readTraceSpans, type StoredSpan, toColumns } from '../store/read-traces.ts'
+import { createModelCache } from '../store/models.ts'
+import {
+  listTraces,
+  readModelVersion,
+  readTraceSpans,
+  type StoredSpan,
+  toColumns,
+} from '../store/read-traces.ts'
 import type { Store } from '../store/store.ts'
 import { ApiError, ERROR_RESPONSES, NOT_FOUND } from './errors.ts'
 import { filterOf, PageQuery, RangeQuery } from './parameters.ts'
@@ -54,6 +61,7 @@ const traceRoute = createRoute({
 })
 
 export function addTraceRoutes(app: OpenAPIHono, store: Store): void {
+  const modelOf = createModelCache(store)
   app.openapi(tracesRoute, async (c) => {
     const query = c.req.valid('query')
     const { limit, offset, sort } = query
@@ -76,8 +84,11 @@ export function addTraceRoutes(app: OpenAPIHono, store: Store): void {
     const traceId = c.req.valid('param').id.toLowerCase()
     const spans = await readTraceSpans(store, traceId)
     if (spans.length === 0) throw new ApiError(404, 'trace-not-found', `no trace ${traceId} is stored`)
-    const { repairs, entries } = traceJson(analyzeSpans(toColumns(traceId, spans)), 0)
-    return c.json({ traceId, spans: spans.map(spanJson), repairs, entries }, 200)
+    // With the model that the stored results were made with, so that the numbers are theirs.
+    const modelVersion = await readModelVersion(store, traceId)
+    const model = await modelOf(modelVersion)
+    const { repairs, entries } = traceJson(analyzeSpans(toColumns(traceId, spans), { model }), 0)
+    return c.json({ traceId, modelVersion, spans: spans.map(spanJson), repairs, entries }, 200)
   })
 }
 

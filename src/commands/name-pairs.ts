@@ -1,7 +1,7 @@
 import { analyzeSpans } from '../analysis/analyze.ts'
 import type { Bottleneck, Scope } from '../analysis/bottlenecks.ts'
 import type { Model } from '../analysis/model.ts'
-import { findPair } from '../analysis/pair.ts'
+import { findPair, needsPair } from '../analysis/pair.ts'
 import { replayablesOf } from '../analysis/replayable.ts'
 import { createReservoir, type Reservoir, uniformOf } from '../analysis/reservoir.ts'
 import { type Analysis, SERVICE } from '../analysis/result.ts'
@@ -34,13 +34,6 @@ export function namePairs(
     if (reservoir === undefined) return bottleneck
     return { ...bottleneck, ...pairOf(bottleneck, reservoir, target, model) }
   })
-}
-
-function needsPair({ components }: Bottleneck): boolean {
-  return (
-    components.length > 1 &&
-    components.every(({ verdict }) => !['bottleneck', 'target-met'].includes(verdict))
-  )
 }
 
 function keyOf({ environment, namespace, service, operation }: Endpoint, scope: Scope): string {

@@ -76,6 +76,21 @@ export function readTraceSpans(store: Store, traceId: string): Promise<StoredSpa
   return store.query<StoredSpan>('trace-spans', { traceId })
 }
 
+/** Number of the model that the stored results of a trace were made with; 0: none, or there are no results yet. */
+export async function readModelVersion(store: Store, traceId: string): Promise<number> {
+  const answer = await store.client.query({
+    query: `SELECT toString(ModelVersion) AS number FROM analyzed_traces FINAL
+            WHERE TraceHigh = {high:UInt64} AND TraceLow = {low:UInt64}`,
+    query_params: {
+      high: BigInt(`0x${traceId.slice(0, 16)}`).toString(),
+      low: BigInt(`0x${traceId.slice(16)}`).toString(),
+    },
+    format: 'JSONEachRow',
+  })
+  const [row] = await answer.json<{ number: string }>()
+  return Number(row?.number ?? 0)
+}
+
 /** Flag of a span that was sent without a start (see schema/). */
 const NO_START = 1
 const STATUS: Readonly<Record<string, number>> = { Error: STATUS_ERROR, Ok: STATUS_OK }

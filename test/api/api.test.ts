@@ -302,7 +302,7 @@ describe('/api/v1/traces', () => {
 describe('/api/v1/traces/{id}', () => {
   it('has spans as sent, repairs, and entries as analyze --json has them', async () => {
     const trace = await get(`/api/v1/traces/${traceId(4).toUpperCase()}`, 200, '/api/v1/traces/{id}')
-    expect(Object.keys(trace)).toEqual(['traceId', 'spans', 'repairs', 'entries'])
+    expect(Object.keys(trace)).toEqual(['traceId', 'modelVersion', 'spans', 'repairs', 'entries'])
     expect(trace.traceId).toBe(traceId(4))
     expect(trace.spans).toHaveLength(4)
     expect(trace.spans.find((s) => s.spanId === id(4))).toEqual({

@@ -1,0 +1,18 @@
+-- Which samples of a range are replayed: a weighted sample of each endpoint and hour (priority sampling, as in
+-- src/analysis/reservoir.ts: weight / uniform, the highest), one more than `perHour`. A pure function of what is stored:
+-- nothing has to be kept up to date for it, and the same question replays the same samples.
+SELECT
+    Environment, Namespace, Service, Operation, Scope, toUnixTimestamp(toStartOfHour(Start)) AS hour, TraceId, SpanId,
+    Weight, ModelVersion,
+    Weight / ((toFloat64(sipHash64(TraceId, SpanId)) + 1) / 18446744073709551616.) AS priority,
+    count() OVER (PARTITION BY Environment, Namespace, Service, Operation, Scope) AS entries
+FROM samples FINAL
+WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})
+  AND Start < fromUnixTimestamp64Milli({toMs:Int64})
+  AND ({environment:String} = '*' OR Environment = {environment:String})
+  AND ({namespace:String} = '*' OR Namespace = {namespace:String})
+  AND ({service:String} = '*' OR Service = {service:String})
+  AND ({operation:String} = '*' OR Operation = {operation:String})
+  AND ({scope:String} = '*' OR Scope = {scope:String})
+ORDER BY priority DESC, TraceId, SpanId
+LIMIT {limit:UInt32} BY Environment, Namespace, Service, Operation, Scope, hour

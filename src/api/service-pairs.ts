@@ -1,0 +1,41 @@
+import type { Bottleneck } from '../analysis/bottlenecks.ts'
+import type { Model } from '../analysis/model.ts'
+import { findPair, needsPair, type Pair } from '../analysis/pair.ts'
+import type { Target } from '../analysis/target.ts'
+import type { SampleFilter } from '../store/read-samples.ts'
+import { chooseSamples, readReplayable } from '../store/replay-samples.ts'
+import type { Store } from '../store/store.ts'
+
+/** Endpoints of an answer that a pair is looked for in, the first that need one: each is replayed some times. */
+export const PAIRS_AT_ONCE = 20
+
+/** The endpoints with `pair`, where no single component lets them meet the target and two do. */
+export async function withPairs<T extends Bottleneck>(
+  store: Store,
+  bottlenecks: readonly T[],
+  target: Target | undefined,
+  filter: SampleFilter,
+  modelOf: (number: number) => Promise<Model | undefined>,
+): Promise<(T & Partial<Pair>)[]> {
+  if (target === undefined) return [...bottlenecks]
+  const answered: (T & Partial<Pair>)[] = []
+  let looked = 0
+  for (const bottleneck of bottlenecks) {
+    let pair: Pair | undefined
+    if (needsPair(bottleneck) && looked++ < PAIRS_AT_ONCE) {
+      const { environment, namespace, service, operation, scope } = bottleneck
+      const [chosen] = await chooseSamples(store, {
+        ...filter,
+        environment,
+        namespace,
+        service,
+        operation,
+        scope,
+      })
+      const replayable = chosen === undefined ? undefined : await readReplayable(store, chosen, modelOf)
+      pair = replayable === undefined ? undefined : findPair(replayable, target)
+    }
+    answered.push(pair === undefined ? bottleneck : { ...bottleneck, ...pair })
+  }
+  return answered
+}
