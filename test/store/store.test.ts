@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
 import { readStored } from '../../src/store/analyzer-store.ts'
+import { migrate } from '../../src/store/migrate.ts'
 import { writeBlock } from '../../src/store/native.ts'
 import type { Store } from '../../src/store/store.ts'
 import { epochNs, idHex, traceIdHex } from '../../src/trace/columns.ts'
@@ -54,6 +55,23 @@ describe('schema', () => {
       expect(engine_full).toMatch(/toIntervalDay\((31|32)\)/)
     }
     await longer.close()
+  })
+})
+
+describe('LONGPOLE_FSYNC', () => {
+  const RETENTION = { days: 7, rollupDays: 400 }
+
+  it('is a setting of every table, on and off again', async () => {
+    const { client } = store
+    const without = async () =>
+      rows<{ name: string }>(`SELECT name FROM system.tables WHERE database = '${store.database}'
+        AND engine LIKE '%MergeTree' AND engine_full NOT LIKE '%fsync_after_insert = 1, fsync_part_directory = 1%'`)
+    const all = (await without()).length
+    expect(all).toBeGreaterThan(5)
+    await migrate(client, RETENTION, true)
+    expect(await without()).toEqual([])
+    await migrate(client, RETENTION, false)
+    expect(await without()).toHaveLength(all)
   })
 })
 
