@@ -1,7 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
+  emptyStore,
   insertCollectorSpans,
   openTestStore,
   quiet,
@@ -14,9 +15,13 @@ let store: Store & { database: string }
 
 beforeAll(async () => {
   engine = await startTestEngine()
+  store = await openTestStore(engine.url)
 })
-afterAll(() => engine?.stop())
-afterEach(() => store?.close())
+beforeEach(() => emptyStore(store))
+afterAll(async () => {
+  await store?.close()
+  await engine?.stop()
+})
 
 const base = BigInt(Date.now() - 60_000) * 1_000_000n
 const MS = 1_000_000
@@ -50,7 +55,6 @@ function spansOf(trace: number, extra: { root?: boolean } = {}) {
 }
 
 async function start(settleSeconds = 0) {
-  store = await openTestStore(engine.url)
   return startAnalyzer({ store, settleSeconds, log: quiet, loop: false })
 }
 

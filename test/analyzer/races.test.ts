@@ -1,8 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   type CollectorSpan,
+  emptyStore,
   insertCollectorSpans,
   openTestStore,
   quiet,
@@ -15,11 +16,13 @@ let store: Store & { database: string }
 
 beforeAll(async () => {
   engine = await startTestEngine()
+  store = await openTestStore(engine.url)
 })
-afterAll(() => engine?.stop())
-afterEach(() => {
-  vi.restoreAllMocks()
-  return store?.close()
+beforeEach(() => emptyStore(store))
+afterEach(() => vi.restoreAllMocks())
+afterAll(async () => {
+  await store?.close()
+  await engine?.stop()
 })
 
 const base = BigInt(Date.now() - 600_000) * 1_000_000n
@@ -61,7 +64,6 @@ const analyzed = () =>
 
 describe('spans that become visible late', () => {
   it('are seen behind those that were analyzed, though their trace began long ago', async () => {
-    store = await openTestStore(engine.url)
     const analyzer = open()
     await insertCollectorSpans(store, [span({ id: 1, storedSecondsAgo: 200 })])
     await insertCollectorSpans(store, [span({ id: 2, parent: 1, storedSecondsAgo: 5 })])
@@ -74,7 +76,6 @@ describe('spans that become visible late', () => {
   })
 
   it('are found by the next process, too', async () => {
-    store = await openTestStore(engine.url)
     await insertCollectorSpans(store, [
       span({ id: 1, storedSecondsAgo: 200 }),
       span({ id: 2, parent: 1, storedSecondsAgo: 5 }),
@@ -86,7 +87,6 @@ describe('spans that become visible late', () => {
   })
 
   it('in the same millisecond as spans that were seen', async () => {
-    store = await openTestStore(engine.url)
     const StoredAt = (Date.now() / 1000 - 3).toFixed(3)
     const analyzer = open()
     await insertCollectorSpans(store, [span({ id: 1, extra: { StoredAt } })])
@@ -99,7 +99,6 @@ describe('spans that become visible late', () => {
 
 describe('a trace that waits', () => {
   it('keeps no other waiting, and is found again after a restart', async () => {
-    store = await openTestStore(engine.url)
     const rootless = span({ trace: 1, id: 1, parent: 9, storedSecondsAgo: 20 })
     const analyzer = open()
     await insertCollectorSpans(store, [rootless, span({ trace: 2, id: 2 })])
@@ -115,7 +114,6 @@ describe('a trace that waits', () => {
   })
 
   it('without a root is analyzed a minute after its first span', async () => {
-    store = await openTestStore(engine.url)
     await insertCollectorSpans(store, [span({ id: 1, parent: 9, SpanKind: 'Server', storedSecondsAgo: 61 })])
     expect(await open().runOnce()).toEqual({ analyzed: 1, waiting: 0 })
     expect(await samples()).toEqual([1])
@@ -135,7 +133,6 @@ describe('an analysis that was cut short', () => {
     ['segments', 'next process'],
     ['analyzed_traces', 'next process'],
   ])('before %s leaves nothing behind that a late span makes untrue (%s)', async (table, how) => {
-    store = await openTestStore(engine.url)
     let analyzer = open()
     await insertCollectorSpans(store, [root, consumer])
     const insertBlock = store.insertBlock
@@ -154,7 +151,6 @@ describe('an analysis that was cut short', () => {
   })
 
   it('a clock that was set back does not make old results win', async () => {
-    store = await openTestStore(engine.url)
     await insertCollectorSpans(store, [root])
     await open().drain()
     const now = Date.now()
@@ -171,7 +167,6 @@ describe('a trace larger than is analyzed', () => {
     Array.from({ length: count }, (_, i) => span({ id: from + i, parent: 1 }))
 
   it('is cut and flagged, also when it grew there', async () => {
-    store = await openTestStore(engine.url)
     const analyzer = open({ largestTrace: 5 })
     await insertCollectorSpans(store, [span({ id: 1 }), ...children(2, 4)])
     await analyzer.drain()

@@ -35,6 +35,18 @@ export async function openTestStore(url: string, retentionDays = 7): Promise<Sto
   return Object.assign(store, { database })
 }
 
+/** Takes the rows out of every table; cheaper than a fresh database, whose schema takes seconds. */
+export async function emptyStore(store: Store): Promise<void> {
+  const answer = await store.client.query({
+    query: `SELECT name FROM system.tables
+      WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'schema_migrations'`,
+    format: 'JSONEachRow',
+  })
+  for (const { name } of await answer.json<{ name: string }>()) {
+    await store.client.command({ query: `TRUNCATE TABLE ${name}` })
+  }
+}
+
 /** A span to put into otel_traces the way a Collector's exporter would: without our columns. */
 export type CollectorSpan = {
   TraceId: string
