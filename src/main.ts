@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   analyze: () => import('./commands/analyze.ts'),
   import: () => import('./commands/import.ts'),
   report: () => import('./commands/report.ts'),
+  doctor: () => import('./commands/doctor.ts'),
   mark: () => import('./commands/mark.ts'),
   migrate: () => import('./commands/migrate.ts'),
 }

@@ -6,6 +6,7 @@ import type { Store } from '../store/store.ts'
 import { addBottleneckRoutes } from './bottlenecks.ts'
 import { addCapacityRoute } from './capacity.ts'
 import { addCompareRoutes } from './compare.ts'
+import { addDoctorRoute } from './doctor.ts'
 import { ApiError, errorJson } from './errors.ts'
 import { addEventRoute } from './events.ts'
 import { addFindingRoutes } from './findings.ts'
@@ -102,6 +103,7 @@ export function createApi({
   addFlamegraphRoute(app, store)
   addCapacityRoute(app, store)
   addWhatIfRoutes(app, store)
+  addDoctorRoute(app, store)
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: {

@@ -215,6 +215,25 @@ describe('the pair that suffices', () => {
   })
 })
 
+describe('GET /api/v1/doctor', () => {
+  const ask = async (query: string, status = 200) => {
+    const answer = await api.request(`/api/v1/doctor${query}`)
+    const body = (await answer.json()) as { spans: number; traces: number; share: number; checks: unknown[] }
+    expect(answer.status, JSON.stringify(body)).toBe(status)
+    const checked = schemaOf(openapi, '/api/v1/doctor', 'get', status).safeParse(body)
+    expect(checked.success ? undefined : checked.error).toBeUndefined()
+    return body
+  }
+  it('looks at the traces stored in the range, or those of a service', async () => {
+    const all = await ask('')
+    expect(all).toMatchObject({ spans: spans.count, traces: TRACES, share: 1 })
+    expect(all.checks.length).toBeGreaterThan(8)
+    expect(await ask('?service=nobody')).toMatchObject({ spans: 0, traces: 0 })
+    expect(await ask(`?service=${WORLD.service}`)).toMatchObject({ traces: TRACES })
+    await ask('?from=soon', 400)
+  })
+})
+
 describe('samples that are replayed', () => {
   it('are at most 500 an hour, weighted so that they stand for all, and the same each time', async () => {
     const hourMs = 3_600_000

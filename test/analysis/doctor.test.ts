@@ -1,0 +1,154 @@
+import { describe, expect, it, test } from 'vitest'
+import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { createDoctor } from '../../src/analysis/doctor.ts'
+import { doctorText } from '../../src/commands/doctor-text.ts'
+import { appendSpan, createColumns } from '../../src/trace/columns.ts'
+import { createDictionary } from '../../src/trace/dictionary.ts'
+import { shapeFieldsFrom, shapeKeyOf } from '../../src/trace/shape.ts'
+
+type Span = {
+  id: number
+  parent: number
+  service: string
+  kind: string
+  /** Microseconds. */
+  from: number
+  to: number
+  attributes: Record<string, string>
+  resource: Record<string, string>
+}
+
+const TRACES = 40
+
+/** web calls cart, which asks its database and sends a message; nothing about it is wrong. */
+function healthy(): Span[] {
+  const http = { 'http.request.method': 'GET' }
+  const span = (
+    id: number,
+    parent: number,
+    service: string,
+    kind: string,
+    from: number,
+    to: number,
+    attributes = {},
+  ) => ({
+    id,
+    parent,
+    service,
+    kind,
+    from,
+    to,
+    attributes,
+    resource: { 'host.name': `${service}-1` },
+  })
+  return [
+    span(1, 0, 'web', 'SERVER', 0, 100_000, { ...http, 'http.route': '/' }),
+    span(2, 1, 'web', 'CLIENT', 10_000, 90_000, { ...http, 'server.address': 'cart.internal' }),
+    span(3, 2, 'cart', 'SERVER', 11_000, 89_000, { ...http, 'http.route': '/cart' }),
+    span(4, 3, 'cart', 'CLIENT', 20_000, 60_000, { 'db.system.name': 'mysql', 'db.namespace': 'carts' }),
+    span(5, 3, 'cart', 'PRODUCER', 70_000, 75_000, {
+      'messaging.system': 'kafka',
+      'messaging.destination.name': 'mail',
+    }),
+  ]
+}
+
+/** What the doctor says of traces in which something is wrong. */
+function diagnose(spoil: (span: Span, trace: number) => Span | undefined = (span) => span, capped?: number) {
+  const columns = createColumns(createDictionary())
+  for (let trace = 0; trace < TRACES; trace++) {
+    for (const span of healthy()) {
+      const spoiled = spoil(span, trace)
+      if (spoiled === undefined) continue
+      const { id, parent, service, kind, from, to, attributes, resource } = spoiled
+      const at = BigInt(trace) * 10n ** 9n + 10n ** 18n + 333n
+      appendSpan(columns, {
+        traceId: (trace + 1).toString(16),
+        spanId: id.toString(16),
+        parentSpanId: parent === 0 ? '' : parent.toString(16),
+        startNs: at + BigInt(from) * 1000n,
+        endNs: at + BigInt(to) * 1000n,
+        status: 0,
+        shapeKey: shapeKeyOf(
+          shapeFieldsFrom(kind, `op ${id}`, { 'service.name': service, ...resource }, attributes),
+        ),
+      })
+    }
+  }
+  const doctor = createDoctor()
+  doctor.add(analyzeSpans(columns))
+  return doctor.diagnose(capped)
+}
+const without = (span: Span, ...names: string[]): Span => ({
+  ...span,
+  attributes: Object.fromEntries(Object.entries(span.attributes).filter(([name]) => !names.includes(name))),
+})
+const moved = (span: Span, by: number): Span => ({ ...span, from: span.from + by, to: span.to + by })
+
+describe('the doctor', () => {
+  it('finds nothing wrong with good input', () => {
+    const { checks, grade, spans, traces } = diagnose()
+    expect(checks.filter((check) => check.grade !== 'ok')).toEqual([])
+    expect({ grade, spans, traces }).toEqual({ grade: 'ok', spans: 5 * TRACES, traces: TRACES })
+  })
+
+  test.each<
+    [check: string, where: string | undefined, spoil: (span: Span, trace: number) => Span | undefined]
+  >([
+    ['orphans', 'cart', (span, trace) => (span.id === 3 && trace % 2 === 0 ? { ...span, parent: 99 } : span)],
+    ['missing-roots', undefined, (span, trace) => (span.id === 1 && trace % 8 === 0 ? undefined : span)],
+    // The callee begins traces of its own.
+    ['propagation', 'web -> cart', (span) => (span.id === 3 ? { ...span, parent: 0 } : span)],
+    ['skew', 'web (web-1) -> cart (cart-1)', (span) => (span.id >= 3 ? moved(span, 70_000) : span)],
+    [
+      'outside-parent',
+      'web (web-1) -> cart (cart-1)',
+      (span) => (span.id === 3 ? { ...span, to: 95_000 } : span),
+    ],
+    ['detached', 'cart', (span) => (span.id === 5 ? moved(span, 60_000) : span)],
+    ['database-names', 'cart', (span) => without(span, 'db.namespace')],
+    ['messaging-names', 'cart', (span) => without(span, 'messaging.destination.name')],
+    ['http-names', 'cart', (span) => (span.service === 'cart' ? without(span, 'http.route') : span)],
+    ['http-names', 'web', (span) => without(span, 'server.address')],
+    ['instances', 'cart', (span) => ({ ...span, resource: {} })],
+  ])('%s in %s', (name, where, spoil) => {
+    const diagnosis = diagnose(spoil)
+    const check = diagnosis.checks.find((of) => of.check === name)!
+    expect(check.grade, JSON.stringify(check)).not.toBe('ok')
+    expect(check.fix).not.toBe('')
+    if (where !== undefined) expect(check.where.map((of) => of.name)).toContain(where)
+    expect(diagnosis.grade).not.toBe('ok')
+    expect(
+      Math.max(
+        ...doctorText(diagnosis)
+          .split('\n')
+          .map(({ length }) => length),
+      ),
+    ).toBeLessThanOrEqual(80)
+  })
+
+  it('says how far clocks are apart', () => {
+    const { checks } = diagnose((span) => (span.id >= 3 ? moved(span, -7_000) : span))
+    expect(checks.find(({ check }) => check === 'skew')).toMatchObject({
+      value: 7e6,
+      unit: 'ns',
+      grade: 'warn',
+    })
+  })
+
+  it('counts what is stored as (other)', () => {
+    const { checks } = diagnose(undefined, 12)
+    const check = checks.find((of) => of.check === 'capped-names')!
+    expect(check).toMatchObject({ grade: 'warn', value: 0 })
+    expect(check.found).toContain('12 endpoint names')
+  })
+
+  it('names that are long or steer the terminal fit all the same', () => {
+    const service = `\x1b[2J${'x'.repeat(200)}`
+    const text = doctorText(
+      diagnose((span) => without(span.service === 'cart' ? { ...span, service } : span, 'http.route')),
+    )
+    expect(text).not.toContain('\x1b')
+    expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(80)
+  })
+})
