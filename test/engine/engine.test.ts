@@ -169,6 +169,18 @@ describe('users', () => {
     }
   })
 
+  it('who only read do not keep what is inserted waiting', async () => {
+    const ended: string[] = []
+    const reader = { 'x-clickhouse-user': 'reader' }
+    const readers = Array.from({ length: 16 }, () =>
+      ask('SELECT sleep(1)', reader).then(() => ended.push('reader')),
+    )
+    await ask('INSERT INTO spans.t SELECT 9').then(() => ended.push('insert'))
+    await Promise.all(readers)
+    expect(ended).toHaveLength(17)
+    expect(ended.at(-1)).toBe('reader')
+  })
+
   it('are on this machine', async () => {
     const dataDir = join(directory, 'open')
     await expect(startEngine({ dataDir, host: '0.0.0.0', port: 0, log: quiet })).rejects.toThrow(
