@@ -10,6 +10,7 @@ import { blockBytes, blockCapacity, clearBlock, createBlock, type SpanBlock } fr
 import type { ExportOutcome } from './outcome.ts'
 import type { SpanSink } from './sink.ts'
 import { REFUSED, STORED, storeBlock } from './store-batch.ts'
+import { createStoreState } from './store-state.ts'
 
 export type BatchLimits = {
   /** An insert starts at once with this many rows or bytes, ... */
@@ -79,8 +80,6 @@ type Batch = {
 }
 
 const RETRY_AFTER_MS = 1000
-/** While the store is down, how long until it is tried again. */
-const DOWN_PAUSE_MS = 1000
 /** A block is held as columns and as the bytes of the insert. */
 const COPIES = 2
 
@@ -97,9 +96,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let timerAt = 0
   let lastStartAt = Number.NEGATIVE_INFINITY
   let stopping = false
-  /** What the store said to the last insert that it could not take; undefined: all is well. */
-  let down: { reason: string; until: number } | undefined
-  let probing: NodeJS.Timeout | undefined
+  const state = createStoreState(sink, log)
 
   // Worked out when it is read.
   Object.defineProperty(counters, 'queueAgeSeconds', {
@@ -207,11 +204,11 @@ export function createBatcher(options: BatcherOptions): Batcher {
         counters,
         insertTimeoutMs: limits.insertTimeoutMs,
         retryForMs: limits.retryForMs,
-        mayRetry: () => !stopping && down === undefined,
+        mayRetry: () => !stopping && !state.isDown(),
         memory,
       })
-      if (failure === undefined || rows.includes(STORED)) isUp()
-      else isDown(failure)
+      if (failure === undefined || rows.includes(STORED)) state.took()
+      else state.failed(failure)
       settle(batch, rows)
     } catch (error) {
       // No answer would leave the exporters waiting for ever.
@@ -223,31 +220,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
       recycle(batch.block)
       schedule()
     }
-  }
-
-  function isDown(failure: unknown): void {
-    if (down === undefined) log.error({ err: failure }, 'the store takes no spans')
-    down = { reason: String(failure).slice(0, 500), until: performance.now() + DOWN_PAUSE_MS }
-    clearTimeout(probing)
-    if (!stopping && sink.probe !== undefined) probing = setTimeout(probe, DOWN_PAUSE_MS)
-  }
-
-  function isUp(): void {
-    if (down !== undefined) log.info('the store takes spans again')
-    down = undefined
-    clearTimeout(probing)
-  }
-
-  /** Else a service that is left alone for not being ready would never hear that its store is back. */
-  async function probe(): Promise<void> {
-    const was = down
-    const failure = await sink.probe!().then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    if (down !== was) return
-    if (failure === undefined) isUp()
-    else isDown(failure)
   }
 
   function settle(batch: Batch, rows: Uint8Array): void {
@@ -272,9 +244,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   function refusal(bytes = 0): ExportOutcome | undefined {
     if (stopping) return unavailable('the receiver is stopping')
-    if (sink.damage?.() !== undefined || (down !== undefined && performance.now() < down.until)) {
-      return unavailable('the store takes no spans at the moment')
-    }
+    if (!state.mayTry()) return unavailable('the store takes no spans at the moment')
     if (budget.isExhausted(bytes)) return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS }
     return undefined
   }
@@ -282,7 +252,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   async function stop(graceMs: number): Promise<void> {
     stopping = true
     clearTimeout(timer)
-    clearTimeout(probing)
+    state.stop()
     timer = undefined
     schedule()
     const until = performance.now() + graceMs
@@ -294,7 +264,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     }
   }
 
-  return { submit, refusal, problem: () => sink.damage?.() ?? down?.reason, stop }
+  return { submit, refusal, problem: state.problem, stop }
 }
 
 function unavailable(message: string): ExportOutcome {

@@ -172,6 +172,37 @@ describe('a store in trouble', () => {
     expect(sink.rows).toHaveLength(2)
   })
 
+  it('is tried out without exports, and says why until it is back', async () => {
+    const sink = createMemorySink()
+    let isBack = false
+    const fail = () => {
+      if (!isBack) throw new Error('Permission denied')
+    }
+    sink.before = fail
+    sink.probe = async () => fail()
+    const { send, refusal, problem, stop } = batcherOn(sink, { retryForMs: 0 })
+    expect(problem()).toBeUndefined()
+    expect((await send(sampleSpans(2))).kind).toBe('unavailable')
+    expect(problem()).toContain('Permission denied')
+    isBack = true
+    await until(() => problem() === undefined)
+    expect(refusal()).toBeUndefined()
+    expect(sink.inserts).toHaveLength(1)
+    await stop(0)
+  })
+
+  it('that is damaged gets nothing, though it would take it', async () => {
+    const sink = createMemorySink()
+    let damage: string | undefined = 'part 1 of otel_traces is corrupted'
+    sink.damage = () => damage
+    const { send, refusal, problem } = batcherOn(sink)
+    expect(problem()).toBe(damage)
+    expect(refusal()).toMatchObject({ kind: 'unavailable' })
+    damage = undefined
+    expect(refusal()).toBeUndefined()
+    expect((await send(sampleSpans(1))).kind).toBe('stored')
+  })
+
   it('that hangs is given up after a while', async () => {
     const sink = createMemorySink()
     sink.before = () => new Promise(() => {})
