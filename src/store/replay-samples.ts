@@ -16,56 +16,47 @@ const HOUR_MS = 3_600_000
 export type Chosen = { endpoint: Endpoint; scope: Scope; entries: number; samples: ChosenSample[] }
 type ChosenSample = { traceId: string; spanId: string; weight: number; modelVersion: number }
 
+/** An endpoint's hour; its samples by priority, highest (least negative number) first. */
 type Row = {
   Environment: string
   Namespace: string
   Service: string
   Operation: string
   Scope: Scope
-  hour: number
-  TraceId: string
-  SpanId: string
-  Weight: number
-  ModelVersion: string
-  priority: number
   entries: string
+  samples: [
+    negativePriority: number,
+    traceId: string,
+    spanId: string,
+    weight: number,
+    model: number | string,
+  ][]
 }
 
 /** By endpoint and scope, those with the most samples first. */
 export async function chooseSamples(store: Store, filter: SampleFilter): Promise<Chosen[]> {
   const hours = Math.ceil(filter.toMs / HOUR_MS) - Math.floor(filter.fromMs / HOUR_MS)
   const perHour = Math.max(1, Math.min(REPLAYED_AN_HOUR, Math.floor(REPLAYED / hours)))
-  const rows = await store.query<Row>('replay-samples', { ...filter, limit: perHour + 1 })
   const chosen = new Map<string, Chosen>()
-  const inHour = new Map<string, Row[]>()
-  for (const row of rows) {
+  for (const row of await store.query<Row>('replay-samples', { ...filter, limit: perHour + 1 })) {
     const { Environment, Namespace, Service, Operation, Scope } = row
     const key = JSON.stringify([Environment, Namespace, Service, Operation, Scope])
-    if (!chosen.has(key)) {
+    let of = chosen.get(key)
+    if (of === undefined) {
       const endpoint = {
         environment: Environment,
         namespace: Namespace,
         service: Service,
         operation: Operation,
       }
-      chosen.set(key, { endpoint, scope: Scope, entries: Number(row.entries), samples: [] })
+      of = { endpoint, scope: Scope, entries: 0, samples: [] }
+      chosen.set(key, of)
     }
-    const hour = `${row.hour} ${key}`
-    const known = inHour.get(hour)
-    if (known === undefined) inHour.set(hour, [row])
-    else known.push(row)
-  }
-  for (const [hour, list] of inHour) {
-    // Rows come by priority: one over is the highest that is left out, and says what the others count as.
-    const leftOut = list.length > perHour ? list.pop()!.priority : 0
-    const { samples } = chosen.get(hour.slice(hour.indexOf(' ') + 1))!
-    for (const row of list) {
-      samples.push({
-        traceId: row.TraceId,
-        spanId: row.SpanId,
-        weight: Math.max(row.Weight, leftOut),
-        modelVersion: Number(row.ModelVersion),
-      })
+    of.entries += Number(row.entries)
+    // One over is the highest priority that is left out, and says what the others count as.
+    const leftOut = row.samples.length > perHour ? -row.samples.pop()![0] : 0
+    for (const [, traceId, spanId, weight, model] of row.samples) {
+      of.samples.push({ traceId, spanId, weight: Math.max(weight, leftOut), modelVersion: Number(model) })
     }
   }
   return [...chosen.values()].sort((a, b) => b.entries - a.entries)
