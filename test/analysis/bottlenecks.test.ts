@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { bottleneckOf, type SampleGroup } from '../../src/analysis/bottlenecks.ts'
+import { joinGroups } from '../../src/analysis/join-groups.ts'
 import { parseTarget } from '../../src/analysis/target.ts'
 import type { ComponentKind } from '../../src/trace/component.ts'
 
@@ -63,6 +64,44 @@ describe('verdicts', () => {
   it('without a target the one that saves most is the leader, if it saves anything', () => {
     expect(verdicts(rows)).toEqual({ a: 'leader', b: 'not a bottleneck', c: 'not a bottleneck' })
     expect(verdicts(many(30, () => ({ ms: 5, without: { a: 5 } })))).toEqual({ a: 'not a bottleneck' })
+  })
+})
+
+describe('what the evidence leaves open', () => {
+  const rows = many(200, (i) => ({ ms: 100 + i, without: { a: 50 + i / 10 } }))
+  const closed = groupOf(rows)
+  const part = closed.components[0]!
+  const open = (earlier: number, later: number): SampleGroup => ({
+    ...closed,
+    components: [
+      {
+        ...part,
+        range: {
+          earliestNs: part.ifInstantNs.map((ns) => ns - earlier * 1e6),
+          latestNs: part.ifInstantNs.map((ns) => ns + later * 1e6),
+        },
+      },
+    ],
+  })
+  it('widens the intervals, and is flagged', () => {
+    const narrow = bottleneckOf(closed).components[0]!
+    const wide = bottleneckOf(open(5, 20)).components[0]!
+    expect(narrow.structuralRange).toBeUndefined()
+    expect(wide.ifInstant).toEqual(narrow.ifInstant)
+    expect(wide.p95Interval).toEqual([narrow.p95Interval![0] - 5e6, narrow.p95Interval![1] + 20e6])
+    expect(wide.structuralRange!.p95Ns).toEqual([wide.ifInstant.p95Ns - 5e6, wide.ifInstant.p95Ns + 20e6])
+  })
+  it('counts in the verdict', () => {
+    const target = parseTarget('p95<80ms')
+    expect(bottleneckOf(closed, target).components[0]!.verdict).toBe('bottleneck')
+    expect(bottleneckOf(open(0, 20), target).components[0]!.verdict).toBe('contributor')
+    expect(bottleneckOf(open(20, 0), target).components[0]!.verdict).toBe('bottleneck')
+  })
+  it('stays with its samples when groups are joined', () => {
+    const joined = joinGroups([closed, open(5, 20)])
+    const { earliestNs, latestNs } = joined.components[0]!.range!
+    expect([...earliestNs.subarray(0, 200)]).toEqual([...part.ifInstantNs])
+    expect([...latestNs.subarray(200)]).toEqual([...part.ifInstantNs.map((ns) => ns + 20e6)])
   })
 })
 
