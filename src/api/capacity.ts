@@ -32,7 +32,7 @@ const Level = z.object({
   windows: z.number().int(),
   ratePerSecond: z.number().openapi({ description: 'Mean over its steps' }),
   concurrency: z.number(),
-  observed: Distribution.nullable(),
+  observed: Distribution.or(z.null()),
   leader: Component.extend({ p95Ns: Ns }).nullable().openapi({
     description: 'The component without which p95 would be lowest at this load, and that p95',
   }),

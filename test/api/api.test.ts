@@ -118,6 +118,11 @@ type Answer = z.infer<typeof Trace> & {
   error: { code: string; message: string; details: { parameter: string }[] }
 }
 
+type Route = {
+  parameters?: { name: string; required?: boolean }[]
+  responses: Record<string, { content?: Record<string, unknown> }>
+}
+
 /** The answer, held against what /openapi.json says of it. */
 async function get(path: string, status = 200, route = path.split('?')[0]!): Promise<Answer> {
   const answer = await api.request(path)
@@ -140,6 +145,26 @@ describe('/openapi.json', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     )
     expect([...new Set(routes)].sort()).toEqual(described.sort())
+  })
+
+  /** What parameters are given that have to be. */
+  const GIVEN: Readonly<Record<string, string>> = { service: 'shop', operation: 'GET /', scope: 'trace' }
+
+  it('is kept by every list, as it answers when asked for nothing in particular', async () => {
+    const lists = Object.entries(openapi.paths as Record<string, { get?: Route }>).flatMap(
+      ([path, { get }]) =>
+        path.includes('{') || get?.responses[200]?.content?.['application/json'] === undefined
+          ? []
+          : [{ path, needed: get.parameters?.filter(({ required }) => required) ?? [] }],
+    )
+    expect(lists.length).toBeGreaterThan(8)
+    for (const { path, needed } of lists) {
+      const query = new URLSearchParams(
+        path.endsWith('/compare') ? { baselineFrom: 'now-2h', baselineTo: 'now-1h' } : {},
+      )
+      for (const { name } of needed) query.set(name, GIVEN[name] ?? 'now-30m')
+      await get(`${path}?${query}`)
+    }
   })
 
   it('the check that its schemas are kept would notice', () => {
