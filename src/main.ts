@@ -1,16 +1,10 @@
+import type { CommandContext } from './commands/context.ts'
 import { UsageError } from './commands/usage.ts'
 import { ConfigError } from './config.ts'
 
-/** What a command is handed; nothing else is read from the process. */
-export type CommandContext = {
-  env: NodeJS.ProcessEnv
-  stdout: NodeJS.WritableStream
-  stderr: NodeJS.WritableStream
-}
-
 /** A command line that makes no sense: exit code 2. */
-export const EXIT_USAGE = 2
-export const EXIT_FAILURE = 1
+const EXIT_USAGE = 2
+const EXIT_FAILURE = 1
 
 type Command = {
   summary: string

@@ -1,6 +1,6 @@
 import type { Diagnosis } from '../analysis/doctor.ts'
 import { textOf } from '../analysis/doctor-checks.ts'
-import { fitted, printable } from './report-table.ts'
+import { fitted, printable } from './report-text.ts'
 
 const WIDTH = 80
 const INDENT = 6

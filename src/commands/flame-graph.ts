@@ -3,7 +3,7 @@ import { idHex, type SpanColumns } from '../trace/columns.ts'
 import type { Endpoint } from '../trace/dictionary.ts'
 import { groupByTrace, type TraceGroups } from '../trace/group.ts'
 import { CLIENT, SERVER } from '../trace/span.ts'
-import { componentLabel } from './report-table.ts'
+import { componentLabel } from './report-text.ts'
 
 /**
  * Critical time of many entries, added up by call stack: every moment of a critical path counts for the span that is

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { type Config, readConfig, splitAddress } from '../config.ts'
 import type { SpanSink } from '../formats/file-span.ts'
 import { type OutgoingSpan, otlpRequest } from '../formats/otlp-writer.ts'
-import type { CommandContext } from '../main.ts'
+import type { CommandContext } from './context.ts'
 import { type Answer, createSender } from './otlp-sender.ts'
 import { readTraceFiles } from './trace-files.ts'
 

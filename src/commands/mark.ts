@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { readConfig } from '../config.ts'
-import type { CommandContext } from '../main.ts'
 import { askApi } from './api-client.ts'
+import type { CommandContext } from './context.ts'
 import { UsageError } from './usage.ts'
 
 export const summary = 'gives a range of time a name, for /api/v1/compare'

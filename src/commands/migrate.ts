@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
-import type { CommandContext } from '../main.ts'
-import { startService } from './serve.ts'
+import type { CommandContext } from './context.ts'
+import { startService } from './service.ts'
 
 export const summary = 'applies schema/ to the store'
 

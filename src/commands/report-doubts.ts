@@ -1,5 +1,5 @@
 import type { Bottleneck, BottleneckComponent } from '../analysis/bottlenecks.ts'
-import { componentLabel, duration, fitted } from './report-table.ts'
+import { componentLabel, duration, fitted } from './report-text.ts'
 
 /** As many columns as the report has. */
 const WIDTH = 80

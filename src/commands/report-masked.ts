@@ -1,5 +1,5 @@
 import type { Bottleneck } from '../analysis/bottlenecks.ts'
-import { componentLabel, fitted } from './report-table.ts'
+import { componentLabel, fitted, percent } from './report-text.ts'
 
 /** Components with less of the time are not worth a line. */
 const NOTABLE_SHARE = 0.25
@@ -14,10 +14,9 @@ export function maskedLines({ components, observed }: Bottleneck): string[] {
   return components.flatMap((component) => {
     const saved = observed.meanNs === 0 ? 0 : 1 - component.ifInstant.meanNs / observed.meanNs
     if (component.criticalShare < NOTABLE_SHARE || saved >= KEPT_SHARE * component.criticalShare) return []
-    const share = `${Math.round(100 * component.criticalShare)} %`
     return [
-      `  masked: ${fitted(componentLabel(component), 42).trimEnd()} has ${share} of the time, but`,
-      `        what runs beside it takes over: alone it saves ${Math.round(100 * saved)} % of the mean`,
+      `  masked: ${fitted(componentLabel(component), 42).trimEnd()} has ${percent(component.criticalShare)} of the time, but`,
+      `        what runs beside it takes over: alone it saves ${percent(saved)} of the mean`,
     ]
   })
 }

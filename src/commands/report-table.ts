@@ -1,9 +1,10 @@
 import type { Bottleneck, BottleneckComponent, Verdict } from '../analysis/bottlenecks.ts'
 import { meetsTarget, type Target } from '../analysis/target.ts'
 import type { ExplainedBottleneck, Finding } from '../findings/findings.ts'
-import type { Component, ComponentKind } from '../trace/component.ts'
+import type { ComponentKind } from '../trace/component.ts'
 import { doubtLines } from './report-doubts.ts'
 import { maskedLines } from './report-masked.ts'
+import { componentLabel, duration, fitted, percent, printable } from './report-text.ts'
 
 export type ReportOptions = {
   /** What the verdicts were given against. */
@@ -166,44 +167,4 @@ function advice(component: BottleneckComponent, why: string): string[] {
     `  next: ${fitted(componentLabel(component), WIDTH - 10 - why.length).trimEnd()}: ${why}`,
     `        ${NEXT[component.kind]}`,
   ]
-}
-
-/** Kind and name, as people are shown it. */
-export function componentLabel({ kind, name }: Component): string {
-  return `${kind === 'network' ? 'transit' : kind} ${printable(name)}`
-}
-
-/** Names come from anywhere: nothing in them may steer the terminal. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, ' ')
-}
-
-/** Padded to the width, or cut in the middle: both ends of a name tell something. */
-export function fitted(text: string, width: number): string {
-  if (text.length <= width) return text.padEnd(width)
-  const head = Math.ceil((width - 3) / 2)
-  return `${text.slice(0, head)}...${text.slice(text.length - (width - 3 - head))}`
-}
-
-function percent(share: number): string {
-  return `${Math.round(100 * share)} %`
-}
-
-const UNITS: readonly [string, number][] = [
-  ['ns', 1],
-  ['us', 1e3],
-  ['ms', 1e6],
-  ['s', 1e9],
-]
-
-/** `412 ns`, `1.5 ms`, `12 s`: three digits are enough to compare. */
-export function duration(ns: number): string {
-  let text = ''
-  for (const [unit, scale] of UNITS) {
-    const value = ns / scale
-    const rounded = Math.abs(value) < 1000 ? Number(value.toPrecision(3)) : Math.round(value)
-    text = `${rounded} ${unit}`
-    if (Math.abs(rounded) < 1000) break
-  }
-  return text
 }

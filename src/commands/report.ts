@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import type { Bottleneck } from '../analysis/bottlenecks.ts'
 import { readConfig } from '../config.ts'
-import type { CommandContext } from '../main.ts'
 import { readBottlenecks } from './api-client.ts'
+import type { CommandContext } from './context.ts'
 import { renderReport } from './report-table.ts'
 import { countOption, targetOption } from './usage.ts'
 

@@ -1,7 +1,7 @@
 import type { EntryJson } from '../analysis/report-json.ts'
 import { traceJson } from '../analysis/report-json.ts'
 import type { Analysis } from '../analysis/result.ts'
-import { componentLabel, duration, printable } from './report-table.ts'
+import { componentLabel, duration, printable } from './report-text.ts'
 
 const WIDTH = 80
 /** Lines of a critical path: of longer ones, the segments that take longest. */

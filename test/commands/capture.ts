@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream'
-import type { CommandContext } from '../../src/main.ts'
+import type { CommandContext } from '../../src/commands/context.ts'
 
 /** A context whose streams keep what is written to them. */
 export function capture(env: NodeJS.ProcessEnv = {}): CommandContext & { out(): string; err(): string } {

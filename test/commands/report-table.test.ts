@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Bottleneck, BottleneckComponent } from '../../src/analysis/bottlenecks.ts'
 import { parseTarget } from '../../src/analysis/target.ts'
-import { duration, renderReport } from '../../src/commands/report-table.ts'
+import { renderReport } from '../../src/commands/report-table.ts'
+import { duration } from '../../src/commands/report-text.ts'
 import { type ExplainedBottleneck, explain, type Finding } from '../../src/findings/findings.ts'
 
 const distribution = (ns: number) => ({ p50Ns: ns / 2, p95Ns: ns, p99Ns: ns, meanNs: ns / 2 })

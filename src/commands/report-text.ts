@@ -1,0 +1,42 @@
+import type { Component } from '../trace/component.ts'
+
+/** Kind and name, as people are shown it. */
+export function componentLabel({ kind, name }: Component): string {
+  return `${kind === 'network' ? 'transit' : kind} ${printable(name)}`
+}
+
+/** Names come from anywhere: nothing in them may steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, ' ')
+}
+
+/** Padded to the width, or cut in the middle: both ends of a name tell something. */
+export function fitted(text: string, width: number): string {
+  if (text.length <= width) return text.padEnd(width)
+  const head = Math.ceil((width - 3) / 2)
+  return `${text.slice(0, head)}...${text.slice(text.length - (width - 3 - head))}`
+}
+
+/** Of a share, in whole percent. */
+export function percent(share: number): string {
+  return `${Math.round(100 * share)} %`
+}
+
+const UNITS: readonly [string, number][] = [
+  ['ns', 1],
+  ['us', 1e3],
+  ['ms', 1e6],
+  ['s', 1e9],
+]
+
+/** `412 ns`, `1.5 ms`, `12 s`: three digits are enough to compare. */
+export function duration(ns: number): string {
+  let text = ''
+  for (const [unit, scale] of UNITS) {
+    const value = ns / scale
+    const rounded = Math.abs(value) < 1000 ? Number(value.toPrecision(3)) : Math.round(value)
+    text = `${rounded} ${unit}`
+    if (Math.abs(rounded) < 1000) break
+  }
+  return text
+}
