@@ -4,6 +4,7 @@ import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree, type TraceTree } from '../trace/tree.ts'
 import { type Assembled, assembleTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
+import { offsetsOf } from './clocks.ts'
 import {
   applyModel,
   clearReadings,
@@ -13,7 +14,7 @@ import {
 } from './dependencies.ts'
 import { createFamilyReader } from './family.ts'
 import { createFactorMeasurer, createMeasurer, type FactorOf, type Measure } from './measure.ts'
-import type { Model } from './model.ts'
+import { createMatcher, type Model } from './model.ts'
 import type { Analysis } from './result.ts'
 import { closeResult, createResultBuilder, makeRoom, type ResultBuilder } from './result-builder.ts'
 import { createSampler } from './sample.ts'
@@ -99,9 +100,12 @@ function analyzeBy(
   const tree = createTree(spans)
   const { model } = options
   const readings = model === undefined ? undefined : createReadings(options.range === true)
+  const clocks = model === undefined ? undefined : offsetsOf(model.clocks, spans.dictionary)
   const reader = createFamilyReader(tree, callsOf(spans.dictionary))
-  const settled = (from: number, to: number) => {
-    if (model !== undefined && readings !== undefined) applyModel(model, tree, reader, readings, from, to)
+  const match = model === undefined ? undefined : createMatcher(model)
+  const settled = (from: number, to: number, wholeMs: boolean) => {
+    if (match !== undefined && readings !== undefined)
+      applyModel(match, tree, reader, readings, from, to, wholeMs)
   }
   const sampler = createSampler(tree, result, {
     measure: createMeasure(tree, result, readings),
@@ -123,12 +127,12 @@ function analyzeBy(
     traces.span[at] = groups.rows[from]!
     traces.firstSample[at] = result.samples.count
     traces.firstRepair[at] = repairs.count
-    const assembled = assembleTrace(tree, groups.rows, from, to, repairs)
+    const assembled = assembleTrace(tree, groups.rows, from, to, repairs, clocks)
     const { entries, orderFrom, millisecondClock } = assembled
     traces.origin[at] = tree.origin
     traces.spanCount[at] = tree.count
     if (readings !== undefined) clearReadings(readings)
-    settled(0, orderFrom.at(-1)!)
+    settled(0, orderFrom.at(-1)!, millisecondClock)
     lap('assembleMs')
     observer?.assembled(tree, trace, assembled, readings?.likely)
     lap('findingsMs')
@@ -138,9 +142,16 @@ function analyzeBy(
   }
   observer?.finished(result, (trace, look) => {
     const log = createRepairLog()
-    const assembled = assembleTrace(tree, groups.rows, groups.first[trace]!, groups.first[trace + 1]!, log)
+    const assembled = assembleTrace(
+      tree,
+      groups.rows,
+      groups.first[trace]!,
+      groups.first[trace + 1]!,
+      log,
+      clocks,
+    )
     if (readings !== undefined) clearReadings(readings)
-    settled(0, assembled.orderFrom.at(-1)!)
+    settled(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
     look(tree, assembled, readings?.likely)
   })
   lap('findingsMs')

@@ -3,19 +3,20 @@ import { hasMillisecondClock } from '../trace/clock.ts'
 import { linkSpans } from '../trace/identity.ts'
 import { loadSpans } from '../trace/load.ts'
 import type { RepairLog } from '../trace/repair-log.ts'
-import { settle } from '../trace/settle.ts'
+import { type ClockOffsets, settle } from '../trace/settle.ts'
 import { growTree, type TraceTree } from '../trace/tree.ts'
 
 /** Entries of a trace: `order[orderFrom[e]..orderFrom[e + 1])` are the spans of `entries[e]`. Empty: nothing was left. */
 export type Assembled = { entries: number[]; orderFrom: number[]; millisecondClock: boolean }
 
-/** Brings one trace into the tree: loaded, linked, every entry settled and charged. */
+/** Brings one trace into the tree: loaded, linked, every entry settled (by known clocks) and charged. */
 export function assembleTrace(
   tree: TraceTree,
   rows: Uint32Array,
   from: number,
   to: number,
   repairs: RepairLog,
+  clocks?: ClockOffsets,
 ): Assembled {
   const entries: number[] = []
   const orderFrom = [0]
@@ -32,7 +33,7 @@ export function assembleTrace(
   // Outer entries first: they move what hangs below them. Inner ones join the list as they are met.
   let end = 0
   for (let e = 0; e < entries.length; e++) {
-    end = settle(tree, entries[e]!, end, millisecondClock, repairs, (entry) => entries.push(entry))
+    end = settle(tree, entries[e]!, end, millisecondClock, repairs, (entry) => entries.push(entry), clocks)
     chargeSpans(tree, orderFrom[e]!, end)
     orderFrom.push(end)
   }

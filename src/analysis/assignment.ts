@@ -1,115 +1,204 @@
-import { logDensity } from './log-normal.ts'
-import type { Event, Family, Structure } from './structure.ts'
+import { uniformOf } from './calls.ts'
+import { type LogNormal, logOf } from './log-normal.ts'
+import { type Event, type Family, type Structure, toleranceNs } from './structure.ts'
 
 /** A start before what it should have waited for is this unlikely, log. */
 const VIOLATION = -60
 /** A site is never so sure to be there, or not to be, that its share is nearer to 0 or 1. */
 const LEAST_SHARE = 0.01
+/** A single time is never more unlikely than at this many sigmas (squared). */
+const MOST_SQUARE = 50
 
-/** First guesses of which occurrence a child is: by start, by end, by length. */
+/** First guesses of which occurrence a child is: by start, by end, by length, by the gap before it. */
 const ORDERS: readonly ((family: Family, child: number) => number)[] = [
   (family, child) => family.starts[child]!,
   (family, child) => family.ends[child]!,
   (family, child) => family.ends[child]! - family.starts[child]!,
+  (family, child) => {
+    let ready = 0
+    for (let other = 0; other < child; other++) {
+      const end = family.ends[other]!
+      if (end > ready && end <= family.starts[child]!) ready = end
+    }
+    return family.starts[child]! - ready
+  },
 ]
+export const GUESSES = ORDERS.map((_, guess) => guess)
 
 /** The child at each site (-1: none): children of one call in the guessed order take the first sites of that call. */
-export function guessSites(family: Family, calls: readonly number[], guess: number): Int32Array {
+export function guessSites(family: Family, calls: ArrayLike<number>, guess: number): Int32Array {
   const order = ORDERS[guess]!
-  const children = Array.from(family.calls, (_, child) => child)
-  children.sort((a, b) => family.calls[a]! - family.calls[b]! || order(family, a) - order(family, b) || a - b)
+  const n = family.calls.length
+  const children = new Int32Array(n)
+  for (let child = 0; child < n; child++) {
+    // Children come by start, so the guess by start is sorted within a call already.
+    let at = child
+    const key = order(family, child)
+    while (at > 0) {
+      const other = children[at - 1]!
+      const byCall = family.calls[other]! - family.calls[child]!
+      if (byCall < 0 || (byCall === 0 && order(family, other) <= key)) break
+      children[at] = other
+      at--
+    }
+    children[at] = child
+  }
   const childAt = new Int32Array(calls.length).fill(-1)
   let next = 0
   for (let site = 0; site < calls.length; site++) {
     // Children without a site of their own were not foreseen; there are none among the families learned from.
-    while (next < children.length && family.calls[children[next]!]! < calls[site]!) next++
-    if (next < children.length && family.calls[children[next]!] === calls[site])
-      childAt[site] = children[next++]!
+    while (next < n && family.calls[children[next]!]! < calls[site]!) next++
+    if (next < n && family.calls[children[next]!] === calls[site]) childAt[site] = children[next++]!
   }
   return childAt
 }
 
-/** Assigns children anew by a structure: how many families changed, and the log-likelihood of all. */
-export function assignFamilies(
-  families: readonly Family[],
-  assigned: readonly Int32Array[],
-  structure: Structure,
-): { changed: number; sum: number } {
-  let changed = 0
-  let sum = 0
-  families.forEach((family, f) => {
-    const better = improve(family, assigned[f]!, structure)
-    if (better.changed) changed++
-    sum += better.sum
-  })
-  return { changed, sum }
+/** Assigns the children of families to the sites of one structure; scratch is kept from family to family. */
+export type Assigner = {
+  /**
+   * Swaps children of one call between sites while that makes the family likelier; with a temperature, now and then
+   * also where it does not (annealing), so that a bad first guess is left behind.
+   */
+  improve(family: Family, childAt: Int32Array, temperature: number): { changed: boolean; sum: number }
+  /** Log-likelihood an event of a family whose children are assigned. */
+  fitOf(family: Family, childAt: Int32Array): number
 }
 
-/** Swaps children of one call between sites while that makes the family likelier. */
-export function improve(
-  family: Family,
-  childAt: Int32Array,
-  { sites, end }: Structure,
-): { changed: boolean; sum: number } {
-  const n = childAt.length
-  // Per event, so that a swap costs only what it changes: the sites themselves and those that wait for them.
-  const terms = new Float64Array(n + 1)
-  let sum = 0
-  for (let j = 0; j <= n; j++) {
-    terms[j] = termOf(j)
-    sum += terms[j]!
+type Times = { mean: Float64Array; inverse: Float64Array; logSigma: Float64Array }
+
+function timesOf(all: readonly LogNormal[]): Times {
+  return {
+    mean: Float64Array.from(all, ({ mean }) => mean),
+    inverse: Float64Array.from(all, ({ sigma }) => 1 / sigma),
+    logSigma: Float64Array.from(all, ({ sigma }) => Math.log(sigma)),
   }
-  let changed = false
-  for (let pass = 0; pass < n; pass++) {
-    let improved = false
-    for (let a = 0; a < n; a++) {
-      for (let b = a + 1; b < n && sites[b]!.call === sites[a]!.call; b++) {
-        if (childAt[a] === childAt[b]) continue
-        swap(childAt, a, b)
-        let gain = 0
-        for (let j = 0; j <= n; j++) if (depends(j, a, b)) gain += termOf(j) - terms[j]!
-        if (gain > 1e-9) {
-          for (let j = 0; j <= n; j++) if (depends(j, a, b)) terms[j] = termOf(j)
-          sum += gain
-          improved = true
-        } else swap(childAt, a, b)
+}
+
+export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>): Assigner {
+  const n = sites.length
+  const events: readonly Event[] = [...sites, end]
+  const call = Float64Array.from(sites, (site) => site.call)
+  const gap = timesOf(events.map((event) => event.gap))
+  const length = timesOf(sites.map((site) => site.length))
+  const present = Float64Array.from(sites, ({ presence }) => Math.log(Math.max(LEAST_SHARE, presence)))
+  const absent = Float64Array.from(sites, ({ presence }) => Math.log(Math.max(LEAST_SHARE, 1 - presence)))
+  const waits = events.map((event) => Int32Array.from(event.waitsFor))
+  // Calls in either order wait for each other: the later one for the earlier one.
+  const eitherOrder = waits.map((list, j) =>
+    Uint8Array.from(list, (k) => (j < n && sites[k]!.waitsFor.includes(j) ? 1 : 0)),
+  )
+  /** Events whose likelihood changes with the child at a site: the site's own, and those that wait for it. */
+  const touched = sites.map((_, site) =>
+    Int32Array.from(events.keys()).filter((j) => j === site || events[j]!.waitsFor.includes(site)),
+  )
+  const terms = new Float64Array(n + 1)
+  const after = new Float64Array(n + 1)
+  const stamp = new Int32Array(n + 1)
+  let stamps = 0
+  let childAt = new Int32Array(0)
+  let logLength = new Float64Array(0)
+  let family: Family
+
+  return {
+    improve(of, at, temperature) {
+      let sum = begin(of, at)
+      let changed = false
+      let salt = Math.round(of.lengthNs) | 0
+      const passes = temperature > 0 ? 2 : n
+      for (let pass = 0; pass < passes; pass++) {
+        let improved = false
+        for (let a = 0; a < n; a++) {
+          for (let b = a + 1; b < n && call[b] === call[a]; b++) {
+            if (at[a] === at[b]) continue
+            swap(at, a, b)
+            const gain = gainOf(a, b)
+            if (temperature === 0 ? gain > 1e-9 : gain > temperature * Math.log(uniformOf(salt++, n, 0))) {
+              accept(a)
+              accept(b)
+              sum += gain
+              improved = true
+            } else swap(at, a, b)
+          }
+        }
+        if (!improved) break
+        changed = true
+      }
+      return { changed, sum }
+    },
+    fitOf(of, at) {
+      return begin(of, at) / (of.calls.length + 1)
+    },
+  }
+
+  function begin(of: Family, at: Int32Array): number {
+    family = of
+    childAt = at as Int32Array<ArrayBuffer>
+    const children = of.calls.length
+    if (logLength.length < children) logLength = new Float64Array(2 * children)
+    for (let c = 0; c < children; c++) logLength[c] = logOf(of.ends[c]! - of.starts[c]!)
+    let sum = 0
+    for (let j = 0; j <= n; j++) {
+      terms[j] = termOf(j)
+      sum += terms[j]!
+    }
+    return sum
+  }
+
+  function gainOf(a: number, b: number): number {
+    stamps++
+    let gain = 0
+    for (const list of [touched[a]!, touched[b]!]) {
+      for (let i = 0; i < list.length; i++) {
+        const j = list[i]!
+        if (stamp[j] === stamps) continue
+        stamp[j] = stamps
+        after[j] = termOf(j)
+        gain += after[j]! - terms[j]!
       }
     }
-    if (!improved) break
-    changed = true
+    return gain
   }
-  return { changed, sum }
 
-  function depends(j: number, a: number, b: number): boolean {
-    if (j === a || j === b) return true
-    const { waitsFor } = j === n ? end : sites[j]!
-    return waitsFor.includes(a) || waitsFor.includes(b)
+  function accept(site: number): void {
+    const list = touched[site]!
+    for (let i = 0; i < list.length; i++) terms[list[i]!] = after[list[i]!]!
   }
 
   function termOf(j: number): number {
-    if (j === n) return startTerm(end, family.lengthNs)
-    const site = sites[j]!
+    if (j === n) return startTerm(n, family.lengthNs, family.lengthNs)
     const child = childAt[j]!
-    if (child < 0) return Math.log(Math.max(LEAST_SHARE, 1 - site.presence))
+    if (child < 0) return absent[j]!
     const start = family.starts[child]!
     return (
-      Math.log(Math.max(LEAST_SHARE, site.presence)) +
-      logDensity(family.ends[child]! - start, site.length) +
-      startTerm(site, start)
+      present[j]! + density(logLength[child]!, length, j) + startTerm(j, start, family.ends[child]! - start)
     )
   }
 
-  function startTerm({ waitsFor, gap }: Event, start: number): number {
+  function startTerm(j: number, start: number, lengthNs: number): number {
+    const list = waits[j]!
     let term = 0
     let ready = 0
-    for (const k of waitsFor) {
-      if (childAt[k]! < 0) continue
-      const ended = family.ends[childAt[k]!]!
-      if (ended > start) term += VIOLATION
-      else if (ended > ready) ready = ended
+    for (let i = 0; i < list.length; i++) {
+      const child = childAt[list[i]!]!
+      if (child < 0) continue
+      const ended = family.ends[child]!
+      if (ended <= start) {
+        if (ended > ready) ready = ended
+        continue
+      }
+      const began = family.starts[child]!
+      if (ended - start <= toleranceNs(family.wholeMs, Math.min(lengthNs, ended - began))) ready = start
+      else if (eitherOrder[j]![i] === 0 || began < start + lengthNs) term += VIOLATION
     }
-    return term + logDensity(start - ready, gap)
+    return term + density(logOf(start - ready), gap, j)
   }
+}
+
+/** Logarithm of a lognormal density at a time of that logarithm, up to a constant. */
+function density(x: number, { mean, inverse, logSigma }: Times, i: number): number {
+  const z = (x - mean[i]!) * inverse[i]!
+  const square = z * z
+  return -x - logSigma[i]! - 0.5 * (square < MOST_SQUARE ? square : MOST_SQUARE)
 }
 
 function swap(values: Int32Array, a: number, b: number): void {

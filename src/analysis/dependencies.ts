@@ -3,7 +3,7 @@ import type { TraceTree } from '../trace/tree.ts'
 import { drawWork } from './beside.ts'
 import { uniformOf } from './calls.ts'
 import type { FamilyReader, KnownFamily } from './family.ts'
-import { type Model, structureFor } from './model.ts'
+import type { Match } from './model.ts'
 import { childrenAtSites, type Event, type Structure } from './structure.ts'
 
 /** In `besideFrom`: no own work beside calls; work that began when the parent did. Else: the span at whose start. */
@@ -81,12 +81,13 @@ export function clearReadings(readings: Readings): void {
 
 /** Works out the learned dependencies of a settled and charged root, behind those already in the lists. */
 export function applyModel(
-  model: Model,
+  match: (family: KnownFamily) => Match | undefined,
   tree: TraceTree,
   reader: FamilyReader,
   readings: Readings,
   from: number,
   to: number,
+  wholeMs: boolean,
 ): void {
   const { likely, most, least } = readings
   for (const dependencies of [likely, most, least]) {
@@ -94,15 +95,16 @@ export function applyModel(
     growDependencies(dependencies, tree.capacity)
     for (let at = from; at < to; at++) dependencies.learned[tree.order[at]!] = 0
   }
-  if (model.structures.size === 0) return
-  reader.read(from, to)
+  reader.read(from, to, wholeMs)
   for (let at = from; at < to; at++) {
     const parent = tree.order[at]!
     if (tree.live[parent] === 0) continue
     const family = reader.familyOf(parent)
-    const structure = family === undefined ? undefined : structureFor(model, family)
-    if (structure === undefined) continue
-    const childAt = childrenAtSites(family!, structure)
+    const matched = family === undefined ? undefined : match(family)
+    if (matched === undefined) continue
+    const { structure, same } = matched
+    const childAt = childrenAtSites(family!, structure, same)
+    if (childAt === undefined) continue
     const differs = isAmbiguous(structure)
     if (differs) readings.differ = true
     apply(structure, LIKELY, family!, childAt, tree, likely, parent)
@@ -145,11 +147,20 @@ function apply(
   const { list, slotOf, first, last, besideFrom, besideNs, learned, ends } = dependencies
   const from = firstChild[parent]!
   const spanAt = (site: number) => (childAt[site]! < 0 ? -1 : family.children[childAt[site]!]!)
-  for (let slot = from; slot < from + live[parent]!; slot++) {
-    slotOf[child[slot]!] = slot
-    // A child that no site was found for waits for nothing but its parent.
-    first[slot] = last[slot] = list.length
-    besideFrom[slot] = NO_WORK
+  for (let slot = from; slot < from + live[parent]!; slot++) slotOf[child[slot]!] = slot
+  // Children of which nothing was learned obey the rules for one trace: they waited for all, and all waited for them.
+  const others: number[] = []
+  const known = new Uint8Array(family.children.length)
+  for (const at of childAt) if (at >= 0) known[at] = 1
+  family.children.forEach((c, i) => {
+    if (known[i] === 0 && detached[c] === 0) others.push(c)
+  })
+  for (const c of others) {
+    const event = slotOf[c]!
+    first[event] = list.length
+    for (let slot = from; slot < event; slot++) addWaited(child[slot]!, cutStart[c]!, c)
+    last[event] = list.length
+    besideFrom[event] = NO_WORK
   }
   structure.sites.forEach((site, s) => {
     const c = spanAt(s)
@@ -158,16 +169,20 @@ function apply(
   addEvent(structure.end, ends + parent, cutEnd[parent]!, parent)
   learned[parent] = 1
 
+  function addWaited(waited: number, momentNs: number, span: number): void {
+    if (cutEnd[waited]! > momentNs || waited === span) return
+    if (span === parent || comesBefore(tree, waited, span)) list.push(waited)
+  }
+
   function addEvent(event: Event, at: number, momentNs: number, span: number): void {
     first[at] = list.length
-    let ready = cutStart[parent]!
     for (const site of reading.waits(event)) {
       const waited = spanAt(site)
-      if (waited < 0 || detached[waited] !== 0 || cutEnd[waited]! > momentNs) continue
-      if (span !== parent && !comesBefore(tree, waited, span)) continue
-      list.push(waited)
-      if (cutEnd[waited]! > ready) ready = cutEnd[waited]!
+      if (waited >= 0 && detached[waited] === 0) addWaited(waited, momentNs, span)
     }
+    for (const waited of others) addWaited(waited, momentNs, span)
+    let ready = cutStart[parent]!
+    for (let i = first[at]!; i < list.length; i++) ready = Math.max(ready, cutEnd[list[i]!]!)
     last[at] = list.length
     besideFrom[at] = NO_WORK
     if (event.beside === undefined) return

@@ -8,9 +8,9 @@ const CONTEXT_DEPTH = 8
 
 /** A parent with its children: what was called, and from where. */
 export type KnownFamily = Family & {
-  /** The parent's call, and those above it. */
+  /** Number of the parent's call and those above it. */
   context: number
-  /** ... and what it called, how often each. */
+  /** ... and of what it called, how often each. */
   signature: number
   children: Int32Array
 }
@@ -18,15 +18,17 @@ export type KnownFamily = Family & {
 /** Numbers of the calls of spans of one tree; scratch that is reused. */
 export type FamilyReader = {
   /** Works out the calls of `order[from..to)`. */
-  read(from: number, to: number): void
+  read(from: number, to: number, wholeMs: boolean): void
   /** A parent with its children, undefined if there is nothing to learn: none, too many, or one call's transit. */
   familyOf(parent: number): KnownFamily | undefined
 }
 
 export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader {
   let call = new Float64Array(0)
+  let wholeMs = false
   return {
-    read(from, to) {
+    read(from, to, whole) {
+      wholeMs = whole
       const { order, shape, component, kind, firstChild, child } = tree
       if (call.length < tree.capacity) call = new Float64Array(tree.capacity)
       for (let at = to - 1; at >= from; at--) {
@@ -80,6 +82,7 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
         starts,
         ends,
         lengthNs: end[parent]! - origin,
+        wholeMs,
       }
     },
   }

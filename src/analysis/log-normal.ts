@@ -5,9 +5,6 @@ export type LogNormal = { readonly mean: number; readonly sigma: number }
 export const TRIFLE_NS = 1000
 /** Nothing is so steady that its spread is known to be less. */
 export const LEAST_SIGMA = 0.05
-/** A single time is never more unlikely than at this many sigmas (squared). */
-const MOST_SQUARE = 50
-
 export function logOf(ns: number): number {
   return Math.log(ns > TRIFLE_NS ? ns : TRIFLE_NS)
 }
@@ -19,14 +16,7 @@ export function logNormalOf(count: number, sum: number, squares: number): LogNor
   return { mean, sigma: Math.max(LEAST_SIGMA, Math.sqrt(Math.max(0, squares / count - mean * mean))) }
 }
 
-/** Logarithm of the density at a time, up to a constant. */
-export function logDensity(ns: number, { mean, sigma }: LogNormal): number {
-  const x = logOf(ns)
-  const z = (x - mean) / sigma
-  return -x - Math.log(sigma) - 0.5 * Math.min(z * z, MOST_SQUARE)
-}
-
-/** The most that the sum of `logDensity` over those times can be: under the distribution fitted to them. */
+/** Log-likelihood of times under the distribution fitted to them, up to a constant a time. */
 export function bestLogDensity(count: number, sum: number, squares: number): number {
   if (count === 0) return 0
   const mean = sum / count

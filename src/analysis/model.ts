@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Beside } from './beside.ts'
+import type { ClockPair } from './clocks.ts'
+import type { KnownFamily } from './family.ts'
 import type { LogNormal } from './log-normal.ts'
 import type { Event, Site, Structure } from './structure.ts'
 
@@ -12,37 +14,91 @@ export type Model = {
   readonly version: string
   /** By signature (a parent in its context, and how often it made each call). */
   readonly structures: ReadonlyMap<number, Structure>
+  readonly clocks: readonly ClockPair[]
 }
 
 /** The shape of the stored form; another one is refused. */
 const FORMAT = 1
 
 /** A model of what was learned. */
-export function createModel(structures: ReadonlyMap<number, Structure>): Model {
-  const content = contentOf(structures)
-  const version = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 16)
-  return {
-    version,
-    structures: new Map(content.structures.map(([signature]) => [signature, structures.get(signature)!])),
-  }
+export function createModel(
+  structures: ReadonlyMap<number, Structure>,
+  clocks: readonly ClockPair[] = [],
+): Model {
+  const learned = { structures: new Map([...structures].sort(([a], [b]) => a - b)), clocks: [...clocks] }
+  const version = createHash('sha256')
+    .update(JSON.stringify(contentOf(learned)))
+    .digest('hex')
+    .slice(0, 16)
+  return { version, ...learned }
+}
+
+function withSortedKeys(_key: string, value: unknown): unknown {
+  return isRecord(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value
 }
 
 /** Nothing learned: the rules for one trace. */
 export const NO_MODEL: Model = createModel(new Map())
 
-export function structureFor(model: Model, family: { signature: number }): Structure | undefined {
-  return model.structures.get(family.signature)
+/** What a family is compared with; `same`: a structure of its own signature. */
+export type Match = { structure: Structure; same: boolean }
+
+/** Finds structures for families: of their signature, else of the one most like it in the same context. */
+export function createMatcher({ structures }: Model): (family: KnownFamily) => Match | undefined {
+  const byContext = new Map<number, Structure[]>()
+  for (const structure of structures.values()) {
+    const known = byContext.get(structure.context)
+    if (known === undefined) byContext.set(structure.context, [structure])
+    else if (known.length < MOST_COMPARED) known.push(structure)
+  }
+  const known = new Map<number, Match | undefined>()
+  return (family) => {
+    if (known.has(family.signature)) return known.get(family.signature)
+    const own = structures.get(family.signature)
+    const structure = own ?? mostAlike(byContext.get(family.context) ?? [], family)
+    const match = structure === undefined ? undefined : { structure, same: structure === own }
+    if (known.size < MOST_REMEMBERED) known.set(family.signature, match)
+    return match
+  }
 }
 
-type Content = { format: number; structures: [signature: number, structure: Structure][] }
+/** Structures of a context that a rare signature is compared with. */
+const MOST_COMPARED = 64
+const MOST_REMEMBERED = 100_000
 
-function contentOf(structures: ReadonlyMap<number, Structure>): Content {
-  return { format: FORMAT, structures: [...structures].sort(([a], [b]) => a - b) }
+/** Of structures that make most of the family's calls, the one with the fewest others. */
+function mostAlike(structures: readonly Structure[], { calls }: KnownFamily): Structure | undefined {
+  let best: Structure | undefined
+  let fewest = calls.length / 2
+  for (const structure of structures) {
+    const left = new Map<number, number>()
+    for (let i = 0; i < calls.length; i++) left.set(calls[i]!, (left.get(calls[i]!) ?? 0) + 1)
+    let shared = 0
+    for (const { call } of structure.sites) {
+      const times = left.get(call) ?? 0
+      if (times === 0) continue
+      left.set(call, times - 1)
+      shared++
+    }
+    // What a structure lacks obeys the rules for one trace; what it has beyond was left out this time.
+    const different = calls.length - shared + (structure.sites.length - shared) / 2
+    if (different < fewest) {
+      fewest = different
+      best = structure
+    }
+  }
+  return best
+}
+
+function contentOf({ structures, clocks }: Omit<Model, 'version'>) {
+  return { format: FORMAT, structures: [...structures], clocks }
 }
 
 /** One JSON text; `modelFromJson` gives the same model back. */
 export function modelToJson(model: Model): string {
-  return JSON.stringify({ version: model.version, ...contentOf(model.structures) })
+  return JSON.stringify({ version: model.version, ...contentOf(model) })
 }
 
 /** Throws a RangeError where the text is no model, of another format, or not what its version says. */
@@ -53,16 +109,15 @@ export function modelFromJson(text: string): Model {
   } catch (cause) {
     throw new RangeError('model: no JSON', { cause })
   }
-  if (!isRecord(stored) || stored.format !== FORMAT || !Array.isArray(stored.structures)) {
+  if (!isRecord(stored) || stored.format !== FORMAT || !isList(stored.structures) || !isList(stored.clocks)) {
     throw new RangeError(`model: expected format ${FORMAT}`)
   }
   const structures = new Map<number, Structure>()
   for (const pair of stored.structures) {
-    if (!Array.isArray(pair) || !isNumber(pair[0]))
-      throw new RangeError('model: expected [signature, structure]')
+    if (!isList(pair) || !isNumber(pair[0])) throw new RangeError('model: expected [signature, structure]')
     structures.set(pair[0], structureFrom(pair[1]))
   }
-  const model = createModel(structures)
+  const model = createModel(structures, stored.clocks.map(clockFrom))
   if (model.version !== stored.version)
     throw new RangeError(`model: content is not version ${String(stored.version)}`)
   return model
@@ -72,6 +127,10 @@ type Json = Record<string, unknown>
 
 function isRecord(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isList(value: unknown): value is unknown[] {
+  return Array.isArray(value)
 }
 
 function isNumber(value: unknown): value is number {
@@ -89,6 +148,13 @@ function recordOf(from: unknown, name: string): Json {
   return from
 }
 
+function clockFrom(value: unknown): ClockPair {
+  const { from, to, ...numbers } = recordOf(value, 'clock')
+  if (typeof from !== 'string' || typeof to !== 'string')
+    throw new RangeError('model: clock: expected two names')
+  return { from, to, offsetNs: numberOf(numbers, 'offsetNs') }
+}
+
 function structureFrom(value: unknown): Structure {
   const stored = recordOf(value, 'structure')
   if (!Array.isArray(stored.sites)) throw new RangeError('model: sites: expected a list')
@@ -102,7 +168,14 @@ function structureFrom(value: unknown): Structure {
       presence: numberOf(from, 'presence'),
     }
   })
-  return { families: numberOf(stored, 'families'), sites, end: eventFrom(recordOf(stored.end, 'end'), count) }
+  return {
+    context: numberOf(stored, 'context'),
+    families: numberOf(stored, 'families'),
+    usual: numberOf(stored, 'usual'),
+    typical: numberOf(stored, 'typical'),
+    sites,
+    end: eventFrom(recordOf(stored.end, 'end'), count),
+  }
 }
 
 function eventFrom(from: Json, sites: number): Event {

@@ -31,7 +31,7 @@ export type SamplerOptions = {
   measure: Measure
   dependencies: Dependencies | undefined
   /** Called with what was settled and charged again. */
-  settledAgain: (from: number, to: number) => void
+  settledAgain: (from: number, to: number, millisecondClock: boolean) => void
   lap: Lap
   /** Whether SERVER spans that are no entries are samples too. */
   serviceScope: boolean
@@ -80,7 +80,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
         const { server, millisecondClock, whole } = again[i]!
         const end = settle(tree, server, 0, millisecondClock, undefined, () => {})
         chargeSpans(tree, 0, end)
-        settledAgain(0, end)
+        settledAgain(0, end, millisecondClock)
         const servers = whole ? listServers(server, 0, end, millisecondClock, undefined, again) : [server]
         measure(servers, -1, 0, end, addServiceSample)
       }

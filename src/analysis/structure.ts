@@ -1,4 +1,4 @@
-import { assignFamilies, guessSites, improve } from './assignment.ts'
+import { type Assigner, createAssigner, GUESSES, guessSites } from './assignment.ts'
 import { type Beside, fitBeside } from './beside.ts'
 import { bestLogDensity, type LogNormal, logNormalOf, logOf } from './log-normal.ts'
 
@@ -18,6 +18,19 @@ export type Family = {
   starts: ArrayLike<number>
   ends: ArrayLike<number>
   lengthNs: number
+  /** Whether the times are whole milliseconds. */
+  wholeMs: boolean
+}
+
+/** Readings of one clock are off by so much, ns; but no overlap of this share of the shorter is the clock's. */
+const JITTER_NS = 100_000
+const JITTER_SHARE = 0.2
+/** Of whole milliseconds. */
+const ROUNDING_NS = 1_000_000
+
+/** By how much one child may run into what waited for it and still be taken to have ended before, ns. */
+export function toleranceNs(wholeMs: boolean, shorterNs: number): number {
+  return wholeMs ? ROUNDING_NS : Math.max(shorterNs / 100, Math.min(JITTER_NS, JITTER_SHARE * shorterNs))
 }
 
 /** Something that happens once others have: a child's start, or the parent's end. Numbers are places in `sites`. */
@@ -40,60 +53,167 @@ export type Site = Event & {
   readonly presence: number
 }
 export type Structure = {
+  /** Number of the parent's call and those above it. */
+  readonly context: number
   /** How many it was learned from. */
   readonly families: number
   readonly sites: readonly Site[]
   readonly end: Event
+  /** Log-likelihood an event that nearly all families reach, and that most do. */
+  readonly usual: number
+  readonly typical: number
 }
 
 /** This many families are needed before what they show overrides the rules for one trace. */
 export const LEAST_FAMILIES = 30
+/** ... and so many more for each child whose call is made more than once: which is which must be learned too. */
+export const MORE_FOR_REPEATED = 5
 /** More families than this teach nothing more. */
 export const MOST_FAMILIES = 300
 /** More children than this are a loop, not a program to be told apart site by site. */
 export const MOST_SITES = 24
 /** A dependency may look disproved in this share of the families: some children are assigned to the wrong site. */
 const TOLERATED = 0.02
+/** Families that structure and assignment are improved with in turns. */
+const CLIMBING = 120
+/** Temperatures of the first rounds, log-likelihood. */
+const HEAT = [8, 4, 2, 1]
+/** Climbs that are finished, of those begun; and rounds at the most until nothing changes any more. */
+const FINISHING = 2
 const ROUNDS = 8
 
-/** Learns the structure of families whose children fit into `calls`, the calls of the sites in ascending order. */
-export function learnStructure(families: readonly Family[], calls: readonly number[]): Structure {
-  const repeated = new Set(calls).size < calls.length
-  const overlapping = families.some(hasOverlap)
-  let best: { times: Times; likelihood: number } | undefined
-  // With every call made once, or one after the other, there is nothing to guess.
-  for (const guess of repeated && overlapping ? [0, 1, 2] : [0]) {
-    const assigned = families.map((family) => guessSites(family, calls, guess))
-    let times = timesOf(families, assigned, calls)
-    let likelihood = 0
-    for (let round = 0; repeated && overlapping && round < ROUNDS; round++) {
-      const structure = fit(families, times, calls, greedily)
-      const { changed, sum } = assignFamilies(families, assigned, structure)
-      likelihood = sum
-      if (changed === 0) break
-      times = timesOf(families, assigned, calls)
-    }
-    if (best === undefined || likelihood > best.likelihood) best = { times, likelihood }
-  }
-  return fit(families, best!.times, calls, overlapping ? conservatively : undisproved)
+/** Whether there are enough families of one signature to learn from. */
+export function isEvidence(families: readonly Family[]): boolean {
+  const calls = Array.from(families[0]!.calls)
+  const repeated = calls.filter((call) => calls.indexOf(call) !== calls.lastIndexOf(call)).length
+  return families.length >= LEAST_FAMILIES + MORE_FOR_REPEATED * repeated
 }
 
-/** The child at each site (-1: none), by the structure. */
-export function childrenAtSites(family: Family, structure: Structure): Int32Array {
+/** Learns the structure of families of one signature. */
+export function learnStructure(given: readonly Family[], context: number): Structure {
+  // In an order of their own, so that what is learned does not depend on how they came.
+  const families = [...given].sort((a, b) => a.lengthNs - b.lengthNs || a.starts[0]! - b.starts[0]!)
+  const calls = Array.from(families[0]!.calls).sort((a, b) => a - b)
+  const repeated = new Set(calls).size < calls.length
+  const overlapping = families.some(hasOverlap)
+  // With every call made once, or one after the other, there is nothing to guess.
+  const assigned =
+    repeated && overlapping
+      ? assignAll(families, calls)
+      : families.map((family) => guessSites(family, calls, 0))
+  const found = fit(timesOf(families, assigned, calls), calls, overlapping ? conservatively : undisproved)
+  const assigner = createAssigner(found)
+  const fits = families.map((family, f) => assigner.fitOf(family, assigned[f]!)).sort((a, b) => a - b)
+  return {
+    context,
+    families: families.length,
+    ...found,
+    usual: fits[Math.floor(UNUSUAL * fits.length)]!,
+    typical: fits[Math.floor(TYPICAL * fits.length)]!,
+  }
+}
+
+/** Hard EM over a share of the families from several first guesses; the best one then assigns all of them. */
+function assignAll(families: readonly Family[], calls: readonly number[]): Int32Array[] {
+  const step = Math.max(1, families.length / CLIMBING)
+  const some = Array.from(
+    { length: Math.min(families.length, CLIMBING) },
+    (_, i) => families[Math.floor(i * step)]!,
+  )
+  const climbs = GUESSES.map((guess) => {
+    const climb: Climb = { assigned: some.map((family) => guessSites(family, calls, guess)), likelihood: 0 }
+    for (const temperature of HEAT) climbOnce(climb, some, calls, temperature)
+    return climb
+  })
+  climbs.sort((a, b) => b.likelihood - a.likelihood)
+  const best = climbs.slice(0, FINISHING)
+  for (const climb of best) {
+    for (let round = 0; round < ROUNDS; round++) if (!climbOnce(climb, some, calls, 0)) break
+  }
+  best.sort((a, b) => b.likelihood - a.likelihood)
+  const kept = new Map(some.map((family, f) => [family, best[0]!.assigned[f]!]))
+  const assigner = createAssigner(fit(timesOf(some, best[0]!.assigned, calls), calls, greedily))
+  const all: Climb = {
+    assigned: families.map(
+      (family) => kept.get(family) ?? likeliest(family, calls, assigner, Number.POSITIVE_INFINITY),
+    ),
+    likelihood: 0,
+  }
+  climbOnce(all, families, calls, 0)
+  return all.assigned
+}
+
+type Climb = { assigned: Int32Array[]; likelihood: number }
+
+/** One turn of structure and assignment; whether the assignment changed. */
+function climbOnce(
+  climb: Climb,
+  families: readonly Family[],
+  calls: readonly number[],
+  temperature: number,
+): boolean {
+  const { improve } = createAssigner(fit(timesOf(families, climb.assigned, calls), calls, greedily))
+  let changed = false
+  climb.likelihood = 0
+  families.forEach((family, f) => {
+    const better = improve(family, climb.assigned[f]!, temperature)
+    if (better.changed) changed = true
+    climb.likelihood += better.sum
+  })
+  return changed
+}
+
+/** The likeliest assignment from several first guesses; the first that is likely enough will do. */
+function likeliest(
+  family: Family,
+  calls: ArrayLike<number>,
+  { improve }: Assigner,
+  enough: number,
+): Int32Array {
   let best: Int32Array | undefined
   let likelihood = Number.NEGATIVE_INFINITY
-  const calls = structure.sites.map((site) => site.call)
-  const repeated = calls.some((call, s) => call === calls[s - 1])
-  for (const guess of repeated ? [0, 1, 2] : [0]) {
+  for (const guess of GUESSES) {
     const childAt = guessSites(family, calls, guess)
-    if (!repeated) return childAt
-    const { sum } = improve(family, childAt, structure)
+    const { sum } = improve(family, childAt, 0)
     if (sum > likelihood) {
       likelihood = sum
       best = childAt
     }
+    if (sum >= enough * (family.calls.length + 1)) break
   }
   return best!
+}
+
+/** A family that fits as well as this share of those learned from is assigned well enough. */
+const TYPICAL = 0.25
+/** Of the families learned from, this share fits worse than what is called usual. */
+const UNUSUAL = 0.01
+/** A family of another signature must not fit worse than usual by more than this, log-likelihood an event. */
+const WORSE = 0.5
+
+/** What is worked out once a structure to find the children of its sites. */
+type Sites = { calls: Float64Array; repeated: boolean; assigner: Assigner }
+const sitesOf = new WeakMap<Structure, Sites>()
+
+/**
+ * The child at each site (-1: none), by a structure of the family's signature or one like it; undefined where the family
+ * does not look like it.
+ */
+export function childrenAtSites(family: Family, structure: Structure, same: boolean): Int32Array | undefined {
+  let sites = sitesOf.get(structure)
+  if (sites === undefined) {
+    const calls = Float64Array.from(structure.sites, (site) => site.call)
+    sites = {
+      calls,
+      repeated: calls.some((call, s) => call === calls[s - 1]),
+      assigner: createAssigner(structure),
+    }
+    sitesOf.set(structure, sites)
+  }
+  const { calls, repeated, assigner } = sites
+  if (same && !repeated) return guessSites(family, calls, 0)
+  const childAt = likeliest(family, calls, assigner, Number.POSITIVE_INFINITY)
+  return same || assigner.fitOf(family, childAt) >= structure.usual - WORSE ? childAt : undefined
 }
 
 function hasOverlap({ starts, ends }: Family): boolean {
@@ -109,7 +229,14 @@ function hasOverlap({ starts, ends }: Family): boolean {
  * Times by family f and event j, of children whose sites are known: `starts[f * width + j]`, NaN where there is none.
  * The last event of each row is the parent's end.
  */
-type Times = { width: number; count: number; starts: Float64Array; ends: Float64Array }
+type Times = {
+  width: number
+  count: number
+  starts: Float64Array
+  ends: Float64Array
+  /** By family. */
+  wholeMs: readonly boolean[]
+}
 type Choice = { waitsFor: number[]; possible: number[] }
 type ChooseWaits = (times: Times, j: number) => Choice
 
@@ -128,16 +255,12 @@ function timesOf(
       ends[f * width + site] = family.ends[child]!
     })
     starts[f * width + width - 1] = family.lengthNs
+    ends[f * width + width - 1] = 2 * family.lengthNs
   })
-  return { width, count: families.length, starts, ends }
+  return { width, count: families.length, starts, ends, wholeMs: families.map((family) => family.wholeMs) }
 }
 
-function fit(
-  families: readonly Family[],
-  times: Times,
-  calls: readonly number[],
-  choose: ChooseWaits,
-): Structure {
+function fit(times: Times, calls: readonly number[], choose: ChooseWaits): Pick<Structure, 'sites' | 'end'> {
   const final = choose !== greedily
   const { width, count, starts, ends } = times
   const events = Array.from({ length: width }, (_, j): Event => {
@@ -166,21 +289,27 @@ function fit(
     }
     return { ...events[j]!, call, length: logNormalOf(n, sum, squares), presence: n / count }
   })
-  return { families: families.length, sites, end: events[width - 1]! }
+  return { sites, end: events[width - 1]! }
+}
+
+/** Whether k had ended by event j in family f, but for what clocks get wrong; false where either is missing. */
+function hadEnded({ width, starts, ends, wholeMs }: Times, f: number, j: number, k: number): boolean {
+  const start = starts[f * width + j]!
+  const end = ends[f * width + k]!
+  if (end <= start) return true
+  const shorterNs = Math.min(end - starts[f * width + k]!, ends[f * width + j]! - start)
+  return end - start <= toleranceNs(wholeMs[f]!, shorterNs)
 }
 
 /** Per family, the last end of those waited for that have ended by event j; 0: the parent's start. */
-function readyTimes(
-  { width, count, starts, ends }: Times,
-  j: number,
-  waitsFor: readonly number[],
-): Float64Array {
+function readyTimes(times: Times, j: number, waitsFor: readonly number[]): Float64Array {
+  const { width, count, starts, ends } = times
   const ready = new Float64Array(count)
   for (let f = 0; f < count; f++) {
     const start = starts[f * width + j]!
     for (const k of waitsFor) {
       const end = ends[f * width + k]!
-      if (end > ready[f]! && end <= start) ready[f] = end
+      if (end > ready[f]! && hadEnded(times, f, j, k)) ready[f] = Math.min(end, start)
     }
   }
   return ready
@@ -209,18 +338,22 @@ function explained(times: Times, j: number, ready: Float64Array): number {
   return bestLogDensity(n, sum, squares)
 }
 
-/** Families that show event j before the end of k, of those that have both. */
-function disproved({ width, count, starts, ends }: Times, j: number, k: number) {
-  let against = 0
+/** Of the families that have both: those in which event j came before the end of k, and while k was running. */
+function disproved(times: Times, j: number, k: number) {
+  const { width, count, starts, ends } = times
+  let before = 0
+  let during = 0
   let both = 0
   for (let f = 0; f < count; f++) {
     const start = starts[f * width + j]!
     const end = ends[f * width + k]!
     if (!(start >= 0) || !(end >= 0)) continue
     both++
-    if (end > start) against++
+    if (hadEnded(times, f, j, k)) continue
+    before++
+    if (!hadEnded(times, f, k, j)) during++
   }
-  return { against, both }
+  return { before, during, both }
 }
 
 /** Log-likelihood that one more predecessor must win, and that a counter-example costs. */
@@ -232,8 +365,8 @@ function greedily(times: Times, j: number): Choice {
   const { width, count, starts, ends } = times
   const chosen: number[] = []
   const against = Array.from({ length: width - 1 }, (_, k) => {
-    const { against, both } = disproved(times, j, k)
-    return k === j || both === 0 || against > both / 4 ? -1 : against
+    const { before, both } = disproved(times, j, k)
+    return k === j || both === 0 || before > both / 4 ? -1 : before
   })
   let ready = new Float64Array(count)
   let best = explained(times, j, ready)
@@ -246,7 +379,7 @@ function greedily(times: Times, j: number): Choice {
       const later = ready.slice()
       for (let f = 0; f < count; f++) {
         const end = ends[f * width + k]!
-        if (end > later[f]! && end <= starts[f * width + j]!) later[f] = end
+        if (end > later[f]! && hadEnded(times, f, j, k)) later[f] = Math.min(end, starts[f * width + j]!)
       }
       const after = explained(times, j, later) - COUNTER_EXAMPLE * against[k]!
       if (after > likelihood) {
@@ -262,19 +395,56 @@ function greedily(times: Times, j: number): Choice {
   }
 }
 
-/** Everything that was not disproved, as in one trace. */
+/**
+ * Everything that was not disproved, as in one trace: of two calls that come in either order (loops, branches of the
+ * program), but never run side by side, the later one waited for the earlier one.
+ */
 function undisproved(times: Times, j: number): Choice {
   const kept: number[] = []
   for (let k = 0; k < times.width - 1; k++) {
-    const { against, both } = disproved(times, j, k)
-    if (k !== j && both > 0 && against <= TOLERATED * both) kept.push(k)
+    if (k === j) continue
+    const { before, during, both } = disproved(times, j, k)
+    if (both === 0 || during > TOLERATED * both) continue
+    const after = both - before
+    if (before <= TOLERATED * both || (after > TOLERATED * both && excludeEachOther(times, j, k)))
+      kept.push(k)
   }
   return { waitsFor: kept, possible: kept }
 }
 
-/** ... but for predecessors without which the starts are explained better (their gaps are steadier without them). */
+/** Overlaps that there would have to be by chance to tell anything, and the share of them that may be there. */
+const TELLING = 8
+const EXCLUDED = 0.2
+
+/**
+ * Whether calls that come in either order run side by side far less often than if their times had nothing to do with
+ * each other: how often that would be is seen by comparing each with the other one of another family.
+ */
+function excludeEachOther(times: Times, j: number, k: number): boolean {
+  const { width, count, starts, ends } = times
+  const rows: number[] = []
+  for (let f = 0; f < count; f++)
+    if (starts[f * width + j]! >= 0 && starts[f * width + k]! >= 0) rows.push(f * width)
+  let seen = 0
+  let byChance = 0
+  rows.forEach((row, i) => {
+    const other = rows[(i + (rows.length >> 1)) % rows.length]!
+    const overlaps = (from: number) =>
+      starts[from + j]! < ends[row + k]! &&
+      starts[row + k]! < (j === width - 1 ? Number.POSITIVE_INFINITY : ends[from + j]!)
+    if (overlaps(row)) seen++
+    if (overlaps(other)) byChance++
+  })
+  return byChance >= TELLING && seen <= EXCLUDED * byChance
+}
+
+/**
+ * ... and what explains the starts well in spite of some counter-examples (children at the wrong site), but for
+ * predecessors without which they are explained better (their gaps are steadier without them).
+ */
 function conservatively(times: Times, j: number): Choice {
-  const { waitsFor: possible } = undisproved(times, j)
+  const explaining = greedily(times, j).waitsFor
+  const possible = [...new Set([...undisproved(times, j).waitsFor, ...explaining])].sort((a, b) => a - b)
   let kept = possible
   let best = explained(times, j, readyTimes(times, j, kept))
   for (;;) {

@@ -8,6 +8,12 @@ import { TRIM_MARK, trimChildren } from './trim.ts'
 /** Length below which one child may run into the next and still be trimmed, for a trace of millisecond clocks. */
 const MILLISECOND_NS = 1e6
 
+/**
+ * How far the clock of a child's service instance is ahead of its parent's, ns, by their shapes; undefined: not known.
+ * Known over many traces, it takes the place of repair 4's guess.
+ */
+export type ClockOffsets = (parentShape: number, childShape: number) => number | undefined
+
 export function isRemote(tree: TraceTree, parent: number, child: number): boolean {
   return (
     tree.service[parent] !== tree.service[child] ||
@@ -31,6 +37,7 @@ export function settle(
   millisecondClock: boolean,
   log: RepairLog | undefined,
   onEntry: (entry: number) => void,
+  clocks?: ClockOffsets,
 ): number {
   const { order, start, end, cutStart, cutEnd, firstChild, child, live, byEnd } = tree
   const { detached, entry, shift, hasRemote } = tree
@@ -49,7 +56,7 @@ export function settle(
 
     if (log !== undefined) {
       if (shift[parent] !== 0) moveWithParent(tree, from, to, shift[parent]!)
-      if (hasRemote[parent] === 1) unskew(tree, parent, from, to, log)
+      if (hasRemote[parent] === 1) unskew(tree, parent, from, to, log, clocks)
     }
 
     // Children that are waited for come first, then detached ones, then entries (theirs is another analysis).
@@ -143,13 +150,27 @@ function moveWithParent(tree: TraceTree, from: number, to: number, shiftNs: numb
 }
 
 /** The time one service instance's remote children take up together; of its SERVERs, where it has any. */
-type Stretch = { instance: number; servers: boolean; start: number; end: number; shiftNs: number }
+type Stretch = {
+  instance: number
+  shape: number
+  servers: boolean
+  start: number
+  end: number
+  shiftNs: number
+}
 
 /**
  * Repair 4: the remote children of one service instance are compared with their parent together and moved by one
  * amount, so that what lies between them stays as their own clock saw it.
  */
-function unskew(tree: TraceTree, parent: number, from: number, to: number, log: RepairLog): void {
+function unskew(
+  tree: TraceTree,
+  parent: number,
+  from: number,
+  to: number,
+  log: RepairLog,
+  clocks: ClockOffsets | undefined,
+): void {
   const { child, entry, start, end, shape, kind } = tree
   const { shapeInstance } = tree.spans.dictionary
   let only: Stretch | undefined
@@ -161,7 +182,7 @@ function unskew(tree: TraceTree, parent: number, from: number, to: number, log: 
     const server = kind[c] === SERVER
     const stretch = only?.instance === instance ? only : stretches?.get(instance)
     if (stretch === undefined) {
-      const next = { instance, servers: server, start: start[c]!, end: end[c]!, shiftNs: 0 }
+      const next = { instance, shape: shape[c]!, servers: server, start: start[c]!, end: end[c]!, shiftNs: 0 }
       // Nearly every call has one callee: no map for it.
       if (only === undefined) only = next
       else (stretches ??= new Map()).set(instance, next)
@@ -175,11 +196,11 @@ function unskew(tree: TraceTree, parent: number, from: number, to: number, log: 
     }
   }
   if (only === undefined) return
-  only.shiftNs = shiftOf(tree, parent, only)
+  only.shiftNs = shiftOf(tree, parent, only, clocks)
   let moving = only.shiftNs !== 0
   if (stretches !== undefined) {
     for (const stretch of stretches.values()) {
-      stretch.shiftNs = shiftOf(tree, parent, stretch)
+      stretch.shiftNs = shiftOf(tree, parent, stretch, clocks)
       moving ||= stretch.shiftNs !== 0
     }
   }
@@ -199,7 +220,14 @@ function unskew(tree: TraceTree, parent: number, from: number, to: number, log: 
 }
 
 /** How far a stretch is moved: into the middle of the call it fits in, else to its parent's start; 0: it may stay. */
-function shiftOf(tree: TraceTree, parent: number, stretch: Stretch): number {
+function shiftOf(
+  tree: TraceTree,
+  parent: number,
+  stretch: Stretch,
+  clocks: ClockOffsets | undefined,
+): number {
+  const offsetNs = clocks?.(tree.shape[parent]!, stretch.shape)
+  if (offsetNs !== undefined) return shiftBy(tree, parent, stretch, -offsetNs)
   const parentStart = tree.start[parent]!
   const parentEnd = tree.end[parent]!
   const lengthNs = stretch.end - stretch.start
@@ -208,6 +236,15 @@ function shiftOf(tree: TraceTree, parent: number, stretch: Stretch): number {
   if (stretch.start >= parentStart && !overruns) return 0
   const target = fits ? parentStart + Math.floor((parentEnd - parentStart - lengthNs) / 2) : parentStart
   return target - stretch.start
+}
+
+/** By a known offset; what then still sticks out of a call it fits in is jitter, moved no further than it must be. */
+function shiftBy(tree: TraceTree, parent: number, stretch: Stretch, shiftNs: number): number {
+  const early = tree.start[parent]! - (stretch.start + shiftNs)
+  const late = stretch.end + shiftNs - tree.end[parent]!
+  if (stretch.end - stretch.start > tree.end[parent]! - tree.start[parent]!) return shiftNs
+  if (early > 0) return shiftNs + early
+  return late > 0 && tree.kind[parent] === CLIENT && tree.failed[parent] === 0 ? shiftNs - late : shiftNs
 }
 
 /** Repair 5: did the parent end without waiting for this child? Bounds are the moved ones, before any cut. */

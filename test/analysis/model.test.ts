@@ -32,9 +32,9 @@ describe('the model', () => {
     '{',
     '[]',
     '{"format":9,"structures":[]}',
-    '{"format":1,"structures":[[1]]}',
-    '{"format":1,"structures":[["1",{}]]}',
-    '{"format":1,"structures":[],"version":"0"}',
+    '{"format":1,"structures":[[1]],"clocks":[]}',
+    '{"format":1,"structures":[["1",{}]],"clocks":[]}',
+    '{"format":1,"structures":[],"clocks":[],"version":"0"}',
   ])('that is none is refused: %s', (text) => {
     expect(() => modelFromJson(text)).toThrow(RangeError)
   })

@@ -4,7 +4,15 @@ import { learnDependencies } from '../../src/analysis/learn.ts'
 import { quantileOf } from '../../src/analysis/quantile.ts'
 import type { Analysis } from '../../src/analysis/result.ts'
 import type { SpanColumns } from '../../src/trace/columns.ts'
-import { createWorld, type FamilyOptions, runAgain, runWorld } from './program.ts'
+import { createLandscape, type LandscapeOptions, runLandscape } from './landscape.ts'
+import {
+  createWorld,
+  type FactorOf,
+  type FamilyOptions,
+  type Observed,
+  runAgain,
+  runWorld,
+} from './program.ts'
 
 export const QUANTILES = [0.5, 0.95, 0.99]
 /** Components that really save at least this share are scored. */
@@ -36,8 +44,44 @@ export const SUBTRACT: Method = {
   predict: (d, critical) => d - critical,
 }
 
+/** Requests that can be observed, and run again. */
+export type Simulation = {
+  seed: number
+  /** Of the entry's endpoint. */
+  service: string
+  observe(count: number): Observed
+  again(count: number, factorOf: FactorOf): Float64Array
+}
+
+/** By seed. */
+export type Simulate = (seed: number) => Simulation
+
+export function programs(family: FamilyOptions): Simulate {
+  return (seed) => {
+    const world = createWorld(seed, family)
+    return {
+      seed,
+      service: world.service,
+      observe: (count) => runWorld(world, 0, count),
+      again: (count, factorOf) => runAgain(world, 0, count, factorOf),
+    }
+  }
+}
+
+export function landscapes(options: LandscapeOptions): Simulate {
+  return (seed) => {
+    const landscape = createLandscape(seed, options)
+    return {
+      seed,
+      service: landscape.entry.service,
+      observe: (count) => runLandscape(landscape, count),
+      again: (count, factorOf) => runLandscape(landscape, count, factorOf, false).latenciesNs,
+    }
+  }
+}
+
 export function scoreFamily(
-  family: FamilyOptions,
+  simulate: Simulate,
   methods: readonly Method[],
   worlds: number,
   seed: number,
@@ -46,8 +90,8 @@ export function scoreFamily(
 ): Score[] {
   const errors = methods.map((): number[] => [])
   for (let w = 0; w < worlds; w++) {
-    const world = createWorld(seed + w, family)
-    const { columns, latenciesNs } = runWorld(world, 0, traces)
+    const world = simulate(seed + w)
+    const { columns, latenciesNs } = world.observe(traces)
     const observed = latenciesNs.slice().sort()
     const truths = new Map<string, Float64Array>()
     methods.forEach((method, m) => {
@@ -59,7 +103,7 @@ export function scoreFamily(
         const name = `${part.component.kind} ${part.component.name}`
         let truth = truths.get(name)
         if (truth === undefined) {
-          truth = runAgain(world, 0, traces, (c) => (c === name ? 0 : 1)).sort()
+          truth = world.again(traces, (c) => (c === name ? 0 : 1)).sort()
           truths.set(name, truth)
         }
         const predicted = group.durationsNs.slice()

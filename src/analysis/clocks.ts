@@ -1,0 +1,159 @@
+import type { Dictionary } from '../trace/dictionary.ts'
+import { type ClockOffsets, isRemote } from '../trace/settle.ts'
+import { CLIENT } from '../trace/span.ts'
+import { NOT_ENTRY, type TraceTree } from '../trace/tree.ts'
+
+/**
+ * How far the clocks of two service instances are apart. A call bounds it from both sides: the callee cannot have begun
+ * before it was called, nor ended after the caller had its answer (Cristian's bounds). The offset that most calls allow
+ * is taken, the middle where there are several, and none where no offset is allowed as well.
+ */
+export type ClockPair = {
+  /** Names of the instances, in ascending order. */
+  readonly from: string
+  readonly to: string
+  /** What the second one's clock shows beyond the first one's. */
+  readonly offsetNs: number
+}
+
+/** So many calls must be seen before they override the rule for one trace. */
+const LEAST_CALLS = 10
+/** Calls kept per pair; newer ones replace older ones. */
+const MOST_CALLS = 512
+/** Agreeing clocks may be contradicted by this share of the calls: jitter, and calls that were not waited for. */
+const TOLERATED = 0.02
+
+/** Of one call: the second clock is ahead by at least `low` and at most `high`, ns. A CLIENT's bounds are tight. */
+type Bounds = { tight: boolean; low: Float64Array; high: Float64Array; count: number }
+
+export type ClockLearner = {
+  /** Calls of a settled root, `order[from..to)`. */
+  add(tree: TraceTree, from: number, to: number): void
+  pairs(): ClockPair[]
+}
+
+export function createClockLearner(): ClockLearner {
+  const bounds = new Map<string, { loose: Bounds; tight: Bounds }>()
+  return {
+    add(tree, from, to) {
+      const { order, parent, entry, start, end, shift, shape, kind, failed } = tree
+      const { shapeInstance } = tree.spans.dictionary
+      for (let at = from; at < to; at++) {
+        const c = order[at]!
+        const p = parent[c]!
+        if (p < 0 || entry[c] !== NOT_ENTRY || !isRemote(tree, p, c) || failed[p] === 1) continue
+        if (shapeInstance[shape[p]!] === shapeInstance[shape[c]!]) continue
+        const caller = instanceName(tree.spans.dictionary, shape[p]!)
+        const callee = instanceName(tree.spans.dictionary, shape[c]!)
+        if (caller === callee) continue
+        // As the clocks showed it, before any move.
+        const high = start[c]! - shift[c]! - (start[p]! - shift[p]!)
+        const low = end[c]! - shift[c]! - (end[p]! - shift[p]!)
+        // A callee that took longer than the call was not waited for: it bounds nothing.
+        if (low > high) continue
+        const ascending = caller < callee
+        const key = ascending ? `${caller}\t${callee}` : `${callee}\t${caller}`
+        let known = bounds.get(key)
+        if (known === undefined) {
+          known = { loose: createBounds(false), tight: createBounds(true) }
+          bounds.set(key, known)
+        }
+        const list = kind[p] === CLIENT ? known.tight : known.loose
+        const slot = list.count++ % MOST_CALLS
+        list.low[slot] = ascending ? low : -high
+        list.high[slot] = ascending ? high : -low
+      }
+    },
+    pairs() {
+      const pairs: ClockPair[] = []
+      for (const [key, { loose, tight }] of bounds) {
+        const best = tight.count >= LEAST_CALLS ? tight : loose
+        if (best.count < LEAST_CALLS) continue
+        const [from, to] = key.split('\t') as [string, string]
+        pairs.push({ from, to, offsetNs: offsetOf(best) })
+      }
+      return pairs.sort((a, b) => compare(a.from, b.from) || compare(a.to, b.to))
+    },
+  }
+}
+
+function createBounds(tight: boolean): Bounds {
+  return { tight, low: new Float64Array(MOST_CALLS), high: new Float64Array(MOST_CALLS), count: 0 }
+}
+
+/** What most calls allow: a sweep over the ends of their bounds. Whole ns. */
+function offsetOf({ tight, low, high, count }: Bounds): number {
+  const n = Math.min(count, MOST_CALLS)
+  let agree = 0
+  for (let i = 0; i < n; i++) if (low[i]! <= 0 && high[i]! >= 0) agree++
+  if (agree >= (1 - TOLERATED) * n) return 0
+  const lows = low.slice(0, n).sort()
+  const highs = high.slice(0, n).sort()
+  let open = 0
+  let most = 0
+  let best = 0
+  for (let l = 0, h = 0; l < n; ) {
+    if (lows[l]! <= highs[h]!) {
+      open++
+      l++
+      if (open > most) {
+        most = open
+        // Between tight bounds the middle; between loose ones no more than is needed.
+        best = tight
+          ? (lows[l - 1]! + highs[h]!) / 2
+          : lows[l - 1]! > 0
+            ? lows[l - 1]!
+            : Math.min(0, highs[h]!)
+      }
+    } else {
+      open--
+      h++
+    }
+  }
+  return agree >= most - TOLERATED * n ? 0 : Math.round(best)
+}
+
+const names = new WeakMap<Dictionary, string[]>()
+
+/** `service instance`, as JSON. */
+function instanceName(dictionary: Dictionary, shape: number): string {
+  let known = names.get(dictionary)
+  if (known === undefined) {
+    known = []
+    names.set(dictionary, known)
+  }
+  const id = dictionary.shapeInstance[shape]!
+  const name = known[id]
+  if (name !== undefined) return name
+  const { service, instance } = dictionary.fields(shape)
+  known[id] = JSON.stringify([service, instance])
+  return known[id]
+}
+
+/** The offsets of clock pairs by the instance numbers of a dictionary. */
+export function offsetsOf(pairs: readonly ClockPair[], dictionary: Dictionary): ClockOffsets | undefined {
+  if (pairs.length === 0) return undefined
+  const byName = new Map<string, Map<string, number>>()
+  for (const { from, to, offsetNs } of pairs) {
+    for (const [a, b, ns] of [
+      [from, to, offsetNs],
+      [to, from, -offsetNs],
+    ] as const) {
+      const known = byName.get(a)
+      if (known === undefined) byName.set(a, new Map([[b, ns]]))
+      else known.set(b, ns)
+    }
+  }
+  const byNumber = new Map<number, number | undefined>()
+  return (parentShape, childShape) => {
+    const pair = dictionary.shapeInstance[parentShape]! * 2 ** 26 + dictionary.shapeInstance[childShape]!
+    if (byNumber.has(pair)) return byNumber.get(pair)
+    const ns = byName.get(instanceName(dictionary, parentShape))?.get(instanceName(dictionary, childShape))
+    byNumber.set(pair, ns)
+    return ns
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

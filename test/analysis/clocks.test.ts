@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest'
+import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { learnDependencies } from '../../src/analysis/learn.ts'
+import { appendSpan, createColumns } from '../../src/trace/columns.ts'
+import { createDictionary } from '../../src/trace/dictionary.ts'
+import { SKEW_SHIFTED } from '../../src/trace/repair.ts'
+import { shapeFieldsFrom, shapeKeyOf } from '../../src/trace/shape.ts'
+import { seeded } from '../bench/random.ts'
+
+const MS = 1e6
+
+/** Calls from `a` to instance `one` or `two` of `b`, whose clocks are ahead by so much. */
+function calls(count: number, aheadMs: Record<string, number>, seed = 1) {
+  const random = seeded(seed)
+  const columns = createColumns(createDictionary())
+  for (let i = 0; i < count; i++) {
+    const instance = i % 2 === 0 ? 'one' : 'two'
+    const at = BigInt(i + 1) * 1_000_000_000n
+    const put = (
+      id: string,
+      parent: string,
+      kind: string,
+      service: string,
+      on: string,
+      from: number,
+      to: number,
+    ) => {
+      const resource = { 'service.name': service, 'service.instance.id': on }
+      appendSpan(columns, {
+        traceId: (i + 1).toString(16),
+        spanId: id,
+        parentSpanId: parent,
+        startNs: at + BigInt(Math.round(from * MS)),
+        endNs: at + BigInt(Math.round(to * MS)),
+        status: 0,
+        shapeKey: shapeKeyOf(shapeFieldsFrom(kind, `${kind} ${service}`, resource, {})),
+      })
+    }
+    const [wire, work, back] = [0.2 + 2 * random(), 5 * random(), 0.2 + 2 * random()]
+    const ahead = aheadMs[instance]!
+    put('1', '', 'SERVER', 'a', 'a1', 0, 20)
+    put('2', '1', 'CLIENT', 'a', 'a1', 3, 3 + wire + work + back)
+    put('3', '2', 'SERVER', 'b', instance, 3 + wire + ahead, 3 + wire + work + ahead)
+  }
+  return columns
+}
+
+describe('one offset per pair of instances', () => {
+  it('is found from the bounds that all calls give', () => {
+    const { clocks } = learnDependencies(calls(200, { one: 4, two: -7 }))
+    expect(clocks.map(({ from, to }) => [from, to])).toEqual([
+      ['["a","a1"]', '["b","one"]'],
+      ['["a","a1"]', '["b","two"]'],
+    ])
+    expect(Math.abs(clocks[0]!.offsetNs - 4 * MS)).toBeLessThan(0.1 * MS)
+    expect(Math.abs(clocks[1]!.offsetNs + 7 * MS)).toBeLessThan(0.1 * MS)
+  })
+
+  it('moves every call of the pair by the same, reported, where one trace would guess', () => {
+    const columns = calls(200, { one: 4, two: 0 })
+    const model = learnDependencies(columns)
+    const shifts = (options: Parameters<typeof analyzeSpans>[1]) => {
+      const { repairs } = analyzeSpans(columns, options)
+      const found: number[] = []
+      for (let i = 0; i < repairs.count; i++)
+        if (repairs.kind[i] === SKEW_SHIFTED) found.push(repairs.shiftNs[i]!)
+      return found
+    }
+    // By chance of the pair's own calls one sticks out by a little more than the middle of all bounds.
+    const learned = shifts({ model })
+    expect(learned).toHaveLength(100)
+    for (const shiftNs of learned) expect(Math.abs(shiftNs + 4 * MS)).toBeLessThan(0.1 * MS)
+    const guessed = shifts({})
+    expect(Math.max(...guessed) - Math.min(...guessed)).toBeGreaterThan(MS)
+  })
+
+  it('is none where clocks agree, and unknown where calls are few', () => {
+    expect(learnDependencies(calls(200, { one: 0, two: 0 })).clocks.map((c) => c.offsetNs)).toEqual([0, 0])
+    expect(learnDependencies(calls(10, { one: 4, two: 4 })).clocks).toEqual([])
+  })
+})
