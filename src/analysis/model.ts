@@ -27,7 +27,7 @@ export function createModel(
 ): Model {
   const learned = { structures: new Map([...structures].sort(([a], [b]) => a - b)), clocks: [...clocks] }
   const version = createHash('sha256')
-    .update(JSON.stringify(contentOf(learned)))
+    .update(JSON.stringify(contentOf(learned), withSortedKeys))
     .digest('hex')
     .slice(0, 16)
   return { version, ...learned }
