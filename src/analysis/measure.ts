@@ -8,11 +8,6 @@ import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
 /** This many components of a sample are replayed: those with the most critical time. */
 export const REPLAYED_COMPONENTS = 64
-/** Cells of the replay table at the most (two of 8 bytes each); with more, columns are worked through in turns. */
-const TABLE_CELLS = 1 << 21
-/** ... but never fewer columns than this at a time. */
-const LEAST_COLUMNS = 4
-
 /**
  * Measures samples of one settled root (the root, and SERVER spans below it): calls `addSample` for each in turn and
  * appends its components with critical time. `order[from..to)` are the spans of the root. Of the sample that is
@@ -96,12 +91,13 @@ export function createMeasurer(
   let stampOf = new Int32Array(256)
   let stamp = 0
   let placeOfSpan = new Int32Array(0)
+  let keep = new Uint8Array(0)
 
   return (samples, entry, from, to, addSample) => {
     listPresent(from, to)
-    if (present.length > REPLAYED_COMPONENTS) {
-      measureMany(samples, entry, from, to, addSample)
-    } else if (present.length * (to - from) <= TABLE_CELLS) {
+    for (const span of samples) keep[span] = 1
+    if (present.length > REPLAYED_COMPONENTS) measureMany(samples, entry, from, to, addSample)
+    else {
       replayColumns(from, to, 0, present.length)
       for (const span of samples) {
         addSample(span)
@@ -109,9 +105,8 @@ export function createMeasurer(
         else
           for (let cell = table.first[span]!; cell < table.last[span]!; cell++) addRow(rowAt(span, cell, 0))
       }
-    } else {
-      measureInTurns(samples, from, to, addSample)
     }
+    for (const span of samples) keep[span] = 0
   }
 
   function listPresent(from: number, to: number): void {
@@ -121,7 +116,10 @@ export function createMeasurer(
       stampOf = new Int32Array(2 * dictionary.components.length)
       stamp = 0
     }
-    if (placeOfSpan.length < tree.capacity) placeOfSpan = new Int32Array(tree.capacity)
+    if (placeOfSpan.length < tree.capacity) {
+      placeOfSpan = new Int32Array(tree.capacity)
+      keep = new Uint8Array(tree.capacity)
+    }
     stamp++
     present.length = 0
     for (let at = from; at < to; at++) {
@@ -145,17 +143,8 @@ export function createMeasurer(
     filled.placeOf = placeOfSpan
     filled.firstPlace = first
     filled.places = last - first
+    filled.keep = keep
     replayAll(tree, filled, from, to)
-  }
-
-  /** Replays the components of places [0, places), as many at a time as the table may hold cells for. */
-  function replayInTurns(from: number, to: number, places: number, take: (first: number) => void): void {
-    const most = Math.max(LEAST_COLUMNS, Math.floor(TABLE_CELLS / (to - from)))
-    const atOnce = Math.min(REPLAYED_COMPONENTS, most)
-    for (let first = 0; first < places; first += atOnce) {
-      replayColumns(from, to, first, Math.min(first + atOnce, places))
-      take(first)
-    }
   }
 
   /** Appends what replaying left of a span: the way of nearly all samples. */
@@ -203,24 +192,6 @@ export function createMeasurer(
     return { component, criticalNs, ifInstantNs, earliestNs: ifInstantNs, latestNs: durationNs, bound: true }
   }
 
-  /** Few components, but a trace so long that the table holds only some of them at a time. */
-  function measureInTurns(
-    samples: readonly number[],
-    from: number,
-    to: number,
-    addSample: (span: number) => void,
-  ): void {
-    const rows: Row[][] = samples.map(() => [])
-    replayInTurns(from, to, present.length, (first) => {
-      samples.forEach((span, s) => {
-        for (let cell = table.first[span]!; cell < table.last[span]!; cell++) {
-          rows[s]!.push(rowAt(span, cell, first))
-        }
-      })
-    })
-    append(samples, rows, addSample)
-  }
-
   /** More components than are replayed: critical time first, by walking each path; then those with the most of it. */
   function measureMany(
     samples: readonly number[],
@@ -264,22 +235,27 @@ export function createMeasurer(
       const span = tree.order[at]!
       placeOfSpan[span] = placeOf[tree.component[span]!]!
     }
-    /** Per place: where the sample at hand has its row, -1: it has none that is replayed. */
-    const rowOf = new Int32Array(first.length)
-    replayInTurns(from, to, first.length, (firstPlace) => {
+    /** By column: where the sample at hand has its row, -1: it has none that is replayed. */
+    const rowOf = new Int32Array(REPLAYED_COMPONENTS)
+    for (let place = 0; place < first.length; place += REPLAYED_COMPONENTS) {
+      replayColumns(from, to, place, Math.min(place + REPLAYED_COMPONENTS, first.length))
       samples.forEach((span, s) => {
         const mine = rows[s]!
         rowOf.fill(-1)
         mine.forEach(({ component, bound }, at) => {
-          if (!bound) rowOf[placeOf[component]!] = at
+          const column = placeOf[component]! - place
+          if (!bound && column >= 0 && column < REPLAYED_COMPONENTS) rowOf[column] = at
         })
         for (let cell = table.first[span]!; cell < table.last[span]!; cell++) {
-          const at = rowOf[firstPlace + table.column[cell]!]!
-          if (at >= 0) mine[at] = rowAt(span, cell, firstPlace)
+          const at = rowOf[table.column[cell]!]!
+          if (at >= 0) mine[at] = rowAt(span, cell, place)
         }
       })
+    }
+    samples.forEach((span, s) => {
+      addSample(span)
+      for (const row of rows[s]!) addRow(row)
     })
-    append(samples, rows, addSample)
   }
 
   /** The places with the most critical time (ties: kind, then name), at most REPLAYED_COMPONENTS. */
@@ -297,13 +273,6 @@ export function createMeasurer(
       if (kept.length > REPLAYED_COMPONENTS) kept.pop()
     }
     return kept
-  }
-
-  function append(samples: readonly number[], rows: Row[][], addSample: (span: number) => void): void {
-    samples.forEach((span, s) => {
-      addSample(span)
-      for (const row of rows[s]!) addRow(row)
-    })
   }
 
   function addRow({ component, criticalNs, ifInstantNs, earliestNs, latestNs, bound }: Row): void {

@@ -17,13 +17,15 @@ import {
  * `critical`, so that no other component needs a cell). Cells of span i are [first[i], last[i]), in no order.
  *
  * Both are local: they depend on the span's subtree only, so one pass from the leaves up answers every sample of the
- * root, entries and SERVER spans alike.
+ * root, entries and SERVER spans alike. Cells of a span that is no sample are gone when its parent has been done.
  */
 export type ReplayTable = Waits & {
   /** Per span: place of its component. Components of places [firstPlace, firstPlace + places) are columns from 0 on. */
   placeOf: Int32Array
   firstPlace: number
   places: number
+  /** Per span: 1: a sample, whose cells are kept. */
+  keep: Uint8Array
   first: Int32Array
   last: Int32Array
   column: Int32Array
@@ -55,6 +57,7 @@ export function createReplayTable(dependencies: Dependencies | undefined): Repla
     placeOf: none,
     firstPlace: 0,
     places: 0,
+    keep: new Uint8Array(0),
     first: none,
     last: none,
     column: none,
@@ -87,18 +90,27 @@ function columnOf({ placeOf, firstPlace, places }: ReplayTable, span: number): n
   return column >= 0 && column < places ? column : -1
 }
 
-/** Fills the cells of `order[orderFrom..orderTo)`; places and their range are to be set. */
+/** Fills the cells of `order[orderFrom..orderTo)`; places, their range and what to keep are to be set. */
 export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): void {
   growReplayTable(table, tree.capacity, table.places)
-  const { order, live, cutStart, cutEnd } = tree
+  const { order, parent, live, cutStart, cutEnd } = tree
   const { first, last, sums } = table
   let { column, critical, saved } = table
   let cells = 0
+  // Spans from `doneAt` on have a parent that is done: order lists the children of one parent after each other, and
+  // those of parents that come later after those of parents that come before.
+  let doneAt = orderTo
+  let packed: Packed = { at: orderTo, cells: 0 }
   for (let at = orderTo - 1; at >= orderFrom; at--) {
     const span = order[at]!
-    if (cells + sums.critical.length >= column.length) {
-      widenCells(table, cells + sums.critical.length + 1)
-      ;({ column, critical, saved } = table)
+    if (cells + table.places > column.length) {
+      const end = packCells(tree, table, packed, at + 1, doneAt)
+      packed = end.packed
+      cells = end.cells
+      if (2 * (cells + table.places) > column.length) {
+        widenCells(table, cells + table.places)
+        ;({ column, critical, saved } = table)
+      }
     }
     first[span] = cells
     if (live[span] === 0) {
@@ -120,11 +132,45 @@ export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number
       }
     }
     last[span] = cells
+    while (doneAt > at + 1 && parent[order[doneAt - 1]!] === span) doneAt--
   }
 }
 
+/** The cells of spans from `at` on in the order are as they will be, and so many. */
+type Packed = { at: number; cells: number }
+
+/** Moves the cells of `order[from..packed.at)` together, but for those that are needed no more. */
+function packCells(
+  { order }: TraceTree,
+  { keep, first, last, column, critical, saved }: ReplayTable,
+  packed: Packed,
+  from: number,
+  doneAt: number,
+): { packed: Packed; cells: number } {
+  let { cells } = packed
+  let kept = cells
+  for (let at = packed.at - 1; at >= from; at--) {
+    const span = order[at]!
+    if (at === doneAt - 1) kept = cells
+    const start = cells
+    if (at < doneAt || keep[span] === 1) {
+      for (let cell = first[span]!; cell < last[span]!; cell++) {
+        column[cells] = column[cell]!
+        critical[cells] = critical[cell]!
+        saved[cells++] = saved[cell]!
+      }
+    }
+    first[span] = start
+    last[span] = cells
+  }
+  return { packed: { at: Math.max(from, doneAt), cells: doneAt > from ? kept : cells }, cells }
+}
+
+/** A small table stays in the processor's cache. */
+const LEAST_CELLS = 4096
+
 function widenCells(table: ReplayTable, cells: number): void {
-  const length = Math.max(1024, cells, 2 * table.column.length)
+  const length = Math.max(LEAST_CELLS, 2 * cells, 2 * table.column.length)
   for (const name of ['column', 'next', 'slot'] as const) {
     const wider = new Int32Array(length)
     wider.set(table[name])
