@@ -5,8 +5,12 @@ import { type PublishedModel, publishModel, readNewestModel } from '../store/mod
 import type { Store } from '../store/store.ts'
 import type { SpanColumns } from '../trace/columns.ts'
 
-/** What is learned anew: as often as this, ms, or when twice as many spans are known as the last time. */
-const LEARN_EVERY_MS = 60_000
+/**
+ * Learned anew after this long, ms, or when twice as many spans are known as the last time; the pause doubles each time,
+ * because what runs for long is known by then, and every model stays in the store as long as results that name it.
+ */
+const FIRST_PAUSE_MS = 60_000
+const LONGEST_PAUSE_MS = 3_600_000
 /** A model in use is published anew before it could expire under results that name it. */
 const RENEW_AFTER_MS = 86_400_000
 
@@ -27,6 +31,7 @@ export function createDependencyModels(store: Store, log: Logger): DependencyMod
   const counters = { published: 0, structures: 0 }
   let current: PublishedModel | undefined
   let learnedMs = Number.NEGATIVE_INFINITY
+  let pauseMs = FIRST_PAUSE_MS
   let spansKnown = 0
   let spansLearned = 0
 
@@ -36,8 +41,10 @@ export function createDependencyModels(store: Store, log: Logger): DependencyMod
       learner.add(spans)
       spansKnown += spans.count
       const nowMs = Date.now()
-      if (nowMs - learnedMs >= LEARN_EVERY_MS || spansKnown >= 2 * spansLearned) {
+      const isDue = nowMs - learnedMs >= pauseMs
+      if (isDue || spansKnown >= 2 * spansLearned) {
         await publishWhatChanged(nowMs)
+        if (isDue && Number.isFinite(learnedMs)) pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
         learnedMs = nowMs
         spansLearned = spansKnown
       }
