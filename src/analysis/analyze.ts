@@ -1,5 +1,5 @@
 import type { SpanColumns } from '../trace/columns.ts'
-import { groupByTrace } from '../trace/group.ts'
+import { groupByTrace, type TraceGroups } from '../trace/group.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree, type TraceTree } from '../trace/tree.ts'
 import { type Assembled, assembleTrace } from './assemble.ts'
@@ -46,8 +46,8 @@ export type TraceObserver = {
   ): void
   /** The rows of that trace are in the result. */
   sampled(result: ResultBuilder, trace: number): void
-  /** The result is complete but for its closing offsets; single traces may be had once more. */
-  finished(result: ResultBuilder, again: Again): void
+  /** The result is complete but for its closing offsets; single traces may be had once more. `rows`: by trace. */
+  finished(result: ResultBuilder, again: Again, rows: TraceGroups): void
 }
 /** Assembles one trace of the batch once more. */
 export type Again = (
@@ -140,20 +140,24 @@ function analyzeBy(
     lap('whatIfMs')
     observer?.sampled(result, trace)
   }
-  observer?.finished(result, (trace, look) => {
-    const log = createRepairLog()
-    const assembled = assembleTrace(
-      tree,
-      groups.rows,
-      groups.first[trace]!,
-      groups.first[trace + 1]!,
-      log,
-      clocks,
-    )
-    if (readings !== undefined) clearReadings(readings)
-    settled(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
-    look(tree, assembled, readings?.likely)
-  })
+  observer?.finished(
+    result,
+    (trace, look) => {
+      const log = createRepairLog()
+      const assembled = assembleTrace(
+        tree,
+        groups.rows,
+        groups.first[trace]!,
+        groups.first[trace + 1]!,
+        log,
+        clocks,
+      )
+      if (readings !== undefined) clearReadings(readings)
+      settled(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
+      look(tree, assembled, readings?.likely)
+    },
+    groups,
+  )
   lap('findingsMs')
   return closeResult(result)
 }

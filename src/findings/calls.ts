@@ -44,6 +44,8 @@ export type CallIndex = {
   /** By shape: what its name says. */
   marks(): Uint8Array
   callOf(tree: TraceTree, span: number): number
+  /** The number of a query, by shape and detail. */
+  queryOf(shape: number, detail: number): number
   /** Operation of the nearest SERVER, CONSUMER or root at or above a span, as endpoints are named. */
   callerOf(tree: TraceTree, span: number, root: number): string
 }
@@ -62,6 +64,8 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
   const numbers = new Map<string, number>()
   /** By shape and what else decides: the query, or the callee's shape. */
   const byPair = new Map<number, number>()
+  /** By shape where nothing else decides, plus 1. */
+  let byShape = new Int32Array(256)
 
   const index: CallIndex = {
     dictionary,
@@ -95,17 +99,10 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
       const shape = tree.shape[span]!
       const component = tree.component[span]!
       const detail = tree.spans.detail[tree.row[span]!]!
-      const role = roles[component]!
-      const callee = role === REMOTE ? calleeOf(tree, span) : -1
-      const other = callee >= 0 ? 1 + 2 * tree.shape[callee]! : 2 * dictionary.details.query[detail]!
-      const pair = shape * 2 ** 26 + other
-      let number = byPair.get(pair)
-      if (number === undefined) {
-        number = intern(tree, span, component, detail, callee)
-        byPair.set(pair, number)
-      }
-      return number
+      const callee = roles[component] === REMOTE ? calleeOf(tree, span) : -1
+      return numberOf(shape, component, detail, callee < 0 ? -1 : tree.shape[callee]!)
     },
+    queryOf: (shape, detail) => numberOf(shape, dictionary.shapeComponent[shape]!, detail, -1),
     callerOf(tree, span, root) {
       let up = span
       while (up !== root && tree.kind[up] !== SERVER && tree.parent[up]! >= 0) up = tree.parent[up]!
@@ -114,14 +111,30 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
   }
   return index
 
-  function intern(tree: TraceTree, span: number, component: number, detail: number, callee: number): number {
-    const shape = dictionary.fields(tree.shape[span]!)
+  function numberOf(shape: number, component: number, detail: number, calleeShape: number): number {
+    const other = calleeShape >= 0 ? 1 + 2 * calleeShape : 2 * dictionary.details.query[detail]!
+    if (other === 0) {
+      if (shape >= byShape.length) byShape = widened(byShape, dictionary.shapeCount)
+      byShape[shape] ||= 1 + intern(shape, component, detail, calleeShape)
+      return byShape[shape]! - 1
+    }
+    const pair = shape * 2 ** 26 + other
+    let number = byPair.get(pair)
+    if (number === undefined) {
+      number = intern(shape, component, detail, calleeShape)
+      byPair.set(pair, number)
+    }
+    return number
+  }
+
+  function intern(shapeId: number, component: number, detail: number, calleeShape: number): number {
+    const shape = dictionary.fields(shapeId)
     const { query, method, urlTemplate, rpcService } = dictionary.details.fields(detail)
     const of = dictionary.components[component]!
     let label = shape.querySummary || query || shape.name
     let isRead = !WRITING.test(shape.name) && (query === '' ? READING.test(label) : READING.test(query))
-    if (callee >= 0) {
-      const called = dictionary.fields(tree.shape[callee]!)
+    if (calleeShape >= 0) {
+      const called = dictionary.fields(calleeShape)
       label = `${called.service} ${operationOf(called)}`
       isRead = isReadingCall(called.httpMethod || method, called.rpcMethod || shape.name)
     } else if (of.kind === 'external') {
@@ -140,6 +153,12 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
     }
     return number
   }
+}
+
+function widened(from: Int32Array<ArrayBuffer>, least: number): Int32Array<ArrayBuffer> {
+  const wider = new Int32Array(2 * least)
+  wider.set(from)
+  return wider
 }
 
 function isReadingCall(method: string, name: string): boolean {

@@ -39,7 +39,8 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
     const { detect } = pattern
     if (detect === undefined) return []
     const report: Report = (found, span, change) => claims.push({ ...found, pattern: number, span, change })
-    return [(of: Scan) => detect(of, limits.get(pattern.id)!, report)]
+    const of = limits.get(pattern.id)!
+    return [(at: Scan) => detect(at, of, report)]
   })
 
   const observer: TraceObserver = {
@@ -49,16 +50,14 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
       scan = createScan(tree, index, counterfactual)
       evidence = createEvidence()
       subjects = new Map()
-      population.begin(dictionary, index)
+      population.begin(tree.spans, index)
     },
-    assembled(tree, trace, { entries, orderFrom }, dependencies) {
+    assembled(tree, _trace, { entries, orderFrom }, dependencies) {
       waiting = []
       scan!.dependencies = dependencies
-      // Exact to some 100 ns, which is enough to tell what ran at the same time.
-      const originNs = Number(tree.origin)
       for (let e = 0; e < entries.length; e++) {
         scanRoot(scan!, orderFrom[e]!, orderFrom[e + 1]!)
-        population.observe(scan!, trace, originNs)
+        population.observe(scan!)
         for (const detect of detectors) detect(scan!)
         if (claims.length > 0) settleClaims(tree, dependencies, orderFrom[e]!, orderFrom[e + 1]!)
       }
@@ -66,7 +65,8 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
     sampled(result, trace) {
       if (waiting.length > 0) settleWaiting(result, trace)
     },
-    finished(result, again) {
+    finished(result, again, rows) {
+      population.close(rows)
       judge(result, again)
       population.end()
     },
@@ -115,12 +115,15 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
   /** Gives the rows their samples, once the trace has some; one row a sample and finding. */
   function settleWaiting({ samples, traces }: ResultBuilder, trace: number): void {
     const last = trace + 1 < traces.count ? traces.firstSample[trace + 1]! : samples.count
-    const sampleOf = new Map<number, number>()
-    for (let s = last - 1; s >= traces.firstSample[trace]!; s--) sampleOf.set(samples.span[s]!, s)
+    const sampleOf = new Map(waiting.map(({ span }) => [span, -1]))
+    for (let s = last - 1; s >= traces.firstSample[trace]!; s--) {
+      const span = samples.span[s]!
+      if (sampleOf.has(span)) sampleOf.set(span, s)
+    }
     const seen = new Set<string>()
     for (const { span, pattern, savedNs, evidence: found } of waiting) {
       const sample = sampleOf.get(span)
-      if (sample === undefined || samples.counted[sample] === 0) continue
+      if (sample === undefined || sample < 0 || samples.counted[sample] === 0) continue
       const key = `${sample} ${pattern} ${subjectNumber(found.subject)}`
       if (seen.has(key)) continue
       seen.add(key)

@@ -13,7 +13,7 @@ export const chattyService = definePattern({
   },
   detect(scan, { calls, hops }, report) {
     if (scan.remotes.length >= calls) detectCalls(scan, calls, report)
-    if (scan.servers.length > hops) detectHops(scan, hops, report)
+    if (scan.depth[scan.deepest]! > hops) detectHops(scan, hops, report)
   },
   advice: ({ service, caller, operation, component }, { amount, spentNs }) =>
     operation.includes(' > ')
@@ -23,6 +23,7 @@ export const chattyService = definePattern({
 
 function detectCalls(scan: Scan, least: number, report: Report): void {
   const { tree, index } = scan
+  if (!hasPeer(scan, least)) return
   const byPeer = new Map<number, number[]>()
   for (const span of scan.remotes) {
     // Attempts of one call are retries.
@@ -43,6 +44,19 @@ function detectCalls(scan: Scan, least: number, report: Report): void {
     const spentNs = spans.reduce((sum, span) => sum + scan.lengthOf(span), 0)
     report({ subject, amount: spans.length, spentNs }, spans[0]!, () => collapse(scan, spans))
   }
+}
+
+/** By component; all 0 between uses. */
+let counts = new Uint32Array(0)
+
+/** Whether there are so many calls to any one peer at all. */
+function hasPeer({ tree, remotes }: Scan, least: number): boolean {
+  const { components } = tree.spans.dictionary
+  if (counts.length < components.length) counts = new Uint32Array(2 * components.length)
+  let found = false
+  for (const span of remotes) if (++counts[tree.component[span]!]! >= least) found = true
+  for (const span of remotes) counts[tree.component[span]!] = 0
+  return found
 }
 
 /** Of the calls of one parent, one does it all: the longest. */
@@ -70,8 +84,7 @@ function detectHops(scan: Scan, least: number, report: Report): void {
     }
     return chain
   }
-  const last = deepestServer(scan)
-  const deepest = chainOf(last)
+  const deepest = chainOf(scan.deepest)
   const hops = deepest.filter((span) => span !== scan.entry)
   if (hops.length < least) return
   const clients = hops.map((span) => tree.parent[span]!).filter((client) => calleeOf(tree, client) >= 0)
@@ -85,17 +98,4 @@ function detectHops(scan: Scan, least: number, report: Report): void {
   report({ subject, amount: hops.length, spentNs }, scan.entry, () => {
     for (const client of clients) scan.counterfactual.setFactor(client, 0)
   })
-}
-
-/** The SERVER with the most SERVERs above it, the first of several; parents come before children. */
-function deepestServer({ tree, servers, entry }: Scan): number {
-  const depth = new Map<number, number>()
-  let deepest = entry
-  for (const span of servers) {
-    let up = span === entry ? -1 : tree.parent[span]!
-    while (up >= 0 && up !== entry && !depth.has(up)) up = tree.parent[up]!
-    depth.set(span, 1 + (depth.get(up) ?? 0))
-    if (depth.get(span)! > (depth.get(deepest) ?? 0)) deepest = span
-  }
-  return deepest
 }

@@ -1,5 +1,5 @@
 import { definePattern } from '../pattern.ts'
-import { byLoad, concurrencyAt, quantileAmong } from '../population.ts'
+import { byLoad, concurrencyAt, glanceAt, quantileAmong } from '../population.ts'
 import { inMs, MS } from '../words.ts'
 
 export const lockSuspect = definePattern({
@@ -16,10 +16,11 @@ export const lockSuspect = definePattern({
     calls: { value: 100, unit: 'calls', source: 'fewer have no p99' },
   },
   judge(population, limits, report) {
-    for (const group of population.calls) {
-      const { call, longestNs, startNs, lengthNs, fresh } = group
-      if (call.component.kind !== 'database' || longestNs < limits.p99Ms * MS) continue
+    for (const group of population.queries(limits.p99Ms * MS)) {
+      const { call, startNs, lengthNs, fresh } = group
       if (lengthNs.length < limits.calls) continue
+      // A glance first: nowhere near such a tail.
+      if (2 * glanceAt(lengthNs, 0.99) < limits.tail * glanceAt(lengthNs, 0.5)) continue
       const p50 = quantileAmong(lengthNs, 0.5)
       const p99 = quantileAmong(lengthNs, 0.99)
       if (p99 < limits.p99Ms * MS || p99 < limits.tail * p50) continue

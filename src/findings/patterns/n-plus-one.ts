@@ -20,9 +20,8 @@ export const nPlusOne = definePattern({
   },
   detect(scan, limits, report) {
     const { families, tree, index } = scan
-    for (let f = 0; f < families.parent.length; f++) {
-      if (families.count[f]! < limits.calls || families.sumNs[f]! < limits.togetherMs * MS) continue
-      const parent = families.parent[f]!
+    for (const parent of families.parent) {
+      if (families.count[parent]! < limits.calls || families.sumNs[parent]! < limits.togetherMs * MS) continue
       for (const group of groupsOf(repeatedQueries(scan, parent, limits.calls), limits.group)) {
         const spans = group.flatMap((one) => one.spans)
         const spentNs = spans.reduce((sum, span) => sum + scan.lengthOf(span), 0)

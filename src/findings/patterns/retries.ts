@@ -1,4 +1,5 @@
 import { IS_RESENT } from '../../trace/detail.ts'
+import { INTERNAL } from '../../trace/span.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround, type FamilyCall, familyCalls, type Scan } from '../scan.ts'
 import { inMs } from '../words.ts'
@@ -15,9 +16,9 @@ export const retries = definePattern({
     },
   },
   detect(scan, _limits, report) {
-    const { tree, index, families, counterfactual } = scan
+    const { tree, index, counterfactual } = scan
     if (scan.failed.length === 0 && scan.flagged.length === 0) return
-    for (const parent of families.parent) {
+    for (const parent of parentsOf(scan)) {
       for (const attempts of attemptsOf(scan, familyCalls(scan, parent))) {
         const [first] = attempts as [FamilyCall]
         const wasted = attempts.slice(0, -1)
@@ -45,6 +46,20 @@ export const retries = definePattern({
 
 function attemptsARequest(entries: number, retries: number): number {
   return entries === 0 ? 1 : 1 + retries / entries
+}
+
+/** Whoever made a call that failed, or that says it is not the first attempt; through wrappers. */
+function parentsOf({ tree, failed, flagged, families, entry }: Scan): Set<number> {
+  const parents = new Set<number>()
+  for (const list of [failed, flagged]) {
+    for (const span of list) {
+      let up = span
+      do up = up === entry ? -1 : tree.parent[up]!
+      while (up >= 0 && tree.kind[up] === INTERNAL && tree.live[up] === 1 && up !== entry)
+      if (up >= 0 && families.count[up]! > 1) parents.add(up)
+    }
+  }
+  return parents
 }
 
 /** Calls that were made again: by the count they carry, or because the one before of the same kind had failed. */

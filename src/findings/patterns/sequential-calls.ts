@@ -20,9 +20,9 @@ export const sequentialCalls = definePattern({
   detect(scan, limits, report) {
     const { families, counterfactual, tree, index } = scan
     const leastNs = Math.max(limits.savesMs * MS, (limits.savesPercent / 100) * scan.durationNs)
-    for (let f = 0; f < families.parent.length; f++) {
-      if (families.sumNs[f]! - families.longestNs[f]! < leastNs) continue
-      for (const run of runsOf(scan, families.parent[f]!)) {
+    for (const parent of families.parent) {
+      if (families.sumNs[parent]! - families.longestNs[parent]! < leastNs) continue
+      for (const run of runsOf(scan, parent)) {
         if (run.length < limits.calls || mostSaved(scan, run) < leastNs) continue
         const children = run.map(({ child }) => child)
         counterfactual.begin(tree, scan.dependencies, scan.from, scan.to)
@@ -40,7 +40,7 @@ export const sequentialCalls = definePattern({
         }
         const spentNs = run.reduce((sum, { call }) => sum + scan.lengthOf(call), 0)
         // The values that the later calls need may come from the earlier ones: no trace shows that.
-        report({ subject, amount: run.length, spentNs, unproven: true }, families.parent[f]!, () =>
+        report({ subject, amount: run.length, spentNs, unproven: true }, parent, () =>
           counterfactual.runBeside(children),
         )
       }

@@ -1,5 +1,5 @@
 import { definePattern } from '../pattern.ts'
-import { byLoad, quantileAmong } from '../population.ts'
+import { byLoad, glanceAt, quantileAmong } from '../population.ts'
 import { inMs, MS } from '../words.ts'
 
 export const starvedStart = definePattern({
@@ -17,8 +17,11 @@ export const starvedStart = definePattern({
   judge(population, limits, report) {
     for (const group of population.servers) {
       const { firstChildNs, endpoint, fresh } = group
+      // A glance first: nowhere near the threshold.
+      if (glanceAt(firstChildNs, 0.98) < (limits.waitMs * MS) / 2) continue
       const known = firstChildNs.filter((ns) => ns >= 0)
-      if (known.length < limits.requests || quantileAmong(known, 0.95) < limits.waitMs * MS) continue
+      if (known.length < limits.requests) continue
+      if (quantileAmong(known, 0.95) < limits.waitMs * MS) continue
       population.workOutLoad(endpoint.service)
       const loads = byLoad(group.load, (at) => firstChildNs[at]! >= 0)
       if (loads === undefined || loads.low.length < limits.requests / 3) continue

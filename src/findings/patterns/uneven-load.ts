@@ -35,7 +35,9 @@ export const unevenLoad = definePattern({
             amount: at.length / fair,
             spentNs: group.lengthNs[i]!,
             trace: group.trace[i]!,
-            row: group.entryRow[i]!,
+            row: group.row[i]!,
+            // What balance would change about waiting cannot be replayed.
+            change: () => {},
           })
         }
       }
