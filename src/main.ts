@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: () => import('./commands/demo.ts'),
   analyze: () => import('./commands/analyze.ts'),
   import: () => import('./commands/import.ts'),
+  check: () => import('./commands/check.ts'),
   report: () => import('./commands/report.ts'),
   doctor: () => import('./commands/doctor.ts'),
   mark: () => import('./commands/mark.ts'),

@@ -1,0 +1,151 @@
+import { create } from 'xmlbuilder2'
+import { meetsTarget, type Target } from '../analysis/target.ts'
+import type { ExplainedBottleneck, Finding } from '../findings/findings.ts'
+import type { Component } from '../trace/component.ts'
+import type { Budget } from './budget.ts'
+import { componentLabel, duration, printable } from './report-table.ts'
+
+export type BudgetVerdict = {
+  budget: Budget
+  /** `absent`: no request was seen. */
+  outcome: 'kept' | 'missed' | 'absent'
+  /** Of the target's statistic, ns; undefined where the report does not give that percentile. */
+  valueNs: number | undefined
+  /** What holds it back, and what it would keep without: of a missed budget. */
+  component: (Component & { withoutNs: number | undefined }) | undefined
+  finding: Finding | undefined
+  /** Whose turn it is. */
+  owner: string | undefined
+}
+
+/** Compares an endpoint (undefined: there was none) with its budget; its verdicts were given against the target. */
+export function judgeBudget(
+  budget: Budget,
+  endpoint: ExplainedBottleneck | undefined,
+  owners: ReadonlyMap<string, string>,
+): BudgetVerdict {
+  const endpointOwner = owners.get(budget.service)
+  const nothing = { component: undefined, finding: undefined, valueNs: undefined }
+  if (endpoint === undefined) return { budget, outcome: 'absent', ...nothing, owner: endpointOwner }
+  const { components, observed } = endpoint
+  const valueNs = statisticOf(observed, budget.target)
+  const isKept =
+    valueNs === undefined
+      ? components.some(({ verdict }) => verdict === 'target-met')
+      : meetsTarget(valueNs, budget.target)
+  if (isKept) return { budget, outcome: 'kept', ...nothing, valueNs, owner: endpointOwner }
+  const held =
+    components.find(({ verdict }) => verdict === 'bottleneck') ??
+    components.find(({ verdict }) => verdict === 'contributor') ??
+    components[0]
+  const finding = worst([...(held?.findings ?? [])]) ?? worst(allFindings(endpoint))
+  const service = finding?.code.service || (held?.kind === 'service' ? held.name : budget.service)
+  return {
+    budget,
+    outcome: 'missed',
+    valueNs,
+    component:
+      held === undefined
+        ? undefined
+        : { kind: held.kind, name: held.name, withoutNs: statisticOf(held.ifInstant, budget.target) },
+    finding,
+    owner: owners.get(service) ?? endpointOwner,
+  }
+}
+
+function allFindings({ components, findings }: ExplainedBottleneck): Finding[] {
+  return [...components.flatMap((component) => component.findings), ...findings]
+}
+
+/** The finding that would save most at p95, if any saves something. */
+function worst(findings: readonly Finding[]): Finding | undefined {
+  return findings
+    .filter(({ saved }) => saved.p95Ns > 0)
+    .reduce<Finding | undefined>(
+      (a, b) => (a === undefined || b.saved.p95Ns > a.saved.p95Ns ? b : a),
+      undefined,
+    )
+}
+
+function statisticOf(
+  figures: { p50Ns: number; p95Ns: number; p99Ns: number; meanNs: number },
+  { statistic }: Target,
+): number | undefined {
+  const known: Readonly<Record<string, number>> = {
+    p50: figures.p50Ns,
+    p95: figures.p95Ns,
+    p99: figures.p99Ns,
+    mean: figures.meanNs,
+  }
+  return known[statistic]
+}
+
+/** Lines that say what was found, `missed` first of all. */
+export function verdictText(verdicts: readonly BudgetVerdict[]): string {
+  const order = ['missed', 'absent', 'kept']
+  return verdicts
+    .toSorted((a, b) => order.indexOf(a.outcome) - order.indexOf(b.outcome))
+    .map((verdict) => `${linesOf(verdict).join('\n')}\n`)
+    .join('')
+}
+
+function linesOf(verdict: BudgetVerdict): string[] {
+  const { outcome, owner } = verdict
+  const who = owner === undefined ? '' : ` (${owner})`
+  return [
+    `${outcome.padEnd(7)} ${headline(verdict)}${who}`,
+    ...reasons(verdict).map((line) => `        ${line}`),
+  ]
+}
+
+function headline({ budget, outcome, valueNs }: BudgetVerdict): string {
+  const { service, operation, text, target } = budget
+  const name = printable(`${service} ${operation}`)
+  if (outcome === 'absent') return `${name}: no requests, budget ${text}`
+  const value = valueNs === undefined ? '' : `${target.statistic} ${duration(valueNs)}, `
+  return `${name}: ${value}budget ${text}`
+}
+
+function reasons({ component, finding, budget }: BudgetVerdict): string[] {
+  const lines: string[] = []
+  if (component !== undefined) {
+    const without =
+      component.withoutNs === undefined
+        ? ''
+        : `: without its own work ${budget.target.statistic} ${duration(component.withoutNs)}`
+    lines.push(`held back by ${componentLabel(component)}${without}`)
+  }
+  if (finding !== undefined) {
+    lines.push(
+      `${finding.title}, saves ${duration(finding.saved.p95Ns)} at p95: ${printable(finding.advice)}`,
+    )
+  }
+  return lines
+}
+
+/** The same as JUnit XML, a test case a budget; an endpoint without requests is a failure unless it is allowed. */
+export function verdictXml(verdicts: readonly BudgetVerdict[], allowAbsent: boolean): string {
+  const fails = ({ outcome }: BudgetVerdict) => outcome === 'missed' || (outcome === 'absent' && !allowAbsent)
+  const counts = {
+    tests: verdicts.length,
+    failures: verdicts.filter(fails).length,
+    errors: 0,
+    skipped: verdicts.filter((verdict) => verdict.outcome === 'absent' && !fails(verdict)).length,
+  }
+  const suite = create({ version: '1.0', encoding: 'UTF-8' })
+    .ele('testsuites', { name: 'longpole', ...counts })
+    .ele('testsuite', { name: 'budgets', ...counts })
+  for (const verdict of verdicts) {
+    const { budget, valueNs, owner } = verdict
+    const test = suite.ele('testcase', {
+      classname: printable(budget.service),
+      name: printable(`${budget.operation} ${budget.text}`),
+      time: ((valueNs ?? 0) / 1e9).toFixed(6),
+    })
+    if (fails(verdict)) {
+      const text = [...reasons(verdict), ...(owner === undefined ? [] : [`owner: ${owner}`])].join('\n')
+      test.ele('failure', { type: verdict.outcome, message: headline(verdict) }).txt(text)
+    } else if (verdict.outcome === 'absent') test.ele('skipped', { message: headline(verdict) })
+  }
+  return `${suite.end({ prettyPrint: true })}\n`
+}

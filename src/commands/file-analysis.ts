@@ -1,0 +1,45 @@
+import { analyzeSpans } from '../analysis/analyze.ts'
+import type { SampleGroup } from '../analysis/bottlenecks.ts'
+import { groupSamples } from '../analysis/group-samples.ts'
+import { learnDependencies } from '../analysis/learn.ts'
+import type { Model } from '../analysis/model.ts'
+import { collectFindings } from '../findings/collect.ts'
+import { createDetector } from '../findings/detect.ts'
+import { createFindingCollector, type Finding } from '../findings/findings.ts'
+import type { FindingLimits } from '../findings/settings.ts'
+import { createDecodePool } from '../formats/decode-pool.ts'
+import { createSpanSpool } from '../formats/span-spool.ts'
+import { createSampleCollector } from './sample-collector.ts'
+import { readTraceFiles } from './trace-files.ts'
+
+/** Endpoints and findings of trace files; undefined if nothing could be read, which `stderr` says. */
+export async function analyzeTraceFiles(
+  files: readonly string[],
+  limits: FindingLimits,
+  stderr: NodeJS.WritableStream,
+): Promise<{ groups: SampleGroup[]; findings: Finding[] } | undefined> {
+  const spool = createSpanSpool()
+  try {
+    const pool = createDecodePool(spool.sink)
+    const { readFiles } = await readTraceFiles(files, spool.sink, {
+      pipes: pool,
+      stderr,
+      spanCount: spool.spanCount,
+      onChunk: spool.relieve,
+    }).finally(pool.close)
+    if (readFiles === 0) return undefined
+    const samples = createSampleCollector()
+    const detector = createDetector(limits)
+    const findings = createFindingCollector()
+    let model: Model | undefined
+    for (const batch of spool.batches()) {
+      model ??= learnDependencies(batch)
+      const analysis = analyzeSpans(batch, { model, observer: detector.observer })
+      samples.add(groupSamples(analysis))
+      collectFindings(findings, analysis, detector.evidence())
+    }
+    return { groups: samples.groups(), findings: findings.findings(limits) }
+  } finally {
+    spool.close()
+  }
+}

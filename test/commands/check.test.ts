@@ -1,0 +1,131 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { convert } from 'xmlbuilder2'
+import { parseBudgets } from '../../src/commands/budget.ts'
+import { run } from '../../src/commands/check.ts'
+import { capture } from './capture.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'longpole-check-'))
+/** Forty requests of 8 queries under GET /orders/{id}, as OTLP JSON. */
+const TRACES = join(directory, 'traces.json')
+writeFileSync(TRACES, JSON.stringify(requests(40)))
+
+function requests(count: number) {
+  const ms = 1_000_000n
+  const attribute = (key: string, value: string) => ({ key, value: { stringValue: value } })
+  const spans = Array.from({ length: count }, (_, n) => {
+    const traceId = (n + 1).toString(16).padStart(32, '0')
+    const start = 1_767_225_600_000_000_123n + BigInt(n) * 1000n * ms
+    const server = {
+      traceId,
+      spanId: '1'.padStart(16, '0'),
+      name: 'GET /orders/{id}',
+      kind: 2,
+      startTimeUnixNano: String(start),
+      endTimeUnixNano: String(start + 100n * ms),
+      attributes: [attribute('http.request.method', 'GET'), attribute('http.route', '/orders/{id}')],
+    }
+    const queries = Array.from({ length: 8 }, (_, i) => ({
+      traceId,
+      spanId: (i + 2).toString(16).padStart(16, '0'),
+      parentSpanId: server.spanId,
+      name: 'SELECT item',
+      kind: 3,
+      startTimeUnixNano: String(start + BigInt(2 + 11 * i) * ms),
+      endTimeUnixNano: String(start + BigInt(12 + 11 * i) * ms),
+      attributes: [
+        attribute('db.system.name', 'postgresql'),
+        attribute('db.namespace', 'shop'),
+        attribute('db.query.text', 'SELECT * FROM item WHERE id = $1'),
+      ],
+    }))
+    return [server, ...queries]
+  }).flat()
+  const resource = { attributes: [attribute('service.name', 'shop')] }
+  return { resourceSpans: [{ resource, scopeSpans: [{ spans }] }] }
+}
+
+async function check(budget: string, ...args: string[]) {
+  const path = join(directory, `budget-${Math.random()}.yaml`)
+  writeFileSync(path, budget)
+  const context = capture()
+  const code = await run(['--budget', path, ...args], context)
+  return { code, out: context.out(), err: context.err() }
+}
+
+test('a missed budget: bottleneck, finding and owner; exit code 1', async () => {
+  const { code, out } = await check(
+    `
+    budgets:
+      shop GET /orders/{id}: [p95<50ms, p50<=200ms]
+    owners: { shop: team-shop }
+    `,
+    TRACES,
+  )
+  expect(code).toBe(1)
+  expect(out.split('\n')).toEqual([
+    'missed  shop GET /orders/{id}: p95 100 ms, budget p95<50ms (team-shop)',
+    '        held back by database postgresql/shop: without its own work p95 20 ms',
+    '        N+1 queries, saves 70 ms at p95: shop GET /orders/{id} runs SELECT * FROM item WHERE id = ? 8 times a request (80 ms together): load them all with one query (a join, or WHERE ... IN).',
+    'kept    shop GET /orders/{id}: p50 100 ms, budget p50<=200ms (team-shop)',
+    '',
+  ])
+})
+
+test('all kept: exit code 0', async () => {
+  const { code, out } = await check('budgets:\n  shop GET /orders/{id}: p99 < 1s\n', TRACES)
+  expect([code, out]).toEqual([0, 'kept    shop GET /orders/{id}: p99 100 ms, budget p99 < 1s\n'])
+})
+
+test('an endpoint that nobody called has kept nothing, unless that is allowed', async () => {
+  const budget = 'budgets: { shop GET /nowhere: p95<1s }'
+  const strict = await check(budget, TRACES)
+  expect([strict.code, strict.out]).toEqual([1, 'absent  shop GET /nowhere: no requests, budget p95<1s\n'])
+  expect((await check(budget, '--allow-absent', TRACES)).code).toBe(0)
+})
+
+test('JUnit XML', async () => {
+  const budget = `
+    budgets:
+      shop GET /orders/{id}: [p95<50ms, p95<500ms]
+      shop GET /<nowhere>: p95<1s
+    owners: { shop: a & b }`
+  const { code, out } = await check(budget, '--format', 'junit', '--allow-absent', TRACES)
+  expect(code).toBe(1)
+  const { testsuites } = convert(out, { format: 'object' }) as unknown as {
+    testsuites: Record<string, unknown>
+  }
+  expect(testsuites).toMatchObject({ '@tests': '3', '@failures': '1', '@skipped': '1' })
+  expect(out).toContain('<testcase classname="shop" name="GET /orders/{id} p95&lt;50ms" time="0.100000">')
+  expect(out).toContain('held back by database postgresql/shop')
+  expect(out).toContain('owner: a &amp; b')
+})
+
+test.each([
+  ['budgets: [a]', 'budgets: Invalid input'],
+  ['budgets: { a b: fast }', 'a b: not a target'],
+  ['budgets: { nameless: p95<1s }', 'expected a service and an operation'],
+  ['budgets: { a b: p95<1s }\nowner: { a: x }', 'Unrecognized key'],
+  ['budgets: {', 'at line 1'],
+])('a budget file that makes no sense is said to: %s', (text, problem) => {
+  expect(() => parseBudgets(text)).toThrow(problem)
+})
+
+test('usage', async () => {
+  await expect(run([], capture())).rejects.toThrow('expected --budget FILE')
+  await expect(run(['--budget', '/nowhere.yaml'], capture())).rejects.toThrow('/nowhere.yaml cannot be read')
+  await expect(check('budgets: {}', '--format', 'html')).rejects.toThrow('expected text or junit')
+  await expect(check('budgets: {}', '--url', 'http://x', TRACES)).rejects.toThrow('not both')
+  const help = capture()
+  expect(await run(['--help'], help)).toBe(0)
+  expect(help.out()).toContain('usage: longpole check')
+})
+
+test('nothing to read', async () => {
+  const { code, err } = await check('budgets: {}', fileURLToPath(new URL('./nowhere.json', import.meta.url)))
+  expect(code).toBe(1)
+  expect(err).toContain('nothing could be read')
+})
