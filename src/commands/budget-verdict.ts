@@ -3,7 +3,7 @@ import { meetsTarget, type Target } from '../analysis/target.ts'
 import type { ExplainedBottleneck, Finding } from '../findings/findings.ts'
 import type { Component } from '../trace/component.ts'
 import type { Budget } from './budget.ts'
-import { componentLabel, duration, printable } from './report-table.ts'
+import { componentLabel, duration, printable } from './report-text.ts'
 
 export type BudgetVerdict = {
   budget: Budget
