@@ -1,8 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Logger } from 'pino'
 import { type FindingLimits, limitsOf } from '../findings/settings.ts'
 import type { Store } from '../store/store.ts'
+import { type Access, guard } from './access.ts'
 import { addBottleneckRoutes } from './bottlenecks.ts'
 import { addCapacityRoute } from './capacity.ts'
 import { addCompareRoutes } from './compare.ts'
@@ -18,11 +18,9 @@ import { addTimelineRoute } from './timeline.ts'
 import { addTraceRoutes } from './traces.ts'
 import { addWhatIfRoutes } from './what-if.ts'
 
-export type ApiOptions = {
+export type ApiOptions = Access & {
   store: Store
   log: Logger
-  /** Asked for as `Authorization: Bearer`, where set; /healthz and /readyz answer without. */
-  token?: string | undefined
   metrics?: MetricSources
   /** Why the service is not ready, though its store answers. */
   problem?: () => string | undefined
@@ -30,7 +28,6 @@ export type ApiOptions = {
   findingLimits?: FindingLimits | undefined
 }
 
-const OPEN = new Set(['/healthz', '/readyz'])
 /** What a store that is away looks like: refused, reset, timed out. */
 const AWAY = /ECONN|EPIPE|ENOTFOUND|socket hang up|Timeout/i
 
@@ -38,6 +35,7 @@ export function createApi({
   store,
   log,
   token,
+  localOnly,
   metrics = {},
   problem = () => undefined,
   findingLimits = limitsOf({}),
@@ -54,19 +52,7 @@ export function createApi({
     },
   })
 
-  app.use(async (c, next) => {
-    // A page elsewhere must not read this through a name that it points here.
-    const host = (c.req.header('host') ?? '').replace(/:\d+$/, '')
-    const origin = c.req.header('origin')
-    if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).hostname === host)) {
-      return errorJson(c, new ApiError(403, 'foreign-origin', 'requests from other sites are refused'))
-    }
-    if (token !== undefined && !OPEN.has(c.req.path) && !isToken(c.req.header('authorization'), token)) {
-      c.header('WWW-Authenticate', 'Bearer')
-      return errorJson(c, new ApiError(401, 'unauthorized', 'a bearer token is needed'))
-    }
-    return next()
-  })
+  app.use(guard({ token, localOnly }))
   app.onError((error, c) => {
     if (error instanceof ApiError) return errorJson(c, error)
     if (AWAY.test(`${error.message} ${(error as NodeJS.ErrnoException).code ?? ''}`)) {
@@ -115,10 +101,4 @@ export function createApi({
     },
   })
   return app
-}
-
-/** In constant time: hashes have one length. */
-function isToken(authorization: string | undefined, token: string): boolean {
-  const hash = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(hash(authorization ?? ''), hash(`Bearer ${token}`))
 }

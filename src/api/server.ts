@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { type ApiOptions, createApi } from './app.ts'
 
+const LOOPBACK = /^(127\.|localhost$|\[::1\]$)/
+
 export type ApiHandle = { address: string; stop(): Promise<void> }
 
 /** Serves the API. @throws Error that names the setting if the address cannot be used */
@@ -13,7 +15,7 @@ export async function startApi(
 ): Promise<ApiHandle> {
   const colon = options.address.lastIndexOf(':')
   const host = options.address.slice(0, colon)
-  const listener = getRequestListener(createApi(options).fetch)
+  const listener = getRequestListener(createApi({ localOnly: LOOPBACK.test(host), ...options }).fetch)
   const server =
     options.tls === undefined
       ? createServer(listener)

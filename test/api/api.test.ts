@@ -432,6 +432,17 @@ describe('access', () => {
     expect(await status('/readyz')).toBe(200)
   })
 
+  it('on loopback, without a token: refuses names that somebody else can point here', async () => {
+    const status = async (host: string, options: { localOnly?: boolean; token?: string }) =>
+      (await createApi({ store, log: quiet, ...options }).request('/healthz', { headers: { host } })).status
+    for (const host of ['localhost:8080', '127.0.0.1', '[::1]:8080']) {
+      expect(await status(host, { localOnly: true })).toBe(200)
+    }
+    expect(await status('evil.example:8080', { localOnly: true })).toBe(403)
+    expect(await status('longpole.example', { localOnly: true, token: 'secret' })).toBe(200)
+    expect(await status('longpole:8080', {})).toBe(200)
+  })
+
   it('refuses pages of other sites', async () => {
     const from = async (origin: string) =>
       (await api.request('/api/v1/endpoints', { headers: { host: 'localhost:8080', origin } })).status
