@@ -170,7 +170,7 @@ describe('limits', () => {
     expect(receiver.counters.outcomes.unavailable).toBe(2)
   })
 
-  it('a message that never comes to its end, or whose sender goes away, frees its memory', async () => {
+  it('a message that never comes to its end, or whose sender goes away or is done too early, frees its memory', async () => {
     const { receiver } = await openReceiver({ limits: { requestTimeoutMs: 300 } })
     const open = () => {
       const session = connectHttp2(`http://${receiver.grpcAddress}`)
@@ -187,7 +187,11 @@ describe('limits', () => {
     }
     const slow = open()
     const leaving = open()
+    const halfClosed = open()
+    await waitFor(() => receiver.counters.bytesInFlight === 24)
+    halfClosed.stream.end()
     await waitFor(() => receiver.counters.bytesInFlight === 16)
+    halfClosed.session.destroy()
     leaving.session.destroy()
     await waitFor(() => receiver.counters.bytesInFlight === 8)
     const headers = await new Promise<Record<string, unknown>>((resolve) =>

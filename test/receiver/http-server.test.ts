@@ -209,7 +209,7 @@ describe('limits', () => {
     }
   })
 
-  it('a body that never comes, or whose sender goes away, frees its memory', async () => {
+  it('a body that never comes, or whose sender goes away or is done too early, frees its memory', async () => {
     const { receiver } = await openReceiver({ limits: { requestTimeoutMs: 300 } })
     const [host, port] = receiver.httpAddress.split(':') as [string, string]
     const open = () => {
@@ -222,12 +222,15 @@ describe('limits', () => {
     }
     const slow = open()
     const leaving = open()
+    const halfClosed = open()
+    await waitFor(() => receiver.counters.bytesInFlight === 9)
+    halfClosed.end()
     await waitFor(() => receiver.counters.bytesInFlight === 6)
     leaving.destroy()
     await waitFor(() => receiver.counters.bytesInFlight === 3)
     await new Promise((resolve) => slow.on('close', resolve).resume())
     await waitFor(() => receiver.counters.bytesInFlight === 0)
-    expect(receiver.counters.outcomes.aborted).toBe(2)
+    expect(receiver.counters.outcomes.aborted).toBe(3)
   })
 
   it('a hundred gzip bombs at once do not harm the next request', async () => {
