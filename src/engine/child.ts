@@ -39,7 +39,7 @@ async function main(): Promise<void> {
     process.exit(1)
   }
   try {
-    mkdirSync(options.dataDir, { recursive: true })
+    mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
     accessSync(options.dataDir, constants.W_OK)
     const until = Date.now() + HOLDER_MS
     while (holderOf(options.dataDir) !== undefined && Date.now() < until) {

@@ -8,8 +8,11 @@ import { migrate } from './migrate.ts'
 
 const QUERIES = join(import.meta.dirname, '..', '..', 'schema', 'queries')
 
-/** Inserts of rows that a view feeds on: repeated under one token, neither table nor view keeps them twice. */
-const DEDUPLICATED = { deduplicate_blocks_in_dependent_materialized_views: 1 } as const
+/**
+ * Inserts of rows that a view feeds on: repeated under one token, neither table nor view keeps them twice. They are
+ * answered once the rows are stored, also by a server that gathers inserts unless told otherwise.
+ */
+const DEDUPLICATED = { deduplicate_blocks_in_dependent_materialized_views: 1, async_insert: 0 } as const
 const REQUEST_TIMEOUT_MS = 120_000
 /** An insert of spans that takes longer is given up by the store: the analyzer does not look back further. */
 export const SLOWEST_INSERT_MS = 45_000
