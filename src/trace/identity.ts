@@ -156,9 +156,14 @@ function compareSameId(tree: TraceTree, a: number, b: number): number {
     parentId[2 * rowA]! - parentId[2 * rowB]! ||
     status[rowA]! - status[rowB]! ||
     // What differs in no column differs in nothing that matters.
-    (shape[a] === shape[b] ? 0 : compareText(spans.tieText?.(rowA) ?? '', spans.tieText?.(rowB) ?? '')) ||
+    (shape[a] === shape[b] ? 0 : compareText(tieText(tree, a), tieText(tree, b))) ||
     rowA - rowB
   )
+}
+
+/** Attributes and resource; where they are not at hand (the analyzer reads shapes only), what matters of them. */
+function tieText({ spans, row, shape }: TraceTree, i: number): string {
+  return spans.tieText?.(row[i]!) ?? JSON.stringify(spans.dictionary.fields(shape[i]!))
 }
 
 function compareText(a: string, b: string): number {

@@ -41,6 +41,17 @@ describe('repair 2: which of the spans with one id is kept', () => {
   })
 })
 
+describe('repair 2: without the attributes at hand', () => {
+  it('what a span is charged to decides: never the order of arrival', () => {
+    const details = { A: { attributes: { 'db.system': 'y' } }, B: { attributes: { 'db.system': 'x' } } }
+    const named = { A: { ...details.A, name: 'n' }, B: { ...details.B, name: 'n', id: 'A' } }
+    for (const shuffle of [false, true]) {
+      const columns = draw('A   ====\nB   ====', named, { shuffle })
+      expect(analyzed(columns).entries[0]!.components.map((c) => c.name)).toEqual(['x'])
+    }
+  })
+})
+
 describe('repair 2: the halves of one call', () => {
   const picture = `
     A  ==========
