@@ -7,6 +7,7 @@ import { traceJson } from '../../src/analysis/report-json.ts'
 import { type Analysis, SAMPLE_KINDS } from '../../src/analysis/result.ts'
 import { idHex } from '../../src/trace/columns.ts'
 import { seeded } from '../bench/random.ts'
+import { factorsFrom } from './factors.ts'
 import { messyTrace } from './messy.ts'
 import { analyzeSlowly, type OracleSpan, type OracleTrace } from './oracle.ts'
 import { toColumns } from './to-columns.ts'
@@ -244,12 +245,3 @@ describe('messy traces', () => {
     )
   })
 })
-
-/** A factor a component, the same for the same seed: exact in binary, so that sums come out the same in any order. */
-function factorsFrom(seed: number): (component: string) => number {
-  return (component) => {
-    let hash = seed
-    for (const letter of component) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x9e3779b1)
-    return [0, 0.25, 0.5, 1, 2][(hash >>> 8) % 5]!
-  }
-}
