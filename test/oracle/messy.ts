@@ -5,6 +5,70 @@ const KINDS = ['CLIENT', 'CONSUMER', 'INTERNAL', 'PRODUCER', 'SERVER']
 
 /** A trace of all that goes wrong in real ones: seeded, so that a failure can be had again. */
 export function messyTrace(random: Random): OracleSpan[] {
+  const shape = random()
+  return shape < 0.03 ? timedOutChain(random) : shape < 0.035 ? manyCallees(random) : messyTree(random)
+}
+
+/** SERVERs below each other, most of which outlive their caller: more than 16 that were cut, and what they call. */
+function timedOutChain(random: Random): OracleSpan[] {
+  const int = (n: number) => Math.floor(random() * n)
+  const spans: OracleSpan[] = []
+  let from = 0
+  let to = 1000
+  for (let i = 20 + int(25); i > 0; i--) {
+    const parentSpanId = spans.findLast(({ name }) => name === 'serve')?.spanId ?? ''
+    const kind = random() < 0.95 ? 'SERVER' : KINDS[int(KINDS.length)]!
+    spans.push(spanOf(spans.length, parentSpanId, 'serve', kind, from, to, random() < 0.9 ? 2 : 0))
+    const caller = spans.at(-1)!.spanId
+    for (let calls = int(3); calls > 0; calls--) {
+      const start = from + int(1 + to - from)
+      spans.push(spanOf(spans.length, caller, 'call', 'CLIENT', start, start + int(1200), 0))
+    }
+    from += int(20)
+    to = Math.max(from, to - 15 + int(60))
+  }
+  return spans
+}
+
+/** More components than are replayed, one after the other or a little beside each other. */
+function manyCallees(random: Random): OracleSpan[] {
+  const int = (n: number) => Math.floor(random() * n)
+  const spans = [spanOf(0, '', 'serve', 'SERVER', 0, 100_000, 0)]
+  const inner = random() < 0.5 ? spanOf(1, spans[0]!.spanId, 'serve', 'SERVER', 5, 99_995, 0) : undefined
+  if (inner !== undefined) spans.push(inner)
+  let at = 10
+  for (let i = 60 + int(60); i > 0; i--) {
+    const from = at - int(3) * int(30)
+    at = from + 100 + int(4) * 100
+    spans.push(spanOf(spans.length, (inner ?? spans[0]!).spanId, `call ${int(110)}`, 'CLIENT', from, at, 0))
+  }
+  return spans
+}
+
+function spanOf(
+  index: number,
+  parentSpanId: string,
+  name: string,
+  kind: string,
+  from: number,
+  to: number,
+  status: number,
+): OracleSpan {
+  const epochNs = 1_767_225_600_000_000_000n
+  return {
+    spanId: (0x100 + index).toString(16).padStart(16, '0'),
+    parentSpanId,
+    name,
+    kind,
+    startNs: epochNs + BigInt(from),
+    endNs: epochNs + BigInt(to),
+    status,
+    resource: { 'service.name': name === 'serve' ? `s${index % 3}` : 's0' },
+    attributes: {},
+  }
+}
+
+function messyTree(random: Random): OracleSpan[] {
   const int = (n: number) => Math.floor(random() * n)
   const pick = <T>(items: readonly T[]): T => items[int(items.length)]!
   const chance = (p: number) => random() < p

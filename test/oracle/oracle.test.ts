@@ -154,15 +154,18 @@ describe('what others answer about their own test traces', () => {
   })
 })
 
-const seeds = { seed: 20261124, numRuns: 4000 }
+/** `toEqual`, but quicker where all is well. */
+function expectSame(actual: unknown, expected: unknown): void {
+  if (JSON.stringify(actual) !== JSON.stringify(expected)) expect(actual).toEqual(expected)
+}
+
+const seeds = { seed: 20261124, numRuns: 1500 }
 const messy = fc.integer().map((seed) => ({ seed, spans: messyTrace(seeded(seed)) }))
 
 describe('messy traces', () => {
   it('give what the slow twin gives', () => {
     fc.assert(
-      fc.property(messy, ({ spans }) => {
-        expect(fast(spans)).toEqual(slow(spans))
-      }),
+      fc.property(messy, ({ spans }) => expectSame(fast(spans), slow(spans))),
       seeds,
     )
   })
@@ -175,33 +178,28 @@ describe('messy traces', () => {
           .map((span) => [random(), span] as const)
           .sort(([a], [b]) => a - b)
           .map(([, span]) => span)
-        expect(fast(shuffled)).toEqual(fast(spans))
+        expectSame(fast(shuffled), fast(spans))
       }),
-      { ...seeds, numRuns: 1500 },
+      { ...seeds, numRuns: 1000 },
     )
   })
 
   it('are tiled by their paths, and no component saves more than its critical time', () => {
     fc.assert(
       fc.property(messy, ({ spans }) => {
-        for (const sample of fast(spans).samples) {
-          if (sample.kind !== 'service') {
-            let at = 0
-            for (const piece of sample.path) {
-              expect(piece.startNs).toBe(at)
-              expect(piece.endNs).toBeGreaterThan(at)
-              at = piece.endNs
-            }
-            expect(at).toBe(sample.durationNs)
+        for (const { kind, path, durationNs, components } of fast(spans).samples) {
+          if (kind !== 'service') {
+            expect(path.every((piece, i) => piece.startNs === (path[i - 1]?.endNs ?? 0))).toBe(true)
+            expect(path.every((piece) => piece.endNs > piece.startNs)).toBe(true)
+            expect(path.at(-1)?.endNs ?? 0).toBe(durationNs)
           }
-          expect(sample.components.reduce((sum, [, critical]) => sum + critical, 0)).toBe(sample.durationNs)
-          for (const [, criticalNs, ifInstantNs] of sample.components) {
-            expect(ifInstantNs).toBeGreaterThanOrEqual(0)
-            expect(sample.durationNs - ifInstantNs).toBeLessThanOrEqual(criticalNs)
-          }
+          expect(components.reduce((sum, [, critical]) => sum + critical, 0)).toBe(durationNs)
+          expect(components.filter(([, critical, left]) => left < 0 || durationNs - left > critical)).toEqual(
+            [],
+          )
         }
       }),
-      { ...seeds, numRuns: 1500 },
+      { ...seeds, numRuns: 1000 },
     )
   })
 
@@ -215,7 +213,7 @@ describe('messy traces', () => {
         const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b)
         expect(sorted(quickly)).toEqual(sorted(slowly.map((sample) => sample.latenciesNs[0]!)))
       }),
-      { ...seeds, numRuns: 1500 },
+      { ...seeds, numRuns: 1000 },
     )
   })
 
@@ -232,16 +230,13 @@ describe('messy traces', () => {
         const observed = analyzeSpans(columns).samples.durationNs
         const same = at(() => 1)
         const nothing = at(() => 0)
-        larger.forEach((latency, i) => {
-          expect(smaller[i]!).toBeLessThanOrEqual(latency)
-          expect(same[i]).toBe(observed[i])
-          expect(nothing[i]).toBe(0)
-        })
-        at((c) => Math.min(1, a(c))).forEach((latency, i) => {
-          expect(latency).toBeLessThanOrEqual(observed[i]!)
-        })
+        const faster = at((c) => Math.min(1, a(c)))
+        expect(larger.findIndex((latency, i) => smaller[i]! > latency)).toBe(-1)
+        expect(faster.findIndex((latency, i) => latency > observed[i]!)).toBe(-1)
+        expect(same).toEqual(observed.slice(0, same.length))
+        expect(nothing.findIndex((latency) => latency !== 0)).toBe(-1)
       }),
-      { ...seeds, numRuns: 1500 },
+      { ...seeds, numRuns: 1000 },
     )
   })
 })
