@@ -8,6 +8,9 @@ import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
 /** This many components of a sample are replayed: those with the most critical time. */
 export const REPLAYED_COMPONENTS = 64
+/** Of more components than that, so many are replayed at a time that there are no more cells, if they can be that many. */
+const TABLE_CELLS = 1 << 21
+
 /**
  * Measures samples of one settled root (the root, and SERVER spans below it): calls `addSample` for each in turn and
  * appends its components with critical time. `order[from..to)` are the spans of the root. Of the sample that is
@@ -147,6 +150,20 @@ export function createMeasurer(
     replayAll(tree, filled, from, to)
   }
 
+  /** How many places to replay at a time: at least REPLAYED_COMPONENTS, all of them where few spans have many cells. */
+  function columnsAtOnce(from: number, to: number, places: number): number {
+    const { order, parent } = tree
+    // A span has no more cells than there are spans below it, and itself.
+    const most = new Int32Array(tree.count).fill(1)
+    for (let at = to - 1; at > from; at--) most[parent[order[at]!]!]! += most[order[at]!]!
+    for (let columns = places; columns > REPLAYED_COMPONENTS; columns >>= 1) {
+      let cells = 0
+      for (let at = from; at < to; at++) cells += Math.min(columns, most[order[at]!]!)
+      if (cells <= TABLE_CELLS) return columns
+    }
+    return REPLAYED_COMPONENTS
+  }
+
   /** Appends what replaying left of a span: the way of nearly all samples. */
   function addCells(span: number): void {
     const { first, last, column, critical, saved } = table
@@ -235,21 +252,22 @@ export function createMeasurer(
       const span = tree.order[at]!
       placeOfSpan[span] = placeOf[tree.component[span]!]!
     }
-    /** By column: where the sample at hand has its row, -1: it has none that is replayed. */
-    const rowOf = new Int32Array(REPLAYED_COMPONENTS)
-    for (let place = 0; place < first.length; place += REPLAYED_COMPONENTS) {
-      replayColumns(from, to, place, Math.min(place + REPLAYED_COMPONENTS, first.length))
+    const atOnce = columnsAtOnce(from, to, first.length)
+    /** By place: where the sample at hand has its row, -1: it has none that is replayed. */
+    const rowOf = new Int32Array(first.length).fill(-1)
+    for (let place = 0; place < first.length; place += atOnce) {
+      replayColumns(from, to, place, Math.min(place + atOnce, first.length))
       samples.forEach((span, s) => {
         const mine = rows[s]!
-        rowOf.fill(-1)
-        mine.forEach(({ component, bound }, at) => {
-          const column = placeOf[component]! - place
-          if (!bound && column >= 0 && column < REPLAYED_COMPONENTS) rowOf[column] = at
+        const replayed = mine.map(({ component, bound }) => (bound ? -1 : placeOf[component]!))
+        replayed.forEach((its, at) => {
+          if (its >= 0) rowOf[its] = at
         })
         for (let cell = table.first[span]!; cell < table.last[span]!; cell++) {
-          const at = rowOf[table.column[cell]!]!
+          const at = rowOf[place + table.column[cell]!]!
           if (at >= 0) mine[at] = rowAt(span, cell, place)
         }
+        for (const its of replayed) if (its >= 0) rowOf[its] = -1
       })
     }
     samples.forEach((span, s) => {

@@ -133,4 +133,15 @@ describe('traces of any size and shape end with an answer', () => {
     }))
     expect(expectTiled(columns)).toBe(5_000)
   })
+
+  it('a call that 50,000 services answered, each a sample of its own', () => {
+    const columns = traceOf(50_001, (i) => ({
+      parent: i === 0 ? -1 : 0,
+      fromNs: i === 0 ? 0 : 5,
+      toNs: i === 0 ? 1_000_000 : 500 + i,
+      kind: i === 0 ? 'CLIENT' : 'SERVER',
+      service: `s${i}`,
+    }))
+    expect(expectTiled(columns)).toBe(50_001)
+  })
 })
