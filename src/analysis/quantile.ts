@@ -25,6 +25,17 @@ export function intervalRanks(count: number, q: number): { lower: number; upper:
 
 /** The least number of samples for which `intervalRanks` has an answer, and more always has. */
 export function samplesNeeded(q: number): number {
+  let needed = NEEDED.get(q)
+  if (needed === undefined) {
+    needed = countNeeded(q)
+    NEEDED.set(q, needed)
+  }
+  return needed
+}
+/** By q, of which few are ever asked for; it is asked for every component of every endpoint. */
+const NEEDED = new Map<number, number>()
+
+function countNeeded(q: number): number {
   let needed = 1
   // Flooring and ceiling make the answer come and go over a few counts before it stays.
   for (let count = 1; count < needed + SETTLED; count++) {
