@@ -152,6 +152,24 @@ describe('the batch loop', () => {
     ])
   })
 
+  it('a sample stands for as many requests as its root says', async () => {
+    const analyzer = await start()
+    await insertCollectorSpans(store, [
+      ...spansOf(1).map((span) => ({
+        ...span,
+        extra: { TraceState: span.SpanKind === 'Server' ? 'ot=th:c' : '' },
+      })),
+      ...spansOf(2),
+    ])
+    await analyzer.drain()
+    const answer = await store.client.query({
+      query: 'SELECT TraceId, Weight FROM samples FINAL ORDER BY TraceId',
+      format: 'JSONEachRow',
+    })
+    const rows = await answer.json<{ Weight: number }>()
+    expect(rows.map(({ Weight }) => Weight)).toEqual([4, 1])
+  })
+
   it('spans stored twice count once', async () => {
     const analyzer = await start()
     await insertCollectorSpans(store, spansOf(1))
