@@ -1,4 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
+import { HTTPException } from 'hono/http-exception'
 import type { Logger } from 'pino'
 import { type FindingLimits, limitsOf } from '../findings/settings.ts'
 import type { Store } from '../store/store.ts'
@@ -55,6 +56,10 @@ export function createApi({
   app.use(guard({ token, localOnly }))
   app.onError((error, c) => {
     if (error instanceof ApiError) return errorJson(c, error)
+    // A body that is no JSON, or does not say that it is.
+    if (error instanceof HTTPException && error.status < 500) {
+      return errorJson(c, new ApiError(error.status, 'bad-request', error.message))
+    }
     if (AWAY.test(`${error.message} ${(error as NodeJS.ErrnoException).code ?? ''}`)) {
       return errorJson(c, new ApiError(503, 'store-unavailable', 'the store does not answer'))
     }

@@ -36,4 +36,9 @@ export const ERROR_RESPONSES = {
   503: { description: 'The store does not answer', content: errorContent },
 } as const
 
+/** Of routes with a body. */
+export const NO_JSON = {
+  415: { description: 'The body is not said to be application/json', content: errorContent },
+} as const
+
 export const NOT_FOUND = { 404: { description: 'There is none', content: errorContent } } as const

@@ -11,7 +11,7 @@ import { type Chosen, chooseSamples, readReplayable } from '../store/replay-samp
 import type { Store } from '../store/store.ts'
 import { idHex } from '../trace/columns.ts'
 import type { Component } from '../trace/component.ts'
-import { ApiError, ERROR_RESPONSES, NOT_FOUND } from './errors.ts'
+import { ApiError, ERROR_RESPONSES, NO_JSON, NOT_FOUND } from './errors.ts'
 import { filterOf, targetOf } from './parameters.ts'
 import { type Change, TraceWhatIf, TraceWhatIfRequest, WhatIf, WhatIfRequest } from './what-if-schemas.ts'
 
@@ -41,6 +41,7 @@ const whatIfRoute = createRoute({
       ...json(z.object({ whatIf: z.array(WhatIf), total: z.number().int(), note: z.string() })),
     },
     ...NOT_FOUND,
+    ...NO_JSON,
     ...ERROR_RESPONSES,
   },
 })
@@ -61,6 +62,7 @@ const traceWhatIfRoute = createRoute({
   responses: {
     200: { description: 'Its entries and SERVER spans', ...json(TraceWhatIf) },
     ...NOT_FOUND,
+    ...NO_JSON,
     ...ERROR_RESPONSES,
   },
 })

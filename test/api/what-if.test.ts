@@ -147,6 +147,21 @@ describe('POST /api/v1/what-if', () => {
     expect(JSON.stringify(error)).toContain(says)
   })
 
+  test.each([
+    ['{"components":', 'application/json', 400, 'Malformed JSON'],
+    ['', 'application/json', 400, 'Malformed JSON'],
+    ['{"components":[]}', 'text/plain', 415, 'Unsupported Media Type'],
+  ])('%j as %s: %d', async (body, type, status, says) => {
+    const answer = await api.request('/api/v1/what-if', {
+      method: 'POST',
+      body,
+      headers: { 'Content-Type': type },
+    })
+    const text = await answer.text()
+    expect([answer.status, text]).toEqual([status, expect.stringContaining(says)])
+    expect(JSON.parse(text).error.message).not.toBe('')
+  })
+
   it('404: no such endpoint, and no such component with those there are', async () => {
     const none = await post('/api/v1/what-if', { ...ENDPOINT, service: 'nobody', components: [OWN] }, 404)
     expect(none.error.code).toBe('no-samples')
