@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
 import { analyzeSpans } from '../analysis/analyze.ts'
-import type { Analysis } from '../analysis/result.ts'
 import { createDetector } from '../findings/detect.ts'
 import type { FindingLimits } from '../findings/settings.ts'
 import {
@@ -20,14 +19,14 @@ import {
 } from '../store/analyzer-store.ts'
 import { samplesBlock, segmentsBlock, tracesBlock } from '../store/results.ts'
 import { SLOWEST_INSERT_MS, type Store } from '../store/store.ts'
-import { appendRows, createColumns, type SpanColumns, traceIdHex } from '../trace/columns.ts'
-import { createDictionary, type Dictionary } from '../trace/dictionary.ts'
-import { groupByTrace } from '../trace/group.ts'
-import { REPAIR_KINDS, type RepairKind } from '../trace/repair.ts'
+import type { SpanColumns } from '../trace/columns.ts'
+import { createDictionary } from '../trace/dictionary.ts'
+import { type AnalyzerCounters, countAnalysis, createCounters } from './counters.ts'
 import { createDependencyModels, SINGLE_TRACE } from './dependency-models.ts'
 import { createEndpointNames, type EndpointNames } from './endpoint-names.ts'
 import { firstStored, planReads, ROWS_AT_ONCE, rowsOf } from './reads.ts'
 import { createRollupSchedule } from './rollup-schedule.ts'
+import { countRows, onlyThose } from './rows.ts'
 import { createWaitingTraces } from './waiting.ts'
 
 /** Spans that become visible so long after the time they were stored at are found. */
@@ -43,27 +42,6 @@ const SHAPES_KEPT = 200_000
 /** The cursor is stored when it moved so far; the next process looks from there on. */
 const CURSOR_STEP_MS = 10_000
 const CURSOR = 'cursor'
-
-export type AnalyzerCounters = {
-  traces: number
-  spans: number
-  samples: number
-  repairs: Record<RepairKind, number>
-  /** Samples stored under `(other)` because their service has too many endpoints. */
-  cappedEndpoints: number
-  /** Models of dependencies that this process published, and kinds of parents that the newest knows. */
-  modelsPublished: number
-  learnedStructures: number
-  /** Traces of which something was left out. */
-  flagged: number
-  cycles: number
-  failures: number
-  /** Age of the oldest span that waits for its analysis. */
-  lagSeconds: number
-  /** Rollups written, and samples that came too late for theirs. */
-  rollups: number
-  tooLate: number
-}
 
 export type AnalyzerHandle = {
   counters: AnalyzerCounters
@@ -98,21 +76,7 @@ export function startAnalyzer(options: {
     (options.dependencies ?? 'learned') === 'learned' ? createDependencyModels(store, log) : SINGLE_TRACE
   const settleMs = options.settleSeconds * 1000
   const largest = options.largestTrace ?? LARGEST_TRACE
-  const counters: AnalyzerCounters = {
-    traces: 0,
-    spans: 0,
-    samples: 0,
-    repairs: Object.fromEntries(REPAIR_KINDS.map((kind) => [kind, 0])) as Record<RepairKind, number>,
-    cappedEndpoints: 0,
-    modelsPublished: 0,
-    learnedStructures: 0,
-    flagged: 0,
-    cycles: 0,
-    failures: 0,
-    lagSeconds: 0,
-    rollups: 0,
-    tooLate: 0,
-  }
+  const counters = createCounters()
   const rollups = createRollupSchedule(store, log, counters)
   const detector = createDetector(options.findingLimits)
   let dictionary = createDictionary()
@@ -287,15 +251,8 @@ export function startAnalyzer(options: {
     )
     await store.insertBlock('analyzed_traces', traces.block, token)
     for (const id of rowCounts.keys()) torn.delete(id)
-    count(analysis, [...rowCounts.keys()].filter((id) => flagOf(wanted.get(id)!) !== '').length)
-  }
-
-  function count({ traces, samples, repairs, spans }: Analysis, flagged: number): void {
-    counters.traces += traces.count
-    counters.spans += spans.count
-    counters.samples += samples.count
-    for (let i = 0; i < repairs.count; i++) counters.repairs[REPAIR_KINDS[repairs.kind[i]!]!]++
-    counters.flagged += flagged
+    countAnalysis(counters, analysis)
+    counters.flagged += [...rowCounts.keys()].filter((id) => flagOf(wanted.get(id)!) !== '').length
     counters.cappedEndpoints = names!.capped
     counters.modelsPublished = models.counters.published
     counters.learnedStructures = models.counters.structures
@@ -306,27 +263,6 @@ export function startAnalyzer(options: {
     lastVersion = Math.max(Date.now() * 1000, lastVersion + 1)
     return lastVersion
   }
-}
-
-/** The rows of the traces named; the columns themselves where that is all of them. */
-function onlyThose(spans: SpanColumns, wanted: ReadonlyMap<string, unknown>): SpanColumns {
-  const groups = groupByTrace(spans)
-  const kept = createColumns(spans.dictionary as Dictionary, spans.count)
-  for (let g = 0; g < groups.count; g++) {
-    const rows = groups.rows.subarray(groups.first[g]!, groups.first[g + 1]!)
-    if (wanted.has(traceIdHex(spans, rows[0]!))) appendRows(kept, spans, rows)
-  }
-  return kept
-}
-
-/** Rows a trace. */
-function countRows(spans: SpanColumns): Map<string, number> {
-  const groups = groupByTrace(spans)
-  const counts = new Map<string, number>()
-  for (let g = 0; g < groups.count; g++) {
-    counts.set(traceIdHex(spans, groups.rows[groups.first[g]!]!), groups.first[g + 1]! - groups.first[g]!)
-  }
-  return counts
 }
 
 function byId(traces: readonly WaitingTrace[]): Map<string, WaitingTrace> {

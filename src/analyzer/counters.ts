@@ -1,0 +1,52 @@
+import type { Analysis } from '../analysis/result.ts'
+import { REPAIR_KINDS, type RepairKind } from '../trace/repair.ts'
+
+/** What /metrics says of the analyzer. */
+export type AnalyzerCounters = {
+  traces: number
+  spans: number
+  samples: number
+  repairs: Record<RepairKind, number>
+  /** Samples stored under `(other)` because their service has too many endpoints. */
+  cappedEndpoints: number
+  /** Models of dependencies that this process published, and kinds of parents that the newest knows. */
+  modelsPublished: number
+  learnedStructures: number
+  /** Traces of which something was left out. */
+  flagged: number
+  cycles: number
+  failures: number
+  /** Age of the oldest span that waits for its analysis. */
+  lagSeconds: number
+  /** Rollups written, and samples that came too late for theirs. */
+  rollups: number
+  tooLate: number
+}
+
+export function createCounters(): AnalyzerCounters {
+  return {
+    traces: 0,
+    spans: 0,
+    samples: 0,
+    repairs: Object.fromEntries(REPAIR_KINDS.map((kind) => [kind, 0])) as Record<RepairKind, number>,
+    cappedEndpoints: 0,
+    modelsPublished: 0,
+    learnedStructures: 0,
+    flagged: 0,
+    cycles: 0,
+    failures: 0,
+    lagSeconds: 0,
+    rollups: 0,
+    tooLate: 0,
+  }
+}
+
+export function countAnalysis(
+  counters: AnalyzerCounters,
+  { traces, samples, repairs, spans }: Analysis,
+): void {
+  counters.traces += traces.count
+  counters.spans += spans.count
+  counters.samples += samples.count
+  for (let i = 0; i < repairs.count; i++) counters.repairs[REPAIR_KINDS[repairs.kind[i]!]!]++
+}
