@@ -99,13 +99,13 @@ function analyzeBy(
   const result = createResultBuilder(spans, groups.count, options.range)
   const tree = createTree(spans)
   const { model } = options
-  const readings = model === undefined ? undefined : createReadings(options.range === true)
+  const matcher = model === undefined || model.structures.size === 0 ? undefined : createMatcher(model)
+  const readings = matcher === undefined ? undefined : createReadings(options.range === true)
   const clocks = model === undefined ? undefined : offsetsOf(model.clocks, spans.dictionary)
   const reader = createFamilyReader(tree, callsOf(spans.dictionary))
-  const match = model === undefined ? undefined : createMatcher(model)
   const settled = (from: number, to: number, wholeMs: boolean) => {
-    if (match !== undefined && readings !== undefined)
-      applyModel(match, tree, reader, readings, from, to, wholeMs)
+    if (matcher !== undefined && readings !== undefined)
+      applyModel(matcher, tree, reader, readings, from, to, wholeMs)
   }
   const sampler = createSampler(tree, result, {
     measure: createMeasure(tree, result, readings),

@@ -3,7 +3,7 @@ import type { TraceTree } from '../trace/tree.ts'
 import { drawWork } from './beside.ts'
 import { uniformOf } from './calls.ts'
 import type { FamilyReader, KnownFamily } from './family.ts'
-import type { Match } from './model.ts'
+import type { Matcher } from './model.ts'
 import { childrenAtSites, type Event, type Structure } from './structure.ts'
 
 /** In `besideFrom`: no own work beside calls; work that began when the parent did. Else: the span at whose start. */
@@ -81,7 +81,7 @@ export function clearReadings(readings: Readings): void {
 
 /** Works out the learned dependencies of a settled and charged root, behind those already in the lists. */
 export function applyModel(
-  match: (family: KnownFamily) => Match | undefined,
+  matcher: Matcher,
   tree: TraceTree,
   reader: FamilyReader,
   readings: Readings,
@@ -98,18 +98,20 @@ export function applyModel(
   reader.read(from, to, wholeMs)
   for (let at = from; at < to; at++) {
     const parent = tree.order[at]!
-    if (tree.live[parent] === 0) continue
-    const family = reader.familyOf(parent)
-    const matched = family === undefined ? undefined : match(family)
+    if (tree.live[parent] === 0 || !matcher.knows(reader.contextOf(parent))) continue
+    const signature = reader.signatureOf(parent)
+    if (Number.isNaN(signature)) continue
+    const matched = matcher.match(signature, () => reader.familyOf(parent))
     if (matched === undefined) continue
     const { structure, same } = matched
-    const childAt = childrenAtSites(family!, structure, same)
+    const family = reader.familyOf(parent)
+    const childAt = childrenAtSites(family, structure, same)
     if (childAt === undefined) continue
     const differs = isAmbiguous(structure)
     if (differs) readings.differ = true
-    apply(structure, LIKELY, family!, childAt, tree, likely, parent)
-    if (most !== undefined) apply(structure, differs ? MOST : LIKELY, family!, childAt, tree, most, parent)
-    if (least !== undefined) apply(structure, differs ? LEAST : LIKELY, family!, childAt, tree, least, parent)
+    apply(structure, LIKELY, family, childAt, tree, likely, parent)
+    if (most !== undefined) apply(structure, differs ? MOST : LIKELY, family, childAt, tree, most, parent)
+    if (least !== undefined) apply(structure, differs ? LEAST : LIKELY, family, childAt, tree, least, parent)
   }
 }
 

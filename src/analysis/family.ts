@@ -3,87 +3,107 @@ import { NOT_ENTRY, type TraceTree } from '../trace/tree.ts'
 import { type Calls, hashPair } from './calls.ts'
 import { type Family, MOST_SITES } from './structure.ts'
 
-/** Callers that tell one use of an operation from another. */
-const CONTEXT_DEPTH = 8
-
 /** A parent with its children: what was called, and from where. */
 export type KnownFamily = Family & {
-  /** Number of the parent's call and those above it. */
+  /** Number of the parent's call and those above it: one operation may run different code for different callers. */
   context: number
   /** ... and of what it called, how often each. */
   signature: number
-  children: Int32Array
+  children: readonly number[]
 }
 
 /** Numbers of the calls of spans of one tree; scratch that is reused. */
 export type FamilyReader = {
-  /** Works out the calls of `order[from..to)`. */
+  /** Works out the calls of `order[from..to)`, parents before children; `wholeMs`: of a trace of millisecond clocks. */
   read(from: number, to: number, wholeMs: boolean): void
-  /** A parent with its children, undefined if there is nothing to learn: none, too many, or one call's transit. */
-  familyOf(parent: number): KnownFamily | undefined
+  contextOf(parent: number): number
+  /** The signature of a parent, NaN if there is nothing to learn: no children, too many, or one call's transit. */
+  signatureOf(parent: number): number
+  /** A parent that has a signature, with its children. */
+  familyOf(parent: number): KnownFamily
 }
 
 export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader {
   let call = new Float64Array(0)
+  let context = new Float64Array(0)
   let wholeMs = false
   return {
     read(from, to, whole) {
+      const { order, shape, component, kind, firstChild, child, parent } = tree
+      const { shapeComponent } = tree.spans.dictionary
       wholeMs = whole
-      const { order, shape, component, kind, firstChild, child } = tree
-      if (call.length < tree.capacity) call = new Float64Array(tree.capacity)
-      for (let at = to - 1; at >= from; at--) {
+      if (call.length < tree.capacity) {
+        call = new Float64Array(tree.capacity)
+        context = new Float64Array(tree.capacity)
+      }
+      for (let at = from; at < to; at++) {
         const span = order[at]!
-        let number = calls.number(shape[span]!, component[span]!)
-        // `GET` says little; what was reached says more.
-        if (kind[span] === CLIENT && firstChild[span]! < firstChild[span + 1]!) {
-          const callee = child[firstChild[span]!]!
-          number = hashPair(
-            number,
-            calls.number(shape[callee]!, tree.spans.dictionary.shapeComponent[shape[callee]!]!),
-          )
+        const s = shape[span]!
+        let number = calls.number(s, component[span]!)
+        if (firstChild[span]! < firstChild[span + 1]!) {
+          // `GET` says little; what was reached says more.
+          if (kind[span] === CLIENT) {
+            const callee = shape[child[firstChild[span]!]!]!
+            number = hashPair(number, calls.number(callee, shapeComponent[callee]!))
+          }
+          const p = parent[span]!
+          context[span] = hashPair(p < 0 ? 0 : context[p]!, number)
         }
         call[span] = number
       }
     },
+    contextOf: (parent) => context[parent]!,
+    signatureOf,
     familyOf(parent) {
-      const { firstChild, child, entry, start, end, kind } = tree
-      const from = firstChild[parent]!
-      const to = firstChild[parent + 1]!
-      if (to === from || to - from > MOST_SITES) return undefined
-      if (to - from === 1 && (kind[parent] === CLIENT || kind[parent] === PRODUCER)) return undefined
+      const { firstChild, child, entry, start, end } = tree
       const children: number[] = []
-      for (let slot = from; slot < to; slot++)
-        if (entry[child[slot]!] === NOT_ENTRY) children.push(child[slot]!)
-      if (children.length === 0) return undefined
-      children.sort((a, b) => start[a]! - start[b]! || a - b)
+      for (let slot = firstChild[parent]!; slot < firstChild[parent + 1]!; slot++) {
+        const c = child[slot]!
+        if (entry[c] !== NOT_ENTRY) continue
+        let at = children.length
+        children.push(c)
+        for (; at > 0; at--) {
+          const other = children[at - 1]!
+          if (start[other]! < start[c]! || (start[other] === start[c] && other < c)) break
+          children[at] = other
+        }
+        children[at] = c
+      }
       const origin = start[parent]!
-      let context = 0
-      for (let up = parent, depth = 0; up >= 0 && depth < CONTEXT_DEPTH; up = tree.parent[up]!, depth++) {
-        context = hashPair(context, call[up]!)
-      }
-      const n = children.length
-      const called = new Float64Array(n)
-      const starts = new Float64Array(n)
-      const ends = new Float64Array(n)
-      for (let i = 0; i < n; i++) {
-        const c = children[i]!
-        called[i] = call[c]!
-        starts[i] = start[c]! - origin
-        ends[i] = end[c]! - origin
-      }
-      const sorted = called.slice().sort()
-      let signature = context
-      for (let i = 0; i < n; i++) signature = hashPair(signature, sorted[i]!)
       return {
-        context,
-        signature,
-        children: Int32Array.from(children),
-        calls: called,
-        starts,
-        ends,
+        context: context[parent]!,
+        signature: signatureOf(parent),
+        children,
+        calls: children.map((c) => call[c]!),
+        starts: children.map((c) => start[c]! - origin),
+        ends: children.map((c) => end[c]! - origin),
         lengthNs: end[parent]! - origin,
         wholeMs,
       }
     },
+  }
+
+  function signatureOf(parent: number): number {
+    const { firstChild, child, entry, kind } = tree
+    const from = firstChild[parent]!
+    const to = firstChild[parent + 1]!
+    if (to === from || to - from > MOST_SITES) return Number.NaN
+    if (to - from === 1 && (kind[parent] === CLIENT || kind[parent] === PRODUCER)) return Number.NaN
+    // Sums of words: the same for any order of the children.
+    let low = 0
+    let high = 0
+    let n = 0
+    for (let slot = from; slot < to; slot++) {
+      const c = child[slot]!
+      if (entry[c] !== NOT_ENTRY) continue
+      const number = call[c]!
+      const upper = Math.floor(number / 2 ** 32)
+      low = (low + Math.imul(number | 0, 0x9e3779b1)) | 0
+      high = (high + Math.imul(upper ^ (number | 0), 0x85ebca6b)) | 0
+      n++
+    }
+    return n === 0
+      ? Number.NaN
+      : hashPair(hashPair(context[parent]!, n), (high >>> 11) * 2 ** 32 + (low >>> 0))
   }
 }

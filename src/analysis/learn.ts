@@ -1,7 +1,6 @@
-import type { SpanColumns } from '../trace/columns.ts'
+import { appendRows, createColumns, type SpanColumns } from '../trace/columns.ts'
 import { groupByTrace } from '../trace/group.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
-import type { ClockOffsets } from '../trace/settle.ts'
 import { createTree } from '../trace/tree.ts'
 import { assembleTrace } from './assemble.ts'
 import { callsOf, uniformOf } from './calls.ts'
@@ -24,14 +23,16 @@ export type Learner = {
 /** Families kept in all; a signature that was not met for longest makes room. */
 const MOST_KEPT = 100_000
 /** Spans of a batch that are learned from: all of a small one, of a larger one the share below. */
-const ALL_OF = 30_000
-const SHARE_OF_LARGE = 0.1
+const ALL_OF = 100_000
+const SHARE_OF_LARGE = 0.2
 
-type Kept = Family & { batch: number; rank: number }
+type Kept = Family & { batch: number }
 type Signature = {
   context: number
   families: Kept[]
   lastBatch: number
+  /** Families of that batch. */
+  added: number
   changed: boolean
   structure: Structure | undefined
 }
@@ -47,22 +48,19 @@ export function createLearner(earlier?: Model): Learner {
   return {
     add(spans) {
       batch++
-      const groups = groupByTrace(spans)
-      const tree = createTree(spans)
+      const sample = drawTraces(
+        spans,
+        Math.max(ALL_OF, SHARE_OF_LARGE * spans.count) / Math.max(1, spans.count),
+      )
+      const groups = groupByTrace(sample)
+      const tree = createTree(sample)
       const reader = createFamilyReader(tree, callsOf(spans.dictionary))
       const repairs = createRepairLog()
-      const share = Math.max(ALL_OF, SHARE_OF_LARGE * spans.count) / Math.max(1, spans.count)
-      const drawn: { trace: number; rank: number }[] = []
-      for (let trace = 0; trace < groups.count; trace++) {
-        const row = 2 * groups.rows[groups.first[trace]!]!
-        const rank = uniformOf(spans.traceLow[row]!, spans.traceLow[row + 1]!, spans.traceHigh[row]!)
-        if (rank < share) drawn.push({ trace, rank })
-      }
+      const rankOf = (trace: number) => rankOfRow(sample, groups.rows[groups.first[trace]!]!)
+      const drawn = Array.from({ length: groups.count }, (_, trace) => ({ trace, rank: rankOf(trace) }))
       drawn.sort((a, b) => a.rank - b.rank)
-      const eachDrawn = (
-        offsets: ClockOffsets | undefined,
-        visit: (end: number, rank: number, wholeMs: boolean) => void,
-      ) => {
+      const eachDrawn = (visit: (end: number, rank: number, wholeMs: boolean) => void) => {
+        const offsets = offsetsOf(pairs, spans.dictionary)
         for (const { trace, rank } of drawn) {
           repairs.count = 0
           const from = groups.first[trace]!
@@ -79,16 +77,24 @@ export function createLearner(earlier?: Model): Learner {
         }
       }
       // Clocks first: what waited for what can be seen only where times can be compared.
-      eachDrawn(undefined, (end) => clocks.add(tree, 0, end))
+      eachDrawn((end) => clocks.add(tree, 0, end))
       pairs = mergePairs(pairs, clocks.pairs())
-      eachDrawn(offsetsOf(pairs, spans.dictionary), (end, rank, wholeMs) => {
+      eachDrawn((end, rank, wholeMs) => {
         reader.read(0, end, wholeMs)
         for (let at = 0; at < end; at++) {
-          const family = reader.familyOf(tree.order[at]!)
-          if (family === undefined) continue
-          const { calls, starts, ends, lengthNs, wholeMs } = family
-          const kept = { calls, starts, ends, lengthNs, wholeMs, batch, rank: rank + at }
-          keep(family.signature, family.context, kept)
+          const parent = tree.order[at]!
+          const number = reader.signatureOf(parent)
+          if (Number.isNaN(number)) continue
+          const signature = signatureAt(number, reader.contextOf(parent))
+          // Traces come by rank: the first ones of a batch are the ones to keep.
+          if (signature.lastBatch === batch && signature.added === MOST_FAMILIES) continue
+          const { calls, starts, ends, lengthNs } = reader.familyOf(parent)
+          if (signature.lastBatch !== batch) signature.added = 0
+          signature.lastBatch = batch
+          signature.added++
+          signature.changed = true
+          signature.families.push({ calls, starts, ends, lengthNs, wholeMs, batch })
+          kept++
         }
       })
       for (const signature of signatures.values()) if (signature.lastBatch === batch) prune(signature)
@@ -100,29 +106,26 @@ export function createLearner(earlier?: Model): Learner {
         if (!isEvidence(signature.families)) continue
         if (signature.changed) signature.structure = learnStructure(signature.families, signature.context)
         signature.changed = false
-        structures.set(number, signature.structure!)
+        if (signature.structure !== undefined) structures.set(number, signature.structure)
+        else structures.delete(number)
       }
       return createModel(structures, pairs)
     },
   }
 
-  function keep(number: number, context: number, family: Kept): void {
+  function signatureAt(number: number, context: number): Signature {
     let signature = signatures.get(number)
     if (signature === undefined) {
-      signature = { context, families: [], lastBatch: batch, changed: true, structure: undefined }
+      signature = { context, families: [], lastBatch: 0, added: 0, changed: true, structure: undefined }
       signatures.set(number, signature)
     }
-    signature.lastBatch = batch
-    signature.changed = true
-    signature.families.push(family)
-    kept++
-    if (signature.families.length > 4 * MOST_FAMILIES) prune(signature)
+    return signature
   }
 
-  /** Newer batches first, then by a number that depends on the trace only. */
+  /** Newer batches before older ones. */
   function prune({ families }: Signature): void {
-    families.sort((a, b) => b.batch - a.batch || (a.rank % 1) - (b.rank % 1) || a.rank - b.rank)
     if (families.length <= MOST_FAMILIES) return
+    families.sort((a, b) => b.batch - a.batch)
     kept -= families.length - MOST_FAMILIES
     families.length = MOST_FAMILIES
   }
@@ -136,6 +139,23 @@ export function createLearner(earlier?: Model): Learner {
       signatures.delete(number)
     }
   }
+}
+
+/** Uniform in (0, 1), the same for all spans of a trace. */
+function rankOfRow({ traceLow, traceHigh }: SpanColumns, row: number): number {
+  return uniformOf(traceLow[2 * row]!, traceLow[2 * row + 1]!, traceHigh[2 * row]!)
+}
+
+/** The spans of a share of the traces. */
+function drawTraces(spans: SpanColumns, share: number): SpanColumns {
+  if (share >= 1) return spans
+  const rows: number[] = []
+  for (let row = 0; row < spans.count; row++) if (rankOfRow(spans, row) < share) rows.push(row)
+  const drawn = createColumns(spans.dictionary, rows.length + 1)
+  appendRows(drawn, spans, rows)
+  const { tieText } = spans
+  if (tieText !== undefined) drawn.tieText = (row) => tieText(rows[row]!)
+  return drawn
 }
 
 /** What is known anew takes the place of what was. */

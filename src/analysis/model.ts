@@ -45,8 +45,15 @@ export const NO_MODEL: Model = createModel(new Map())
 /** What a family is compared with; `same`: a structure of its own signature. */
 export type Match = { structure: Structure; same: boolean }
 
+export type Matcher = {
+  /** Whether anything was learned of parents in a context. */
+  knows(context: number): boolean
+  /** `read` is called where the signature was not met before. */
+  match(signature: number, read: () => KnownFamily): Match | undefined
+}
+
 /** Finds structures for families: of their signature, else of the one most like it in the same context. */
-export function createMatcher({ structures }: Model): (family: KnownFamily) => Match | undefined {
+export function createMatcher({ structures }: Model): Matcher {
   const byContext = new Map<number, Structure[]>()
   for (const structure of structures.values()) {
     const known = byContext.get(structure.context)
@@ -54,13 +61,17 @@ export function createMatcher({ structures }: Model): (family: KnownFamily) => M
     else if (known.length < MOST_COMPARED) known.push(structure)
   }
   const known = new Map<number, Match | undefined>()
-  return (family) => {
-    if (known.has(family.signature)) return known.get(family.signature)
-    const own = structures.get(family.signature)
-    const structure = own ?? mostAlike(byContext.get(family.context) ?? [], family)
-    const match = structure === undefined ? undefined : { structure, same: structure === own }
-    if (known.size < MOST_REMEMBERED) known.set(family.signature, match)
-    return match
+  return {
+    knows: (context) => byContext.has(context),
+    match(signature, read) {
+      const met = known.get(signature)
+      if (met !== undefined || known.has(signature)) return met
+      const own = structures.get(signature)
+      const structure = own ?? mostAlike(byContext, read())
+      const match = structure === undefined ? undefined : { structure, same: structure === own }
+      if (known.size < MOST_REMEMBERED) known.set(signature, match)
+      return match
+    },
   }
 }
 
@@ -69,10 +80,13 @@ const MOST_COMPARED = 64
 const MOST_REMEMBERED = 100_000
 
 /** Of structures that make most of the family's calls, the one with the fewest others. */
-function mostAlike(structures: readonly Structure[], { calls }: KnownFamily): Structure | undefined {
+function mostAlike(
+  byContext: ReadonlyMap<number, readonly Structure[]>,
+  { context, calls }: KnownFamily,
+): Structure | undefined {
   let best: Structure | undefined
   let fewest = calls.length / 2
-  for (const structure of structures) {
+  for (const structure of byContext.get(context) ?? []) {
     const left = new Map<number, number>()
     for (let i = 0; i < calls.length; i++) left.set(calls[i]!, (left.get(calls[i]!) ?? 0) + 1)
     let shared = 0

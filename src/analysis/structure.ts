@@ -89,8 +89,8 @@ export function isEvidence(families: readonly Family[]): boolean {
   return families.length >= LEAST_FAMILIES + MORE_FOR_REPEATED * repeated
 }
 
-/** Learns the structure of families of one signature. */
-export function learnStructure(given: readonly Family[], context: number): Structure {
+/** Learns the structure of families of one signature; undefined where it says no more than the rules for one trace. */
+export function learnStructure(given: readonly Family[], context: number): Structure | undefined {
   // In an order of their own, so that what is learned does not depend on how they came.
   const families = [...given].sort((a, b) => a.lengthNs - b.lengthNs || a.starts[0]! - b.starts[0]!)
   const calls = Array.from(families[0]!.calls).sort((a, b) => a - b)
@@ -101,7 +101,9 @@ export function learnStructure(given: readonly Family[], context: number): Struc
     repeated && overlapping
       ? assignAll(families, calls)
       : families.map((family) => guessSites(family, calls, 0))
-  const found = fit(timesOf(families, assigned, calls), calls, overlapping ? conservatively : undisproved)
+  const times = timesOf(families, assigned, calls)
+  const found = fit(times, calls, overlapping ? conservatively : undisproved)
+  if (!overlapping && isRuleForOne(times, found)) return undefined
   const assigner = createAssigner(found)
   const fits = families.map((family, f) => assigner.fitOf(family, assigned[f]!)).sort((a, b) => a - b)
   return {
@@ -111,6 +113,18 @@ export function learnStructure(given: readonly Family[], context: number): Struc
     usual: fits[Math.floor(UNUSUAL * fits.length)]!,
     typical: fits[Math.floor(TYPICAL * fits.length)]!,
   }
+}
+
+/** Of calls one after the other: each waited for all that had ended, and nothing went on beside them. */
+function isRuleForOne(times: Times, { sites, end }: Pick<Structure, 'sites' | 'end'>): boolean {
+  return [...sites, end].every(
+    ({ waitsFor, beside }, j) =>
+      beside === undefined &&
+      sites.every(
+        (_, k) =>
+          k === j || waitsFor.includes(k) || disproved(times, j, k).both === disproved(times, j, k).before,
+      ),
+  )
 }
 
 /** Hard EM over a share of the families from several first guesses; the best one then assigns all of them. */
