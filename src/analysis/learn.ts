@@ -23,8 +23,8 @@ export type Learner = {
 /** Families kept in all; a signature that was not met for longest makes room. */
 const MOST_KEPT = 100_000
 /** Spans of a batch that are learned from: all of a small one, of a larger one the share below. */
-const ALL_OF = 100_000
-const SHARE_OF_LARGE = 0.2
+const ALL_OF = 60_000
+const SHARE_OF_LARGE = 0.12
 
 type Kept = Family & { batch: number }
 type Signature = {

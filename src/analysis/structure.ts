@@ -92,7 +92,7 @@ export function isEvidence(families: readonly Family[]): boolean {
 /** Learns the structure of families of one signature; undefined where it says no more than the rules for one trace. */
 export function learnStructure(given: readonly Family[], context: number): Structure | undefined {
   // In an order of their own, so that what is learned does not depend on how they came.
-  const families = [...given].sort((a, b) => a.lengthNs - b.lengthNs || a.starts[0]! - b.starts[0]!)
+  const families = [...given].sort(byTimes)
   const calls = Array.from(families[0]!.calls).sort((a, b) => a - b)
   const repeated = new Set(calls).size < calls.length
   const overlapping = families.some(hasOverlap)
@@ -113,6 +113,14 @@ export function learnStructure(given: readonly Family[], context: number): Struc
     usual: fits[Math.floor(UNUSUAL * fits.length)]!,
     typical: fits[Math.floor(TYPICAL * fits.length)]!,
   }
+}
+
+function byTimes(a: Family, b: Family): number {
+  let order = a.lengthNs - b.lengthNs
+  for (let i = 0; order === 0 && i < a.starts.length; i++) {
+    order = a.starts[i]! - b.starts[i]! || a.ends[i]! - b.ends[i]! || a.calls[i]! - b.calls[i]!
+  }
+  return order
 }
 
 /** Of calls one after the other: each waited for all that had ended, and nothing went on beside them. */
