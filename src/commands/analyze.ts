@@ -15,6 +15,7 @@ import { type ReportRequest, reportFor } from './analyze-report.ts'
 import type { CommandContext } from './context.ts'
 import { namePairs } from './name-pairs.ts'
 import { createOutput } from './output.ts'
+import { createBar, isTerminal } from './progress-bar.ts'
 import { createSampleCollector } from './sample-collector.ts'
 import { readTraceFiles } from './trace-files.ts'
 
@@ -144,6 +145,10 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   let traces = 0
   let model: Model | undefined
   let learnMs = 0
+  const bar = isTerminal(context.stderr)
+    ? createBar(context.stderr, '{percentage}% of {total} spans analyzed, {eta_formatted} left')
+    : undefined
+  bar?.start(spans, 0)
   await report.begin()
   for (const batch of spool.batches()) {
     if (options.learned && model === undefined) {
@@ -157,7 +162,9 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
     samples.add(groupSamples(analysis))
     collectFindings(findings, analysis, detector.evidence())
     await report.traces(analysis)
+    bar?.increment(batch.count)
   }
+  bar?.stop()
   const { target } = options
   let bottlenecks = bottlenecksOf(samples.groups(), target)
   if (target !== undefined) bottlenecks = namePairs(bottlenecks, target, spool.batches, model)

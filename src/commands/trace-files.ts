@@ -1,8 +1,8 @@
-import { SingleBar } from 'cli-progress'
 import type { SpanSink } from '../formats/file-span.ts'
 import { describeProblem, type FormatError } from '../formats/problem.ts'
 import { readTraces, type SpanPipes } from '../formats/read.ts'
 import { openSource, type Source } from '../formats/source.ts'
+import { createBar, isTerminal } from './progress-bar.ts'
 
 export type ReadResult = {
   /** Files that held anything readable. */
@@ -93,16 +93,12 @@ function describeProblems(source: Source, problems: readonly FormatError[], span
 function progressBar(sources: readonly Source[], options: ReadFilesOptions) {
   const sizes = sources.map((source) => source.sizeBytes)
   const total = sizes.reduce((sum: number, size) => sum + (size ?? 0), 0)
-  const terminal = (options.stderr as NodeJS.WriteStream).isTTY === true
-  if (!terminal || total === 0 || sizes.includes(undefined)) return { update: () => {}, stop: () => {} }
-  const bar = new SingleBar({
-    format: '{bar} {percentage}% of {megabytes} MB, {spans} spans, {eta_formatted} left',
-    barsize: 24,
-    stream: options.stderr,
-    clearOnComplete: true,
-    hideCursor: true,
-    fps: 5,
-  })
+  if (!isTerminal(options.stderr) || total === 0 || sizes.includes(undefined))
+    return { update: () => {}, stop: () => {} }
+  const bar = createBar(
+    options.stderr,
+    '{percentage}% of {megabytes} MB, {spans} spans, {eta_formatted} left',
+  )
   const fields = () => ({ megabytes: Math.round(total / 1e6), spans: options.spanCount() })
   bar.start(total, 0, fields())
   return {
