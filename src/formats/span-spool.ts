@@ -7,8 +7,8 @@ import { mergeRuns, type SpanRun, writeRun } from './span-run.ts'
 import { createSpanTable, type SpanTable } from './span-table.ts'
 
 /**
- * Spans of all files, in memory while they are few, else in temporary files by trace id: 2 million spans take 150 MB
- * here (half as much again while columns grow), and what analyzing them takes keeps the process below 1 GB.
+ * Spans of all files, in memory while they are few, else in temporary files by trace id: a million spans take 75 MB here
+ * (twice that while columns grow) and some 200 MB to analyze; samples, which are kept to the end, about 35 bytes a span.
  */
 export type SpanSpool = {
   sink: SpanTable
@@ -24,8 +24,8 @@ export type SpanSpool = {
   close(): void
 }
 
-const SPANS_IN_MEMORY = 2_000_000
-const SPANS_AT_ONCE = 1_000_000
+const SPANS_IN_MEMORY = 1_000_000
+const SPANS_AT_ONCE = 500_000
 
 export function createSpanSpool(spansInMemory = SPANS_IN_MEMORY, spansAtOnce = SPANS_AT_ONCE): SpanSpool {
   const columns = createColumns(createDictionary(), 16 * 1024)
