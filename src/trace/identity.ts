@@ -71,13 +71,13 @@ function indexIds(tree: TraceTree): number[] {
 }
 
 /** SERVER half by CLIENT half of calls whose halves share an id (by index), after duplicates are gone. */
-type Halves = Map<number, number>
+type Halves = ReadonlyMap<number, number>
+const NO_HALVES: Halves = new Map()
 
 /** Repair 2. Duplicates leave the tree; the id table then names the CLIENT half, or the only span of an id. */
 function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
-  const halves: Halves = new Map()
   const repeated = indexIds(tree)
-  if (repeated.length === 0) return halves
+  if (repeated.length === 0) return NO_HALVES
 
   const { row, kind, scratch } = tree
   const drop = new Uint8Array(tree.count)
@@ -123,6 +123,7 @@ function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
   tree.count = kept
   indexIds(tree)
   const mask = tableSize(kept) - 1
+  const halves = new Map<number, number>()
   for (const [client, server] of pairs) {
     halves.set(moved[client]!, moved[server]!)
     // The table must name the CLIENT half, whichever came first.
