@@ -107,3 +107,15 @@ export const NOT_ASCII = 0x80808080 | 0
 export function appendAll(to: ByteBuffer, from: ByteBuffer): void {
   copyBytes(from.bytes, from.view, 0, from.length, to)
 }
+
+/** A varint that was pushed at `at`, and where what comes after it begins. */
+export function readVarintAt({ bytes }: ByteBuffer, at: number): { value: number; next: number } {
+  let value = 0
+  let scale = 1
+  let next = at
+  for (; bytes[next]! >= 0x80; next++) {
+    value += (bytes[next]! & 0x7f) * scale
+    scale *= 128
+  }
+  return { value: value + bytes[next]! * scale, next: next + 1 }
+}

@@ -1,6 +1,7 @@
 import { pushAnyValue } from './any-value.ts'
 import { type ByteBuffer, pushVarint, pushWord, type WordList } from './column-buffers.ts'
 import type { CutCounts, SpanLimits } from './limits.ts'
+import { dropQueryValues } from './query-values.ts'
 import { cutLength } from './text.ts'
 import { isValue, numberOf, type TextDictionary } from './text-dictionary.ts'
 import { readLength, readTag, skipField, type Wire } from './wire.ts'
@@ -67,6 +68,7 @@ export function pushAttribute(target: AttributeTarget, wire: Wire, end: number, 
   wire.at = valueAt
   pushAnyValue(values, wire, valueEnd)
   wire.at = end
+  if (!limits.keepQueryValues) dropQueryValues(values, start, wire.bytes.subarray(keyAt, keyAt + keyLength))
   if (values.length - start > limits.valueBytes) cutLast(values, start, log)
 }
 

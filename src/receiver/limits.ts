@@ -8,6 +8,8 @@ export type SpanLimits = {
   attributes: number
   eventsPerSpan: number
   linksPerSpan: number
+  /** Whether texts of queries keep their values, and values bound to them are kept. */
+  keepQueryValues: boolean
 }
 
 /**
@@ -21,6 +23,7 @@ export const DEFAULT_SPAN_LIMITS: SpanLimits = {
   attributes: 256,
   eventsPerSpan: 256,
   linksPerSpan: 256,
+  keepQueryValues: true,
 }
 
 export type ReceiverLimits = {

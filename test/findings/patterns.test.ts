@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type Details, draw } from '../draw.ts'
+import { type Body, type Plant, plantTraffic } from './planted.ts'
 import { findingsIn } from './score.ts'
 
 const COLUMN_MS = 10
@@ -211,5 +212,27 @@ describe('advice', () => {
     )
     expect(findingsIn(columns)).toEqual([])
     expect(findingsIn(columns, { 'n-plus-one.calls': 2, 'n-plus-one.togetherMs': 10 })).toHaveLength(1)
+  })
+})
+
+describe('a service on every path', () => {
+  const auth = (b: Body) => b.call('auth', '/check', (i) => i.work(b.between(5, 8)))
+  const plants = (last: (b: Body) => void): Plant[] =>
+    [auth, auth, last].map((body, i) => ({ pattern: '', name: `endpoint ${i}`, body }))
+  const everywhere = (last: (b: Body) => void) =>
+    findingsIn(plantTraffic(5, plants(last), 60).columns).filter(({ pattern }) => pattern === 'everywhere')
+
+  it('is one that all requests of several endpoints wait for', () => {
+    const found = everywhere(auth)
+    expect(found.map(({ component, samples }) => [component.name, samples])).toEqual([
+      ['auth', 60],
+      ['auth', 60],
+      ['auth', 60],
+    ])
+    expect(found[0]!.saved.p95Ns).toBeGreaterThan(5e6)
+  })
+
+  it('is none that one endpoint does without', () => {
+    expect(everywhere((b) => b.work(5))).toEqual([])
   })
 })

@@ -29,6 +29,7 @@ export type Body = {
   work(ms: number): void
   query(text: string, ms: number, more?: { attributes?: AttributeMap; failed?: boolean }): void
   external(host: string, ms: number, attributes?: AttributeMap): void
+  internal(name: string, ms: number): void
   call(
     service: string,
     route: string,
@@ -38,6 +39,9 @@ export type Body = {
       transitMs?: number
       failed?: boolean
       attributes?: AttributeMap
+      /** How long it waits in front of the callee; transitMs if not given. */
+      arrivesMs?: number
+      instances?: readonly number[]
       /** The caller leaves after this long. */
       leavesAfterMs?: number
     },
@@ -54,6 +58,8 @@ export type Plant = {
   pattern: string
   name: string
   body(body: Body): void
+  /** Other patterns that the same traces show as well, and rightly. */
+  also?: readonly string[]
   /** Of the service, weights of its instances. */
   instances?: readonly number[]
   /** Share of requests that come in bursts, and how many at a time; 0: none. */
@@ -197,11 +203,19 @@ function runRequest(columns: SpanColumns, of: Request): void {
         callee,
         path,
         inner,
-        { method = 'GET', transitMs = 0.5, failed: fails = false, attributes = {}, leavesAfterMs } = {},
+        {
+          method = 'GET',
+          transitMs = 0.5,
+          failed: fails = false,
+          attributes = {},
+          leavesAfterMs,
+          arrivesMs = transitMs,
+          instances = [1, 1],
+        } = {},
       ) {
         const id = ++ids
         const start = body.now
-        const server = serve(id, callee, [1, 1], path, method, start + transitMs * MS, inner)
+        const server = serve(id, callee, instances, path, method, start + arrivesMs * MS, inner)
         const to = leavesAfterMs === undefined ? server.to + transitMs * MS : start + leavesAfterMs * MS
         if (fails) failed.add(id)
         emit(id, self.id, self, 'CLIENT', method, start, to, {
@@ -209,6 +223,11 @@ function runRequest(columns: SpanColumns, of: Request): void {
           'server.address': callee,
           ...attributes,
         })
+        body.now = to
+      },
+      internal(name, ms) {
+        const to = body.now + ms * MS
+        emit(++ids, self.id, self, 'INTERNAL', name, body.now, to, {})
         body.now = to
       },
       beside(...branches) {

@@ -208,7 +208,7 @@ export const NEAR_MISSES: readonly Plant[] = [
     ),
   ),
   plant('', 'writes in a row', (b) => {
-    for (const name of ['charge', 'ship', 'notify'])
+    for (const name of ['charge', 'ship', 'book'])
       b.call(name, `/${name}`, (i) => i.work(b.between(60, 95)), { method: 'POST' })
   }),
   plant('', 'nine calls', (b) =>
@@ -288,4 +288,77 @@ export const NEAR_MISSES: readonly Plant[] = [
   }),
   plant('', 'nothing at all', () => {}),
   plant('', 'nothing in bursts', (b) => b.query('SELECT 1', 3), { burst: BURSTS }),
+]
+
+/** The patterns beyond the first twelve rows. */
+export const MORE_PLANTS: readonly Plant[] = [
+  plant('long-transaction', 'call within', (b) => {
+    b.query('BEGIN', 1)
+    b.external('slow.example', b.between(1010, 1200))
+    b.query('COMMIT', 2)
+  }),
+  plant('', 'short transaction', (b) => {
+    b.query('BEGIN', 1)
+    b.external('slow.example', b.between(100, 200))
+    b.query('COMMIT', 2)
+  }),
+  plant('pool-wait', 'few connections', (b) => b.internal('pool.acquire', b.between(15, 40))),
+  plant('', 'free connections', (b) => b.internal('pool.acquire', b.between(0.1, 2))),
+  plant('large-result', 'whole table', (b) =>
+    b.query('SELECT * FROM history', b.between(120, 260), {
+      attributes: { 'db.response.returned_rows': Math.round(b.between(3000, 90_000)) },
+    }),
+  ),
+  plant('', 'one page', (b) =>
+    b.query('SELECT * FROM history', b.between(120, 260), {
+      attributes: { 'db.response.returned_rows': 100 },
+    }),
+  ),
+  plant('many-dependencies', 'everybody', (b) =>
+    times(11, (i) => b.external(`host${i}.example`, b.between(3, 6))),
+  ),
+  plant('', 'some', (b) => times(6, (i) => b.external(`host${i}.example`, b.between(3, 6)))),
+  plant('throttling', 'over the limit', (b) =>
+    b.external('limited.example', b.between(20, 30), {
+      'http.response.status_code': b.request % 20 === 0 ? 429 : 200,
+    }),
+  ),
+  plant('', 'once over the limit', (b) =>
+    b.external('limited.example', b.between(20, 30), {
+      'http.response.status_code': b.request === 150 ? 429 : 200,
+    }),
+  ),
+  plant('trailing-work', 'audit', (b) =>
+    b.external('audit.example', b.between(40, 80), { 'http.request.method': 'POST' }),
+  ),
+  plantFirst('', 'audit first', (b) =>
+    b.external('audit.example', b.between(40, 80), { 'http.request.method': 'POST' }),
+  ),
+  plant('shared-database', 'legacy', (b) =>
+    b.call('legacy', '/old', (i) => i.query('SELECT a FROM old', b.between(8, 12))),
+  ),
+  plant('sync-cycle', 'there and back', (b) =>
+    b.call('helper', '/help', (i) => i.call(b.self.service, '/details', (j) => j.work(b.between(3, 6)))),
+  ),
+  plant('', 'there and on', (b) =>
+    b.call('helper', '/help', (i) => i.call('another', '/details', (j) => j.work(b.between(3, 6)))),
+  ),
+  plant(
+    'concurrency-ceiling',
+    'four workers',
+    (b) => {
+      const free = Array.from({ length: 4 }, (_, i) => b.state.get(`worker ${i}`) ?? 0)
+      const first = free.indexOf(Math.min(...free))
+      const waits = Math.max(0.4, (free[first]! - b.now) / ms)
+      b.call('narrow', `/narrow/${b.self.service}`, (i) => i.work(20), { arrivesMs: waits, instances: [1] })
+      b.state.set(`worker ${first}`, b.now)
+    },
+    { burst: BURSTS, also: ['transit-share'] },
+  ),
+  plant(
+    '',
+    'enough workers',
+    (b) => b.call('wide', `/wide/${b.self.service}`, (i) => i.work(20), { instances: [1] }),
+    { burst: BURSTS },
+  ),
 ]

@@ -39,6 +39,7 @@ export function scorePlants(plants: readonly Plant[], seeds: readonly number[]):
         if (found.delete(plant.pattern)) of(plant.pattern).found++
         else of(plant.pattern).missed.push(where)
       }
+      for (const pattern of plant.also ?? []) found.delete(pattern)
       for (const pattern of found) of(pattern).wrong.push(where)
     }
   }

@@ -1,0 +1,62 @@
+import { IS_TRANSACTION } from '../calls.ts'
+import { definePattern } from '../pattern.ts'
+import { codeAround, type Scan } from '../scan.ts'
+import { inMs, MS } from '../words.ts'
+
+/** The end of a transaction, by the name of its query. */
+const END = /^(commit|rollback|end)\b/i
+const BEGIN = /^(begin|start transaction)\b/i
+
+export const longTransaction = definePattern({
+  id: 'long-transaction',
+  title: 'Long transaction',
+  thresholds: {
+    lengthMs: { value: 1000, unit: 'ms', source: 'its locks are held all the while' },
+  },
+  detect(scan, { lengthMs }, report) {
+    if (scan.marked.length === 0 || scan.durationNs < lengthMs * MS) return
+    const { tree } = scan
+    const { dictionary } = tree.spans
+    for (const span of scan.marked) {
+      if ((scan.index.marks()[tree.shape[span]!]! & IS_TRANSACTION) === 0) continue
+      const shape = dictionary.fields(tree.shape[span]!)
+      const spentNs = BEGIN.test(shape.name) ? untilEnd(scan, span) : scan.lengthOf(span)
+      if (END.test(shape.name) || spentNs < lengthMs * MS) continue
+      const subject = {
+        component: databaseOf(scan, span),
+        ...codeAround(scan, span),
+        operation: shape.name,
+      }
+      // What it holds up is others' requests, which this one's schedule does not show.
+      report({ subject, amount: 1, spentNs }, span)
+    }
+  },
+  advice: ({ service, caller }, { spentNs }) =>
+    `${service} ${caller} keeps a transaction open for ${inMs(spentNs)}: move calls and computing out of it; others wait for its locks.`,
+})
+
+/** From a BEGIN to the COMMIT of the same parent, 0 if there is none. */
+function untilEnd({ tree }: Scan, begin: number): number {
+  const parent = tree.parent[begin]!
+  if (parent < 0) return 0
+  const first = tree.firstChild[parent]!
+  for (let slot = first; slot < first + tree.live[parent]!; slot++) {
+    const c = tree.child[slot]!
+    if (c <= begin || !END.test(tree.spans.dictionary.fields(tree.shape[c]!).name)) continue
+    return tree.cutEnd[c]! - tree.cutStart[begin]!
+  }
+  return 0
+}
+
+/** The component of the span, or of the first query in it. */
+function databaseOf({ tree, queries }: Scan, span: number) {
+  const { components } = tree.spans.dictionary
+  const own = components[tree.component[span]!]!
+  if (own.kind === 'database') return own
+  const inside = queries.find((query) => {
+    let up = query
+    while (up > span) up = tree.parent[up]!
+    return up === span
+  })
+  return inside === undefined ? own : components[tree.component[inside]!]!
+}

@@ -1,0 +1,56 @@
+import { MESSAGE } from '../calls.ts'
+import { definePattern } from '../pattern.ts'
+import { codeAround, familyCalls, type Scan } from '../scan.ts'
+import { inMs, MS } from '../words.ts'
+
+/** Work that an answer seldom depends on, by what it is called. */
+const AFTERWARDS =
+  /audit|analytics|metric|notif|e-?mail|smtp|webhook|track|telemetry|newsletter|log(s|ging)?\b|index(er|ing)\b/i
+
+export const trailingWork = definePattern({
+  id: 'trailing-work',
+  title: 'Work before the answer that could come after it',
+  thresholds: {
+    lengthMs: { value: 20, unit: 'ms at the end of a request', source: 'less is not worth a queue' },
+    percent: { value: 10, unit: '% of the request', source: 'the same' },
+  },
+  detect(scan, { lengthMs, percent }, report) {
+    const leastNs = Math.max(lengthMs * MS, (percent / 100) * scan.durationNs)
+    if (scan.durationNs < lengthMs * MS) return
+    const { tree, index, counterfactual } = scan
+    for (const server of scan.servers) {
+      const trailing = trailingCalls(scan, server)
+      if (trailing.length === 0) continue
+      const spentNs = trailing.reduce((sum, span) => sum + scan.lengthOf(span), 0)
+      if (spentNs < leastNs) continue
+      const { component } = index.calls[index.callOf(tree, trailing[0]!)]!
+      const labels = new Set(trailing.map((span) => index.calls[index.callOf(tree, span)]!.label))
+      const subject = { component, ...codeAround(scan, server), operation: [...labels].join(', ') }
+      report({ subject, amount: trailing.length, spentNs }, server, () => {
+        for (const span of trailing) counterfactual.setLength(span, 0)
+      })
+    }
+  },
+  advice: ({ service, caller, operation }, { spentNs }) =>
+    `${service} ${caller} does ${operation} before it answers (${inMs(spentNs)}): answer first, and do that from a queue.`,
+})
+
+/** The last calls of a server that are of that kind, with nothing waited for after them. */
+function trailingCalls(scan: Scan, server: number): number[] {
+  const { tree, index } = scan
+  const { firstChild, live, byEnd } = tree
+  if (live[server] === 0) return []
+  const calls = familyCalls(scan, server)
+  const trailing: number[] = []
+  for (let slot = firstChild[server]! + live[server]! - 1; slot >= firstChild[server]!; slot--) {
+    const call = calls.find(({ child }) => child === byEnd[slot])?.call
+    if (call === undefined) break
+    const { label, isRead, component } = index.calls[index.callOf(tree, call)]!
+    const isLate =
+      index.roleOf(tree.component[call]!) === MESSAGE ||
+      (!isRead && AFTERWARDS.test(`${label} ${component.name}`))
+    if (!isLate) break
+    trailing.push(call)
+  }
+  return trailing
+}

@@ -1,0 +1,27 @@
+import { normalizeQuery } from '../trace/query-text.ts'
+import { type ByteBuffer, readVarintAt } from './column-buffers.ts'
+import { pushString } from './text.ts'
+
+/** Texts of queries, and prefixes of the values bound to them. */
+const TEXTS = new Set(['db.query.text', 'db.statement'])
+const PARAMETERS = ['db.query.parameter.', 'db.operation.parameter.'] as const
+const SHORTEST = Math.min(...[...TEXTS, ...PARAMETERS].map((key) => key.length))
+
+/**
+ * Takes the values out of the attribute that ends the column, if it is a query's text or a value bound to one. Which
+ * system it is for may only be said by a later attribute: what is in double quotes counts as a value here.
+ */
+export function dropQueryValues(values: ByteBuffer, start: number, key: Uint8Array): void {
+  // `db.`
+  if (key.length < SHORTEST || key[0] !== 0x64 || key[1] !== 0x62 || key[2] !== 0x2e) return
+  const name = Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+  if (TEXTS.has(name)) {
+    const { value: length, next } = readVarintAt(values, start)
+    const text = Buffer.from(values.bytes.buffer, values.bytes.byteOffset + next, length).toString()
+    values.length = start
+    pushString(values, normalizeQuery(text, ''))
+  } else if (PARAMETERS.some((prefix) => name.startsWith(prefix))) {
+    values.length = start
+    pushString(values, '')
+  }
+}
