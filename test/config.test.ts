@@ -21,12 +21,21 @@ describe('settings', () => {
       LONGPOLE_MAX_ATTRIBUTES: '4',
       LONGPOLE_MAX_EVENTS: '5',
       LONGPOLE_MAX_LINKS: '6',
+      LONGPOLE_STORE_QUERY_TEXT: '0',
       LONGPOLE_FSYNC: '1',
       LONGPOLE_GRACE_SECONDS: '7',
     })
     expect({ limits, fsync, graceSeconds }).toEqual({
       limits: {
-        spans: { nameBytes: 1, keyBytes: 2, valueBytes: 3, attributes: 4, eventsPerSpan: 5, linksPerSpan: 6 },
+        spans: {
+          nameBytes: 1,
+          keyBytes: 2,
+          valueBytes: 3,
+          attributes: 4,
+          eventsPerSpan: 5,
+          linksPerSpan: 6,
+          keepQueryValues: false,
+        },
         memoryBytes: 100 * 2 ** 20,
         maxMessageBytes: 10 * 2 ** 20,
         requestTimeoutMs: 5000,
