@@ -53,7 +53,7 @@ it('an exporter that repeats requests: stored twice, counted once, whoever count
   )
   expect(panel[0]).toMatchObject({ endpoint: 'GET /cart', requests: acknowledged.size / SPANS_A_TRACE })
   await reader.close()
-})
+}, 120_000)
 
 it('SIGTERM under load: ends with 0, and what was acknowledged is there', async () => {
   const load = startLoad({
@@ -80,7 +80,7 @@ it('SIGTERM under load: ends with 0, and what was acknowledged is there', async 
   )
   await load.finish()
   await expectExactlyOnce(service, clickhouse(), { ...load, acknowledged: allOf(load.acknowledged) })
-})
+}, 120_000)
 
 /** With those of the first test. */
 function allOf(acknowledged: ReadonlySet<string>): Set<string> {
