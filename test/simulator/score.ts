@@ -4,6 +4,7 @@ import { learnDependencies } from '../../src/analysis/learn.ts'
 import { quantileOf } from '../../src/analysis/quantile.ts'
 import type { Analysis } from '../../src/analysis/result.ts'
 import type { SpanColumns } from '../../src/trace/columns.ts'
+import { runCapacity } from './capacity.ts'
 import { createLandscape, type LandscapeOptions, runLandscape } from './landscape.ts'
 import {
   createWorld,
@@ -19,7 +20,17 @@ export const QUANTILES = [0.5, 0.95, 0.99]
 const WORTH = 0.05
 
 /** Errors |predicted - true| / observed, over worlds, components and quantiles. */
-export type Score = { mean: number; p95: number; count: number }
+export type Score = {
+  mean: number
+  p95: number
+  count: number
+  /** Worlds whose leader saves more at p95 than the runner-up by the p95 error, and those where it was named. */
+  clear: number
+  named: number
+}
+
+/** Of a world: by how much the component that truly saves most at p95 leads, and whether it was the one predicted. */
+type Lead = { by: number; named: boolean }
 
 export type Method = {
   name: string
@@ -80,6 +91,13 @@ export function landscapes(options: LandscapeOptions): Simulate {
   }
 }
 
+export const capacity: Simulate = (seed) => ({
+  seed,
+  service: 'front',
+  observe: (count) => runCapacity(seed, count),
+  again: (count, factorOf) => runCapacity(seed, count, factorOf).latenciesNs,
+})
+
 export function scoreFamily(
   simulate: Simulate,
   methods: readonly Method[],
@@ -89,6 +107,7 @@ export function scoreFamily(
   report?: (line: string) => void,
 ): Score[] {
   const errors = methods.map((): number[] => [])
+  const leads = methods.map((): Lead[] => [])
   for (let w = 0; w < worlds; w++) {
     const world = simulate(seed + w)
     const { columns, latenciesNs } = world.observe(traces)
@@ -99,6 +118,7 @@ export function scoreFamily(
         (g) => g.scope === 'trace' && g.endpoint.service === world.service,
       )
       if (group === undefined) throw new Error('the entry endpoint is missing')
+      const savings: { true: number; predicted: number }[] = []
       for (const part of group.components) {
         const name = `${part.component.kind} ${part.component.name}`
         let truth = truths.get(name)
@@ -111,6 +131,11 @@ export function scoreFamily(
           predicted[sample] = method.predict(predicted[sample]!, part.criticalNs[i]!, part.ifInstantNs[i]!)
         })
         predicted.sort()
+        const p95 = quantileOf(observed, 0.95)
+        savings.push({
+          true: (p95 - quantileOf(truth, 0.95)) / p95,
+          predicted: (p95 - quantileOf(predicted, 0.95)) / p95,
+        })
         for (const q of QUANTILES) {
           const before = quantileOf(observed, q)
           const after = quantileOf(truth, q)
@@ -121,11 +146,25 @@ export function scoreFamily(
             report?.(`seed ${seed + w} ${method.name} ${name} p${q * 100}: ${(100 * error).toFixed(1)} %`)
         }
       }
+      savings.sort((a, b) => b.true - a.true)
+      const most = Math.max(...savings.map((saving) => saving.predicted))
+      leads[m]!.push({
+        by: savings[0]!.true - (savings[1]?.true ?? 0),
+        named: savings[0]!.predicted === most,
+      })
     })
   }
-  return errors.map((list) => {
+  return errors.map((list, m) => {
     const sorted = Float64Array.from(list).sort()
     const mean = list.reduce((a, b) => a + b, 0) / Math.max(1, list.length)
-    return { mean, p95: quantileOf(sorted, 0.95), count: list.length }
+    const p95 = quantileOf(sorted, 0.95)
+    const clear = leads[m]!.filter((lead) => lead.by > p95)
+    return {
+      mean,
+      p95,
+      count: list.length,
+      clear: clear.length,
+      named: clear.filter((lead) => lead.named).length,
+    }
   })
 }
