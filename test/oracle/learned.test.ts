@@ -37,7 +37,7 @@ function manyTimes(spans: readonly OracleSpan[], count: number, seed: number): S
 
 /** Seeds are drawn once: learning is what takes the time. */
 const worlds = fc
-  .sample(fc.tuple(fc.integer(), fc.integer()), { seed: 20261126, numRuns: 60 })
+  .sample(fc.tuple(fc.integer(), fc.integer()), { seed: 20261126, numRuns: 40 })
   .map(([seed, other]) => {
     const columns = manyTimes(messyTrace(seeded(seed)), LEAST_FAMILIES + 5, other)
     const model = learnDependencies(columns)
@@ -53,7 +53,7 @@ const worlds = fc
 
 describe('messy traces, with what was learned over many of them', () => {
   it('something is learned', () => {
-    expect(worlds.filter(({ model }) => model.structures.size > 0).length).toBeGreaterThan(15)
+    expect(worlds.filter(({ model }) => model.structures.size > 0).length).toBeGreaterThan(10)
   })
 
   /** Names of the worlds in which it does not hold: an `expect` a number would take longer than the analysis. */

@@ -6,7 +6,7 @@ const KINDS = ['CLIENT', 'CONSUMER', 'INTERNAL', 'PRODUCER', 'SERVER']
 /** A trace of all that goes wrong in real ones: seeded, so that a failure can be had again. */
 export function messyTrace(random: Random): OracleSpan[] {
   const shape = random()
-  return shape < 0.03 ? timedOutChain(random) : shape < 0.035 ? manyCallees(random) : messyTree(random)
+  return shape < 0.02 ? timedOutChain(random) : shape < 0.025 ? manyCallees(random) : messyTree(random)
 }
 
 /** SERVERs below each other, most of which outlive their caller: more than 16 that were cut, and what they call. */
@@ -15,7 +15,7 @@ function timedOutChain(random: Random): OracleSpan[] {
   const spans: OracleSpan[] = []
   let from = 0
   let to = 1000
-  for (let i = 20 + int(25); i > 0; i--) {
+  for (let i = 20 + int(12); i > 0; i--) {
     const parentSpanId = spans.findLast(({ name }) => name === 'serve')?.spanId ?? ''
     const kind = random() < 0.95 ? 'SERVER' : KINDS[int(KINDS.length)]!
     spans.push(spanOf(spans.length, parentSpanId, 'serve', kind, from, to, random() < 0.9 ? 2 : 0))

@@ -49,8 +49,8 @@ function formOf(analysis: Analysis) {
       service: endpoint.service,
       operation: endpoint.operation,
       durationNs: samples.durationNs[s]!,
-      startNs: String(traces.origin[0]! + BigInt(samples.startNs[s]!)),
       queueWaitNs: samples.queueWaitNs[s]!,
+      startNs: String(traces.origin[0]! + BigInt(samples.startNs[s]!)),
       components: parts.sort((a, b) => (a[0] < b[0] ? -1 : 1)),
       // Service-scope samples store no path.
       path:
@@ -159,84 +159,106 @@ function expectSame(actual: unknown, expected: unknown): void {
   if (JSON.stringify(actual) !== JSON.stringify(expected)) expect(actual).toEqual(expected)
 }
 
+/** Seconds of CPU, which may be minutes on a machine that does other things as well. */
+const TIMEOUT_MS = 180_000
 const seeds = { seed: 20261124, numRuns: 1500 }
 const messy = fc.integer().map((seed) => ({ seed, spans: messyTrace(seeded(seed)) }))
 
 describe('messy traces', () => {
-  it('give what the slow twin gives', () => {
-    fc.assert(
-      fc.property(messy, ({ spans }) => expectSame(fast(spans), slow(spans))),
-      seeds,
-    )
-  })
+  it(
+    'give what the slow twin gives',
+    () => {
+      fc.assert(
+        fc.property(messy, ({ spans }) => expectSame(fast(spans), slow(spans))),
+        seeds,
+      )
+    },
+    TIMEOUT_MS,
+  )
 
-  it('give the same in any order of arrival', () => {
-    fc.assert(
-      fc.property(messy, fc.integer(), ({ spans }, order) => {
-        const random = seeded(order)
-        const shuffled = spans
-          .map((span) => [random(), span] as const)
-          .sort(([a], [b]) => a - b)
-          .map(([, span]) => span)
-        expectSame(fast(shuffled), fast(spans))
-      }),
-      { ...seeds, numRuns: 1000 },
-    )
-  })
+  it(
+    'give the same in any order of arrival',
+    () => {
+      fc.assert(
+        fc.property(messy, fc.integer(), ({ spans }, order) => {
+          const random = seeded(order)
+          const shuffled = spans
+            .map((span) => [random(), span] as const)
+            .sort(([a], [b]) => a - b)
+            .map(([, span]) => span)
+          expectSame(fast(shuffled), fast(spans))
+        }),
+        { ...seeds, numRuns: 1000 },
+      )
+    },
+    TIMEOUT_MS,
+  )
 
-  it('are tiled by their paths, and no component saves more than its critical time', () => {
-    fc.assert(
-      fc.property(messy, ({ spans }) => {
-        for (const { kind, path, durationNs, components } of fast(spans).samples) {
-          if (kind !== 'service') {
-            expect(path.every((piece, i) => piece.startNs === (path[i - 1]?.endNs ?? 0))).toBe(true)
-            expect(path.every((piece) => piece.endNs > piece.startNs)).toBe(true)
-            expect(path.at(-1)?.endNs ?? 0).toBe(durationNs)
+  it(
+    'are tiled by their paths, and no component saves more than its critical time',
+    () => {
+      fc.assert(
+        fc.property(messy, ({ spans }) => {
+          for (const { kind, path, durationNs, components } of fast(spans).samples) {
+            if (kind !== 'service') {
+              expect(path.every((piece, i) => piece.startNs === (path[i - 1]?.endNs ?? 0))).toBe(true)
+              expect(path.every((piece) => piece.endNs > piece.startNs)).toBe(true)
+              expect(path.at(-1)?.endNs ?? 0).toBe(durationNs)
+            }
+            expect(components.reduce((sum, [, critical]) => sum + critical, 0)).toBe(durationNs)
+            expect(
+              components.filter(([, critical, left]) => left < 0 || durationNs - left > critical),
+            ).toEqual([])
           }
-          expect(components.reduce((sum, [, critical]) => sum + critical, 0)).toBe(durationNs)
-          expect(components.filter(([, critical, left]) => left < 0 || durationNs - left > critical)).toEqual(
-            [],
-          )
-        }
-      }),
-      { ...seeds, numRuns: 1000 },
-    )
-  })
+        }),
+        { ...seeds, numRuns: 1000 },
+      )
+    },
+    TIMEOUT_MS,
+  )
 
-  it('are re-scheduled by any factors as the slow twin does', () => {
-    fc.assert(
-      fc.property(messy, fc.integer(), ({ spans }, seed) => {
-        const factorOf = factorsFrom(seed)
-        const slowly = analyzeSlowly(spans, [factorOf]).samples
-        const columns = toColumns(spans)
-        const quickly = latenciesWith(columns, (c) => factorOf(`${c.kind} ${c.name}`))
-        const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b)
-        expect(sorted(quickly)).toEqual(sorted(slowly.map((sample) => sample.latenciesNs[0]!)))
-      }),
-      { ...seeds, numRuns: 1000 },
-    )
-  })
+  it(
+    'are re-scheduled by any factors as the slow twin does',
+    () => {
+      fc.assert(
+        fc.property(messy, fc.integer(), ({ spans }, seed) => {
+          const factorOf = factorsFrom(seed)
+          const slowly = analyzeSlowly(spans, [factorOf]).samples
+          const columns = toColumns(spans)
+          const quickly = latenciesWith(columns, (c) => factorOf(`${c.kind} ${c.name}`))
+          const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b)
+          expect(sorted(quickly)).toEqual(sorted(slowly.map((sample) => sample.latenciesNs[0]!)))
+        }),
+        { ...seeds, numRuns: 1000 },
+      )
+    },
+    TIMEOUT_MS,
+  )
 
-  it('never get slower by a smaller factor, or by one component more', () => {
-    fc.assert(
-      fc.property(messy, fc.integer(), fc.integer(), ({ spans }, seed, other) => {
-        const columns = toColumns(spans)
-        const a = factorsFrom(seed)
-        const b = factorsFrom(other)
-        const at = (factorOf: (component: string) => number) =>
-          latenciesWith(columns, (c) => factorOf(`${c.kind} ${c.name}`))
-        const smaller = at((c) => Math.min(a(c), b(c)))
-        const larger = at(a)
-        const observed = analyzeSpans(columns).samples.durationNs
-        const same = at(() => 1)
-        const nothing = at(() => 0)
-        const faster = at((c) => Math.min(1, a(c)))
-        expect(larger.findIndex((latency, i) => smaller[i]! > latency)).toBe(-1)
-        expect(faster.findIndex((latency, i) => latency > observed[i]!)).toBe(-1)
-        expect(same).toEqual(observed.slice(0, same.length))
-        expect(nothing.findIndex((latency) => latency !== 0)).toBe(-1)
-      }),
-      { ...seeds, numRuns: 1000 },
-    )
-  })
+  it(
+    'never get slower by a smaller factor, or by one component more',
+    () => {
+      fc.assert(
+        fc.property(messy, fc.integer(), fc.integer(), ({ spans }, seed, other) => {
+          const columns = toColumns(spans)
+          const a = factorsFrom(seed)
+          const b = factorsFrom(other)
+          const at = (factorOf: (component: string) => number) =>
+            latenciesWith(columns, (c) => factorOf(`${c.kind} ${c.name}`))
+          const smaller = at((c) => Math.min(a(c), b(c)))
+          const larger = at(a)
+          const observed = analyzeSpans(columns).samples.durationNs
+          const same = at(() => 1)
+          const nothing = at(() => 0)
+          const faster = at((c) => Math.min(1, a(c)))
+          expect(larger.findIndex((latency, i) => smaller[i]! > latency)).toBe(-1)
+          expect(faster.findIndex((latency, i) => latency > observed[i]!)).toBe(-1)
+          expect(same).toEqual(observed.slice(0, same.length))
+          expect(nothing.findIndex((latency) => latency !== 0)).toBe(-1)
+        }),
+        { ...seeds, numRuns: 1000 },
+      )
+    },
+    TIMEOUT_MS,
+  )
 })
