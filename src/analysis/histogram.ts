@@ -52,8 +52,10 @@ export function createHistogram(): Histogram {
 function cover(histogram: Histogram, from: number, to: number): void {
   const { first, counts } = histogram
   if (counts.length > 0 && from >= first && to < first + counts.length) return
-  const low = counts.length === 0 ? Math.max(0, from - 8) : Math.min(first, Math.max(0, from - 16))
-  const end = counts.length === 0 ? to + 9 : Math.max(first + counts.length, to + 17)
+  // At least twice as wide each time, or adding one by one would cost its square.
+  const room = Math.max(16, counts.length)
+  const low = counts.length > 0 && from >= first ? first : Math.max(0, from - room)
+  const end = counts.length > 0 && to < first + counts.length ? first + counts.length : to + 1 + room
   const wider = new Float64Array(end - low)
   wider.set(counts, counts.length === 0 ? 0 : first - low)
   histogram.first = low

@@ -216,10 +216,14 @@ function createPicker(typicalNs: number, count: number) {
   const worst: Candidate[] = []
   const typical: Candidate[] = []
   const offerTo = (kept: Candidate[], table: SampleTable, row: number, ns: number, rank: number) => {
-    if (kept.length === count && rank < kept[count - 1]!.rank) return
-    kept.push({ table, row, ns, rank })
-    kept.sort((a, b) => b.rank - a.rank || compareIds(a, b))
-    if (kept.length > count) kept.pop()
+    const last = kept[kept.length - 1]
+    if (kept.length === count && rank < last!.rank) return
+    const candidate = { table, row, ns, rank }
+    if (last === undefined || kept.length > 1 || count > 1) {
+      kept.push(candidate)
+      kept.sort((a, b) => b.rank - a.rank || compareIds(a, b))
+      if (kept.length > count) kept.pop()
+    } else if (rank > last.rank || compareIds(candidate, last) < 0) kept[0] = candidate
   }
   const toExemplar =
     (isWorst: boolean) =>
@@ -235,8 +239,11 @@ function createPicker(typicalNs: number, count: number) {
       offerTo(worst, table, row, ns, ns)
       offerTo(typical, table, row, ns, -Math.abs(ns - typicalNs))
     },
-    picked: () =>
-      pickExemplars([...worst.map(toExemplar(true)), ...typical.map(toExemplar(false))], typicalNs, count),
+    picked() {
+      const all = [...worst.map(toExemplar(true)), ...typical.map(toExemplar(false))]
+      // A trace may have several samples.
+      return count === 1 ? all : pickExemplars(all, typicalNs, count)
+    },
   }
 }
 

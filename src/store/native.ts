@@ -129,6 +129,14 @@ export type NativeColumn =
   | { name: string; type: 'UInt64'; words: Uint32Array }
   | { name: string; type: 'DateTime64(3)' | 'DateTime64(9)'; values: readonly bigint[] }
   | { name: string; type: 'Array(String)'; ends: ArrayLike<number>; values: readonly string[] }
+  /** Few distinct texts: each is written once a block. */
+  | { name: string; type: 'LowCardinality(String)'; values: readonly string[] }
+  | {
+      name: string
+      type: 'Array(LowCardinality(String))'
+      ends: ArrayLike<number>
+      values: readonly string[]
+    }
   | { name: string; type: `Array(${NumberType})`; ends: ArrayLike<number>; values: ArrayLike<number> }
   | { name: string; type: 'Array(UInt64)'; ends: ArrayLike<number>; words: Uint32Array }
 
@@ -140,6 +148,8 @@ export function writeBlock(rows: number, columns: readonly NativeColumn[]): Buff
   for (const column of columns) {
     writeText(writer, column.name)
     writeText(writer, column.type)
+    // The version of a dictionary stands before the offsets of its array.
+    if (rows > 0 && column.type.includes('LowCardinality')) writeUInt64(writer, 1)
     if ('ends' in column) for (let i = 0; i < rows; i++) writeUInt64(writer, column.ends[i]!)
     writeValues(writer, column)
   }
@@ -148,16 +158,17 @@ export function writeBlock(rows: number, columns: readonly NativeColumn[]): Buff
 
 function writeValues(writer: NativeWriter, column: NativeColumn): void {
   if ('words' in column) {
-    const bytes = Buffer.from(column.words.buffer, column.words.byteOffset, column.words.byteLength)
-    reserve(writer, bytes.length)
-    bytes.copy(writer.bytes, writer.length)
-    writer.length += bytes.length
+    writeBytes(writer, column.words)
     return
   }
   switch (column.type) {
     case 'String':
     case 'Array(String)':
       for (const text of column.values) writeText(writer, text)
+      return
+    case 'LowCardinality(String)':
+    case 'Array(LowCardinality(String))':
+      writeCodes(writer, column.values)
       return
     case 'DateTime64(3)':
     case 'DateTime64(9)':
@@ -166,6 +177,38 @@ function writeValues(writer: NativeWriter, column: NativeColumn): void {
     default:
       writeNumbers(writer, column.type.replace(/^Array\((.*)\)$/, '$1') as NumberType, column.values)
   }
+}
+
+/** The block brings its own dictionary; the low byte is the width of an index: 2 are 4 bytes. */
+const OWN_KEYS = 0x602
+
+/** Flags, the distinct texts (the first is the empty one), how many values, an index a value. */
+function writeCodes(writer: NativeWriter, values: readonly string[]): void {
+  if (values.length === 0) return
+  const codes = new Map<string, number>([['', 0]])
+  const indexes = new Uint32Array(values.length)
+  let [last, lastCode] = ['', 0]
+  for (let i = 0; i < values.length; i++) {
+    const text = values[i]!
+    if (text !== last) {
+      last = text
+      lastCode = codes.get(text) ?? codes.size
+      if (lastCode === codes.size) codes.set(text, lastCode)
+    }
+    indexes[i] = lastCode
+  }
+  writeUInt64(writer, OWN_KEYS)
+  writeUInt64(writer, codes.size)
+  for (const text of codes.keys()) writeText(writer, text)
+  writeUInt64(writer, values.length)
+  writeBytes(writer, indexes)
+}
+
+function writeBytes(writer: NativeWriter, values: Uint32Array): void {
+  const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength)
+  reserve(writer, bytes.length)
+  bytes.copy(writer.bytes, writer.length)
+  writer.length += bytes.length
 }
 
 /** Bytes a value. */

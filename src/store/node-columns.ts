@@ -37,7 +37,7 @@ export function createNodeColumns(dictionary: Pick<Dictionary, 'frames' | 'compo
     endRow: () => ends.push(parents.length),
     columns: () => [
       { name: 'NodeParents', type: 'Array(UInt16)', ends, values: parents },
-      { name: 'NodeFrames', type: 'Array(String)', ends, values: frames },
+      { name: 'NodeFrames', type: 'Array(LowCardinality(String))', ends, values: frames },
       { name: 'NodeNs', type: 'Array(UInt64)', ends, values: ns },
       { name: 'NodeCalls', type: 'Array(UInt32)', ends, values: calls },
     ],

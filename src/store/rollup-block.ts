@@ -13,6 +13,9 @@ export type RollupToStore = {
   version: number
 }
 
+/** Steps, in seconds, whose rows say who leads. */
+const LEADERS_FROM = 600
+
 /** Values of rows of arrays, and where each row ends. */
 type Lists<T> = { values: T[]; ends: number[] }
 
@@ -38,7 +41,8 @@ export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: 
   const nodeParents = numbers()
   const exemplars = { of: numbers(), worst: numbers(), ns: numbers(), seconds: numbers() }
   const ids = { ExemplarHigh: [] as bigint[], ExemplarLow: [] as bigint[] }
-  const leaders = rows.map(({ rollup }) => leaderOf(rollup))
+  // Minutes have too few samples to say who leads.
+  const leaders = rows.map(({ step, rollup }) => (step < LEADERS_FROM ? undefined : leaderOf(rollup)))
 
   for (const { rollup } of rows) {
     appendSparse(rollup.observed, bins.Bins.values, counts.Counts.values)
@@ -86,12 +90,12 @@ export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: 
   const columns: NativeColumn[] = [
     { name: 'Step', type: 'UInt32', values: scalar((r) => r.step) },
     { name: 'Bucket', type: 'DateTime', values: scalar((r) => r.bucket) },
-    { name: 'Environment', type: 'String', values: text((k) => k.environment) },
-    { name: 'Namespace', type: 'String', values: text((k) => k.namespace) },
-    { name: 'Service', type: 'String', values: text((k) => k.service) },
-    { name: 'Operation', type: 'String', values: text((k) => k.operation) },
-    { name: 'Scope', type: 'String', values: text((k) => k.scope) },
-    { name: 'ServiceVersion', type: 'String', values: text((k) => k.version) },
+    { name: 'Environment', type: 'LowCardinality(String)', values: text((k) => k.environment) },
+    { name: 'Namespace', type: 'LowCardinality(String)', values: text((k) => k.namespace) },
+    { name: 'Service', type: 'LowCardinality(String)', values: text((k) => k.service) },
+    { name: 'Operation', type: 'LowCardinality(String)', values: text((k) => k.operation) },
+    { name: 'Scope', type: 'LowCardinality(String)', values: text((k) => k.scope) },
+    { name: 'ServiceVersion', type: 'LowCardinality(String)', values: text((k) => k.version) },
     { name: 'Version', type: 'UInt64', values: scalar((r) => r.version) },
     { name: 'Samples', type: 'UInt64', values: scalar((r) => r.rollup.samples) },
     { name: 'Weight', type: 'UInt64', values: scalar((r) => r.rollup.weight) },
@@ -104,8 +108,16 @@ export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: 
       type: 'Float64',
       values: scalar(({ rollup }) => histogramQuantile(rollup.observed, rollup.weight, 0.95)),
     },
-    { name: 'LeaderKind', type: 'String', values: leaders.map((leader) => leader?.component.kind ?? '') },
-    { name: 'LeaderName', type: 'String', values: leaders.map((leader) => leader?.component.name ?? '') },
+    {
+      name: 'LeaderKind',
+      type: 'LowCardinality(String)',
+      values: leaders.map((leader) => leader?.component.kind ?? ''),
+    },
+    {
+      name: 'LeaderName',
+      type: 'LowCardinality(String)',
+      values: leaders.map((leader) => leader?.component.name ?? ''),
+    },
     {
       name: 'LeaderP95Ns',
       type: 'Float64',
@@ -119,7 +131,7 @@ export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: 
     ...arrays('Array(UInt8)', { ExemplarWorst: exemplars.worst }),
     ...Object.entries(named).map(([name, { values, ends }]) => ({
       name,
-      type: 'Array(String)' as const,
+      type: 'Array(LowCardinality(String))' as const,
       values,
       ends,
     })),
