@@ -44,9 +44,11 @@ export function binValue(bin: number): number {
   return middle > 1e6 ? Math.round(middle) : middle
 }
 
-export function createHistogram(): Histogram {
-  return { first: 0, counts: new Float64Array(0) }
+/** With room for the bins from `first` to `last`, where they are known. */
+export function createHistogram(first = 0, last = -1): Histogram {
+  return { first, counts: last < first ? NO_COUNTS : new Float64Array(last - first + 1) }
 }
+const NO_COUNTS = new Float64Array(0)
 
 /** Makes [from, to] addressable. */
 function cover(histogram: Histogram, from: number, to: number): void {

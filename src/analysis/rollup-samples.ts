@@ -1,7 +1,7 @@
 import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import { addNodes, type NodeColumns } from './call-stacks.ts'
 import { addProduct, createSum } from './exact-sum.ts'
-import { addToBin, binOf, histogramQuantile } from './histogram.ts'
+import { addToBin, binOf, createHistogram, histogramQuantile } from './histogram.ts'
 import {
   COMPONENTS_KEPT,
   type ComponentRollup,
@@ -44,38 +44,63 @@ const LATEST_BUCKET = 1440
 export type SampleRows = { table: SampleTable; rows: readonly number[] }
 
 /**
- * Adds up some samples, all started in the bucket of `seconds` from `bucketSeconds` on. `exemplars`: how many of each
- * kind are kept of a component.
+ * Adds up some samples, all started in the bucket of `seconds` from `bucketSeconds` on. One exemplar of each kind is kept
+ * of a component.
  */
-export function rollUpSamples(
-  pieces: readonly SampleRows[],
-  bucketSeconds: number,
-  seconds: number,
-  exemplars: number,
-): Rollup {
+export function rollUpSamples(pieces: readonly SampleRows[], bucketSeconds: number, seconds: number): Rollup {
   const rollup = createRollup()
   const kept = componentsToKeep(pieces)
-  const partsOf = pieces.map(({ table }) => partsIn(rollup, table, kept))
+  const room = binsOf(pieces)
+  rollup.observed = createHistogram(room.shortest, room.longest)
+  const partsOf = pieces.map(({ table }) => partsIn(rollup, table, kept, room))
   pieces.forEach(({ table, rows }, p) => {
     for (const row of rows) {
       addSample(rollup, table, row, partsOf[p]!, kept !== undefined)
       addOverlap(rollup, table, row, bucketSeconds, seconds)
     }
   })
-  addExemplars(rollup, pieces, partsOf, exemplars)
+  addExemplars(rollup, pieces, partsOf)
   return rollup
 }
 
 type PartOf = (component: number) => ComponentRollup
 
+/** Bins that the samples' latencies lie in, and the least that any would have without a component. */
+type Bins = { shortest: number; longest: number; least: number }
+
+function binsOf(pieces: readonly SampleRows[]): Bins {
+  let [shortest, longest, least] = [Number.POSITIVE_INFINITY, 0, Number.POSITIVE_INFINITY]
+  for (const { table, rows } of pieces) {
+    for (const row of rows) {
+      const durationNs = table.durationNs[row]!
+      if (durationNs < shortest) shortest = durationNs
+      if (durationNs > longest) longest = durationNs
+      const to = table.componentEnds[row]!
+      for (let i = row === 0 ? 0 : table.componentEnds[row - 1]!; i < to; i++) {
+        if (table.ifInstantNs[i]! < least) least = table.ifInstantNs[i]!
+      }
+    }
+  }
+  return { shortest: binOf(shortest), longest: binOf(longest), least: binOf(Math.min(least, shortest)) }
+}
+
 /** A table's components in the rollup; those that are not kept are service (other). */
-function partsIn(rollup: Rollup, table: SampleTable, kept: ReadonlySet<string> | undefined): PartOf {
+function partsIn(
+  rollup: Rollup,
+  table: SampleTable,
+  kept: ReadonlySet<string> | undefined,
+  room: Bins,
+): PartOf {
   const parts: (ComponentRollup | undefined)[] = []
   return (component) => {
     let part = parts[component]
     if (part === undefined) {
       const of = table.components[component]!
       part = componentIn(rollup, kept === undefined || kept.has(componentKey(of)) ? of : OTHER_COMPONENT)
+      if (part.present === 0) {
+        part.observed = createHistogram(room.shortest, room.longest)
+        part.shift = createHistogram(room.least, room.longest)
+      }
       parts[component] = part
     }
     return part
@@ -142,6 +167,8 @@ function addToComponent(
 
 /** Keys of the components with the most critical time; undefined: all. */
 function componentsToKeep(pieces: readonly SampleRows[]): Set<string> | undefined {
+  const most = pieces.reduce((sum, { table }) => sum + table.components.length, 0)
+  if (most <= COMPONENTS_KEPT) return undefined
   const totals = new Map<string, number>()
   for (const { table, rows } of pieces) {
     const totalNs = new Float64Array(table.components.length)
@@ -183,29 +210,59 @@ function addOverlap(
 }
 
 /** The worst and the typical traces, of the endpoint and of each component. */
-function addExemplars(
-  rollup: Rollup,
-  pieces: readonly SampleRows[],
-  partsOf: readonly PartOf[],
-  count: number,
-): void {
+function addExemplars(rollup: Rollup, pieces: readonly SampleRows[], partsOf: readonly PartOf[]): void {
   const mine = createPicker(histogramQuantile(rollup.observed, rollup.weight, 0.5), EXEMPLARS)
-  const pickers = new Map(
-    [...rollup.components.values()].map((part) => [part, createPicker(meanSavingNs(part), count)]),
-  )
+  const places = new Map<ComponentRollup, number>()
+  const usual: number[] = []
+  for (const part of rollup.components.values()) {
+    places.set(part, usual.length)
+    usual.push(meanSavingNs(part))
+  }
+  const worst: (Candidate | undefined)[] = []
+  const typical: (Candidate | undefined)[] = []
   pieces.forEach(({ table, rows }, p) => {
+    const partOf = partsOf[p]!
     for (const row of rows) {
       const durationNs = table.durationNs[row]!
       mine.offer(table, row, durationNs)
       const [from, to] = rowBounds(table.componentEnds, row)
       for (let i = from; i < to; i++) {
-        const part = partsOf[p]!(table.component[i]!)
-        pickers.get(part)!.offer(table, row, durationNs - table.ifInstantNs[i]!)
+        const place = places.get(partOf(table.component[i]!))!
+        const ns = durationNs - table.ifInstantNs[i]!
+        offerOne(worst, place, table, row, ns, ns)
+        offerOne(typical, place, table, row, ns, -Math.abs(ns - usual[place]!))
       }
     }
   })
   rollup.exemplars = mine.picked()
-  for (const [part, picker] of pickers) part.exemplars = picker.picked()
+  for (const [part, place] of places) {
+    part.exemplars = [exemplarOf(worst[place]!, true), exemplarOf(typical[place]!, false)]
+  }
+}
+
+/** Keeps the first by rank, then by trace id. */
+function offerOne(
+  kept: (Candidate | undefined)[],
+  place: number,
+  table: SampleTable,
+  row: number,
+  ns: number,
+  rank: number,
+): void {
+  const best = kept[place]
+  if (best !== undefined && rank < best.rank) return
+  const candidate = { table, row, ns, rank }
+  if (best === undefined || rank > best.rank || compareIds(candidate, best) < 0) kept[place] = candidate
+}
+
+function exemplarOf({ table, row, ns }: Candidate, worst: boolean): Exemplar {
+  return {
+    worst,
+    high: wordsAt(table.traceHigh, row),
+    low: wordsAt(table.traceLow, row),
+    ns,
+    seconds: Number(wordsAt(table.start, row) / 1_000_000_000n),
+  }
 }
 
 /** A sample that may become an exemplar; higher ranks go first. */
@@ -216,34 +273,23 @@ function createPicker(typicalNs: number, count: number) {
   const worst: Candidate[] = []
   const typical: Candidate[] = []
   const offerTo = (kept: Candidate[], table: SampleTable, row: number, ns: number, rank: number) => {
-    const last = kept[kept.length - 1]
-    if (kept.length === count && rank < last!.rank) return
-    const candidate = { table, row, ns, rank }
-    if (last === undefined || kept.length > 1 || count > 1) {
-      kept.push(candidate)
-      kept.sort((a, b) => b.rank - a.rank || compareIds(a, b))
-      if (kept.length > count) kept.pop()
-    } else if (rank > last.rank || compareIds(candidate, last) < 0) kept[0] = candidate
+    if (kept.length === count && rank < kept[count - 1]!.rank) return
+    kept.push({ table, row, ns, rank })
+    kept.sort((a, b) => b.rank - a.rank || compareIds(a, b))
+    if (kept.length > count) kept.pop()
   }
-  const toExemplar =
-    (isWorst: boolean) =>
-    ({ table, row, ns }: Candidate): Exemplar => ({
-      worst: isWorst,
-      high: wordsAt(table.traceHigh, row),
-      low: wordsAt(table.traceLow, row),
-      ns,
-      seconds: Number(wordsAt(table.start, row) / 1_000_000_000n),
-    })
   return {
     offer(table: SampleTable, row: number, ns: number) {
       offerTo(worst, table, row, ns, ns)
       offerTo(typical, table, row, ns, -Math.abs(ns - typicalNs))
     },
-    picked() {
-      const all = [...worst.map(toExemplar(true)), ...typical.map(toExemplar(false))]
-      // A trace may have several samples.
-      return count === 1 ? all : pickExemplars(all, typicalNs, count)
-    },
+    // A trace may have several samples.
+    picked: () =>
+      pickExemplars(
+        [...worst.map((of) => exemplarOf(of, true)), ...typical.map((of) => exemplarOf(of, false))],
+        typicalNs,
+        count,
+      ),
   }
 }
 

@@ -37,10 +37,16 @@ export type Cover = {
   toSeconds: number
   /** The shortest step used, seconds. */
   stepSeconds: number
+  /** Of the longer steps' buckets, where it is known: they are the same while it is. */
+  revision?: string | undefined
 }
 
 /** What there is: epoch seconds from which STEPS[i] is kept, and up to which it has been built (the first: anywhere). */
-export type StepsThere = { keptFrom: readonly number[]; builtTo: readonly number[] }
+export type StepsThere = {
+  keptFrom: readonly number[]
+  builtTo: readonly number[]
+  revision?: string | undefined
+}
 
 /** Place of the shortest step that is there at a time, epoch seconds. */
 function shortestAt(seconds: number, keptFrom: readonly number[]): number {
@@ -67,7 +73,7 @@ export function stepWithin(fromMs: number, toMs: number, { keptFrom }: StepsTher
 export function coverRange(
   fromMs: number,
   toMs: number,
-  { keptFrom, builtTo }: StepsThere,
+  { keptFrom, builtTo, revision }: StepsThere,
   longest = Number.POSITIVE_INFINITY,
 ): Cover {
   const stepAt = (seconds: number) => shortestAt(seconds, keptFrom)
@@ -97,5 +103,6 @@ export function coverRange(
     fromSeconds,
     toSeconds: at,
     stepSeconds: Math.min(...stretches.map(({ step }) => step)),
+    ...(revision === undefined ? {} : { revision }),
   }
 }

@@ -12,6 +12,7 @@ import {
 import { rollUpSamples, type SampleTable } from '../analysis/rollup-samples.ts'
 import { STEPS } from '../analysis/steps.ts'
 import { readState, writeState } from '../store/analyzer-store.ts'
+import { REMEMBERED_FROM, REVISION } from '../store/remembered-rollups.ts'
 import { type RollupToStore, rollupsBlock } from '../store/rollup-block.ts'
 import { createFrames, type Frames } from '../store/rollup-rows.ts'
 import {
@@ -40,8 +41,6 @@ const SAMPLES_AT_ONCE = 200_000
 const BUCKETS_AT_ONCE = 200
 /** A minute is frozen this long before its samples may expire. */
 const FROZEN_BEFORE_SECONDS = 3600
-/** Exemplars of each kind that a minute's row keeps of a component. */
-const MINUTE_EXEMPLARS = 1
 
 export type RollupCounters = {
   /** Rows written. */
@@ -65,6 +64,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
   /** What each bucket looked like when it was built last; only of changes within the overlap. */
   const prints = STEPS.map(() => new Map<string, string>())
   let cursors: number[] | undefined
+  let first = true
 
   return { run }
 
@@ -72,6 +72,9 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     cursors ??= await Promise.all(
       STEPS.map(async ({ seconds }) => Number((await readState(store, cursorName(seconds))) ?? 0)),
     )
+    // The process before may have ended between rows and revision.
+    if (first) await writeRevision()
+    first = false
     await buildMinutes(cursors)
     for (let i = 1; i < STEPS.length; i++) await buildLonger(i, cursors)
   }
@@ -104,7 +107,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     const wanted = new Map(chunk.map((bucket) => [bucketName(bucket.bucket, bucket.key), bucket]))
     const rows: RollupToStore[] = []
     for (const { bucket, key, pieces } of byBucket(blocks, wanted)) {
-      const rollup = rollUpSamples(pieces, bucket, STEPS[0]!.seconds, MINUTE_EXEMPLARS)
+      const rollup = rollUpSamples(pieces, bucket, STEPS[0]!.seconds)
       rows.push({ step: STEPS[0]!.seconds, bucket, key, rollup, version })
     }
     await write(rows, chunk, existing, STEPS[0]!.seconds, version, frames)
@@ -194,13 +197,20 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
       }
     }
     if (rows.length === 0) return
+    // Around the rows: who reads between the two keeps nothing for longer than that.
+    if (step >= REMEMBERED_FROM) await writeRevision()
     await store.insertBlock(
       'rollups',
       rollupsBlock(rows, (frame) => frames.texts[frame]!),
       `rollups-${randomUUID()}`,
     )
+    if (step >= REMEMBERED_FROM) await writeRevision()
     counters.rollups += rows.length
     log.debug({ step, rows: rows.length }, 'rollups written')
+  }
+
+  async function writeRevision(): Promise<void> {
+    await writeState(store, REVISION, randomUUID(), await readStoreMicros(store))
   }
 
   /** Changes that no pass has built; what is no change within the overlap any more is forgotten. */
@@ -270,8 +280,15 @@ function byBucket(
   wanted: ReadonlyMap<string, ChangedBucket>,
 ): Iterable<BucketPieces> {
   const buckets = new Map<string, BucketPieces>()
-  for (const { rows, bucketOf, keyOf, table } of blocks) {
+  for (const { rows, bucketOf, keyOf, isLikeBefore, table } of blocks) {
+    let current: number[] | undefined
     for (let row = 0; row < rows; row++) {
+      // Rows come by endpoint, then by time: most are of the bucket of the one before.
+      if (row > 0 && isLikeBefore(row)) {
+        current?.push(row)
+        continue
+      }
+      current = undefined
       const bucket = bucketOf(row)
       const key = keyOf(row)
       const name = bucketName(bucket, key)
@@ -288,6 +305,7 @@ function byBucket(
         known.pieces.push(last)
       }
       last.rows.push(row)
+      current = last.rows
     }
   }
   return buckets.values()

@@ -122,6 +122,8 @@ export type SampleBlock = {
   rows: number
   bucketOf(row: number): number
   keyOf(row: number): RollupKey
+  /** Whether it is of the same bucket and key as the row before. */
+  isLikeBefore(row: number): boolean
   table: SampleTable
 }
 
@@ -172,11 +174,14 @@ export async function readSampleBlocks(
 }
 
 function sampleBlock(table: NativeTable, frames: Frames): SampleBlock {
-  const texts = ['Environment', 'Namespace', 'Service', 'Operation', 'Scope', 'ServiceVersion'].map(
-    (name) => {
-      const { values, texts } = table.column(name)
-      return (row: number) => texts[values[row]!]!
-    },
+  const keys = ['Environment', 'Namespace', 'Service', 'Operation', 'Scope', 'ServiceVersion'].map((name) =>
+    table.column(name),
+  )
+  const codes = keys.map(({ values }) => values)
+  const texts = keys.map(
+    ({ values, texts }) =>
+      (row: number) =>
+        texts[values[row]!]!,
   ) as [Text, Text, Text, Text, Text, Text]
   const kinds = table.column('ComponentKinds')
   const minutes = table.column('Minute').values
@@ -184,6 +189,8 @@ function sampleBlock(table: NativeTable, frames: Frames): SampleBlock {
   return {
     rows: table.rows,
     bucketOf: (row) => minutes[row]!,
+    isLikeBefore: (row) =>
+      minutes[row] === minutes[row - 1] && codes.every((values) => values[row] === values[row - 1]),
     keyOf: (row) => ({
       environment: texts[0](row),
       namespace: texts[1](row),

@@ -1,6 +1,6 @@
 import { TupleParam } from '@clickhouse/client'
 import type { Scope } from '../analysis/bottlenecks.ts'
-import { createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
+import { addRollup, createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
 import {
   type Cover,
   coverRange,
@@ -11,6 +11,7 @@ import {
   stepWithin,
 } from '../analysis/steps.ts'
 import { type NativeTable, readTables } from './native-table.ts'
+import { REMEMBERED_FROM, REVISION, remember } from './remembered-rollups.ts'
 import { columnsOf, createFrames, createRowReader, type Frames, type RollupParts } from './rollup-rows.ts'
 import type { Store } from './store.ts'
 
@@ -47,17 +48,19 @@ export const builtName = (seconds: number) => `rollups-built-${seconds}`
 /** What steps can be relied on now. */
 export async function readSteps(store: Store, retention: Retention, nowMs: number): Promise<StepsThere> {
   const answer = await store.client.query({
-    query: `SELECT Name, Value FROM analyzer_state FINAL WHERE startsWith(Name, 'rollups-built-')`,
+    query: `SELECT Name, Value FROM analyzer_state FINAL
+            WHERE startsWith(Name, 'rollups-built-') OR Name = '${REVISION}'`,
     format: 'JSONEachRow',
   })
-  const built = new Map(
-    (await answer.json<{ Name: string; Value: string }>()).map(({ Name, Value }) => [Name, Number(Value)]),
+  const states = new Map(
+    (await answer.json<{ Name: string; Value: string }>()).map(({ Name, Value }) => [Name, Value]),
   )
   return {
     keptFrom: STEPS.map((step) => Math.floor(nowMs / 1000) - 86_400 * keptDays(step, retention)),
     builtTo: STEPS.map(({ seconds }, i) =>
-      i === 0 ? Number.POSITIVE_INFINITY : (built.get(builtName(seconds)) ?? 0),
+      i === 0 ? Number.POSITIVE_INFINITY : Number(states.get(builtName(seconds)) ?? 0),
     ),
+    revision: states.get(REVISION),
   }
 }
 
@@ -164,13 +167,37 @@ export type EndpointRollup = { key: RollupKey; rollup: Rollup }
 /** A range's rollup of every endpoint and scope, all versions together (`key.version` is ''). */
 export async function readEndpointRollups(
   store: Store,
+  cover: Pick<Cover, 'stretches' | 'revision'>,
+  filter: RollupFilter,
+  parts: RollupParts,
+): Promise<EndpointRollup[]> {
+  const long = cover.stretches.filter(({ step }) => step >= REMEMBERED_FROM)
+  const short = cover.stretches.filter(({ step }) => step < REMEMBERED_FROM)
+  const read = (stretches: Cover['stretches']) =>
+    stretches.length === 0 ? [] : readByEndpoint(store, { stretches }, filter, parts)
+  const [remembered, fresh] = await Promise.all([
+    remember(store, cover.revision, JSON.stringify([long, filter, parts]), async () => read(long)),
+    read(short),
+  ])
+  const byKey = new Map(fresh.map((of) => [endpointName(of.key), of]))
+  for (const { key, rollup } of remembered) {
+    const known = byKey.get(endpointName(key))
+    // What is remembered stays as it is.
+    const sum = known ?? { key, rollup: createRollup() }
+    addRollup(sum.rollup, rollup)
+    if (known === undefined) byKey.set(endpointName(key), sum)
+  }
+  return [...byKey.values()]
+}
+
+async function readByEndpoint(
+  store: Store,
   cover: Pick<Cover, 'stretches'>,
   filter: RollupFilter,
   parts: RollupParts,
-  frames: Frames = createFrames(),
 ): Promise<EndpointRollup[]> {
   const byKey = new Map<string, EndpointRollup>()
-  await visitRollups(store, cover, filter, parts, frames, ({ key }, addTo) => {
+  await visitRollups(store, cover, filter, parts, createFrames(), ({ key }, addTo) => {
     const name = endpointName(key)
     let known = byKey.get(name)
     if (known === undefined) {

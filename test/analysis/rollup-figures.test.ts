@@ -100,7 +100,7 @@ function rollupOf(list: readonly Sample[], pieces = 3): Rollup {
   for (let p = 0; p < pieces; p++) {
     const some = list.filter((_, i) => i % pieces === p)
     const rows = some.map((_, i) => i)
-    if (some.length > 0) addRollup(rollup, rollUpSamples([{ table: tableOf(some), rows }], 0, 60, 1))
+    if (some.length > 0) addRollup(rollup, rollUpSamples([{ table: tableOf(some), rows }], 0, 60))
   }
   return rollup
 }

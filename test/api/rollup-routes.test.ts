@@ -280,3 +280,15 @@ describe('a range', () => {
     expect(old.endpoints[0].entries).toBe(30 + 9 * 6)
   })
 })
+
+it('what comes late changes an answer that was remembered', async () => {
+  const path = `/api/v1/endpoints?from=${at(0)}&to=${at(120)}`
+  const entries = async () => (await ask(path)).endpoints[0].entries
+  const before = await entries()
+  expect(await entries()).toBe(before)
+  const [late] = samples()
+  const row = { ...late, TraceId: 'f'.repeat(32), Version: Date.now() * 1000 }
+  await store.client.insert({ table: 'samples', values: [row], format: 'JSONEachRow' })
+  await createRollupBuilder(store, quiet, { rollups: 0, tooLate: 0 }).run()
+  expect(await entries()).toBe(before + 1)
+})

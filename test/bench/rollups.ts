@@ -7,7 +7,7 @@ import { generateRollups } from './rollup-store.ts'
 /** Asked so often; the first asks are not counted. */
 const RUNS = 15
 const WARMUP = 2
-const ENDPOINTS = 200
+const ENDPOINTS = Number(process.env.ENDPOINTS ?? 200)
 const COMPONENTS = 15
 const DAYS = 30
 
@@ -43,9 +43,9 @@ async function main(): Promise<void> {
               GROUP BY step ORDER BY step`,
       format: 'JSONEachRow',
     })
-    for (const { step, rows, bytes } of await sizes.json<{ step: number; rows: string; bytes: string }>()) {
+    for (const { step, rows, bytes } of await sizes.json<{ step: number; rows: number; bytes: number }>()) {
       out.write(
-        `  step ${String(step).padStart(6)} s: ${rows.padStart(7)} rows, ${Math.round(Number(bytes) / Number(rows))} bytes each\n`,
+        `  step ${String(step).padStart(6)} s: ${String(rows).padStart(7)} rows, ${Math.round(Number(bytes) / Number(rows))} bytes each\n`,
       )
     }
     const api = createApi({ store, log: quiet })
