@@ -56,7 +56,9 @@ export function settle(
 
     if (log !== undefined) {
       if (shift[parent] !== 0) moveWithParent(tree, from, to, shift[parent]!)
-      if (hasRemote[parent] === 1) unskew(tree, parent, from, to, log, clocks)
+      if (hasRemote[parent] === 1 && (clocks !== undefined || sticksOut(tree, parent, from, to))) {
+        unskew(tree, parent, from, to, log, clocks)
+      }
     }
 
     // Children that are waited for come first, then detached ones, then entries (theirs is another analysis).
@@ -147,6 +149,14 @@ function moveWithParent(tree: TraceTree, from: number, to: number, shiftNs: numb
     start[c]! += shiftNs
     end[c]! += shiftNs
   }
+}
+
+/** Whether any child lies outside its parent: what lies within need not be moved. */
+function sticksOut({ child, start, end }: TraceTree, parent: number, from: number, to: number): boolean {
+  for (let slot = from; slot < to; slot++) {
+    if (start[child[slot]!]! < start[parent]! || end[child[slot]!]! > end[parent]!) return true
+  }
+  return false
 }
 
 /** The time one service instance's remote children take up together; of its SERVERs, where it has any. */

@@ -13,7 +13,8 @@ const LENGTHS = [10, 100, 1_000, 10_000, 100_000]
 
 /**
  * Assembly + critical path + replay on one thread, entries only and with service-scope samples, beside the same rules
- * with an object a span; then by shape and length of traces: `npx tsx test/bench/analysis.ts [rounds]`.
+ * with an object a span; then by shape and length of traces: `npx tsx test/bench/analysis.ts [rounds]`. Short
+ * rounds: the least of many is then one that other work left alone.
  */
 export function benchAnalysis(out: NodeJS.WritableStream, rounds: number): void {
   out.write(`analysis, one thread: ${machine()}; seed ${SEED}, least CPU time of ${rounds} rounds\n`)
@@ -21,8 +22,8 @@ export function benchAnalysis(out: NodeJS.WritableStream, rounds: number): void 
   out.write(`${'M spans/s'.padEnd(32)}${heads.map((head) => head.padStart(9)).join('')}\n`)
   const random = seeded(SEED)
   const sizes = () => 5 + Math.floor(Math.exp(random() * Math.log(496)))
-  compare('requests of 5 to 500 spans', generateRequests(200_000))
-  compare('random trees of 5 to 500 spans', generateTraces('mixed', 200_000, sizes, SEED))
+  compare('requests of 5 to 500 spans', generateRequests(50_000))
+  compare('random trees of 5 to 500 spans', generateTraces('mixed', 50_000, sizes, SEED))
 
   out.write('\nentries by shape and length of traces, M spans/s (100,000 spans each)\n')
   out.write(
