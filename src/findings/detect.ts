@@ -22,9 +22,18 @@ export type Detector = {
 }
 
 /** A row whose sample is not known yet: the span it is of. */
-type Waiting = { span: number; pattern: number; savedNs: number; evidence: Evidence }
+type Waiting = {
+  span: number
+  pattern: number
+  /** Number of its key. */
+  subject: number
+  savedNs: number
+  spentNs: number
+  amount: number
+  unproven: boolean
+}
 /** What a pattern says about spans of the root at hand. */
-type Claim = Evidence & { pattern: number; span: number; change: (() => void) | undefined }
+type Claim = Omit<Waiting, 'savedNs'> & { change: (() => void) | undefined }
 
 export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
   const population = createPopulation()
@@ -38,7 +47,7 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
   const detectors = PATTERNS.flatMap((pattern, number) => {
     const { detect } = pattern
     if (detect === undefined) return []
-    const report: Report = (found, span, change) => claims.push({ ...found, pattern: number, span, change })
+    const report: Report = (found, span, change) => claims.push(claimOf(found, number, span, change))
     const of = limits.get(pattern.id)!
     return [(at: Scan) => detect(at, of, report)]
   })
@@ -83,8 +92,7 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
     const entry = tree.order[from]!
     counterfactual.begin(tree, dependencies, from, to)
     for (const group of bySubject(claims)) {
-      const changes = group.filter((claim) => claim.change !== undefined)
-      for (const claim of changes) claim.change!()
+      for (const claim of group) claim.change?.()
       counterfactual.replay()
       let amount = 0
       let spentNs = 0
@@ -92,10 +100,9 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
       for (const claim of group) {
         amount += claim.amount
         spentNs += claim.spentNs
-        unproven ||= claim.unproven === true
+        unproven ||= claim.unproven
       }
       const [{ pattern, subject }] = group as [Claim]
-      const found = { subject, amount, spentNs, unproven }
       const rows = new Set([entry])
       for (const { span } of group) {
         for (let up = span; up >= 0 && up !== entry; up = tree.parent[up]!) {
@@ -105,7 +112,15 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
         }
       }
       for (const row of rows) {
-        waiting.push({ span: tree.row[row]!, pattern, savedNs: counterfactual.savedNs(row), evidence: found })
+        waiting.push({
+          span: tree.row[row]!,
+          pattern,
+          subject,
+          savedNs: counterfactual.savedNs(row),
+          spentNs,
+          amount,
+          unproven,
+        })
       }
       counterfactual.clear()
     }
@@ -120,28 +135,33 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
       const span = samples.span[s]!
       if (sampleOf.has(span)) sampleOf.set(span, s)
     }
-    const seen = new Set<string>()
-    for (const { span, pattern, savedNs, evidence: found } of waiting) {
-      const sample = sampleOf.get(span)
-      if (sample === undefined || sample < 0 || samples.counted[sample] === 0) continue
-      const key = `${sample} ${pattern} ${subjectNumber(found.subject)}`
+    const seen = new Set<number>()
+    for (const found of waiting) {
+      const sample = sampleOf.get(found.span)!
+      if (sample < 0 || samples.counted[sample] === 0) continue
+      const key = (sample * 2 ** 20 + found.subject) * 64 + found.pattern
       if (seen.has(key)) continue
       seen.add(key)
-      add(sample, pattern, savedNs, found)
+      add(sample, found)
     }
     waiting = []
   }
 
-  function add(sample: number, pattern: number, savedNs: number, found: Evidence): void {
+  function add(sample: number, found: Omit<Waiting, 'span'>): void {
     addEvidence(evidence, {
       sample,
-      pattern,
-      subject: subjectNumber(found.subject),
-      savedNs: Math.max(0, savedNs),
+      pattern: found.pattern,
+      subject: found.subject,
+      savedNs: Math.max(0, found.savedNs),
       spentNs: Math.round(found.spentNs),
       amount: found.amount,
-      unproven: found.unproven === true ? 1 : 0,
+      unproven: found.unproven ? 1 : 0,
     })
+  }
+
+  function claimOf(found: Evidence, pattern: number, span: number, change: (() => void) | undefined): Claim {
+    const { spentNs, amount, unproven = false } = found
+    return { span, pattern, subject: subjectNumber(found.subject), spentNs, amount, unproven, change }
   }
 
   function subjectNumber(subject: Subject): number {
@@ -164,14 +184,14 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
         else known.push({ ...suspect, pattern: number })
       })
       pattern.weigh?.(result, limits.get(pattern.id)!, (sample, savedNs, found) =>
-        add(sample, number, savedNs, found),
+        add(sample, { ...claimOf(found, number, -1, undefined), savedNs }),
       )
     })
     for (const [trace, suspects] of byTrace) {
       waiting = []
       for (const suspect of suspects) {
         if (suspect.change !== undefined) continue
-        waiting.push({ span: suspect.row, pattern: suspect.pattern, savedNs: 0, evidence: suspect })
+        waiting.push({ ...claimOf(suspect, suspect.pattern, suspect.row, undefined), savedNs: 0 })
       }
       if (waiting.length < suspects.length) {
         again(trace, (tree, { entries, orderFrom }, dependencies) => {
@@ -183,7 +203,7 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
               if (change === undefined) continue
               const span = spanOf.get(suspect.row)
               if (span === undefined || rootOf(tree, span) !== entries[e]) continue
-              claims.push({ ...suspect, span, change: () => change(counterfactual, tree, span) })
+              claims.push(claimOf(suspect, suspect.pattern, span, () => change(counterfactual, tree, span)))
             }
             if (claims.length > 0) settleClaims(tree, dependencies, orderFrom[e]!, orderFrom[e + 1]!)
           }
@@ -196,9 +216,10 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
 
 /** Claims that are one finding. */
 function bySubject(claims: readonly Claim[]): Claim[][] {
-  const groups = new Map<string, Claim[]>()
+  if (claims.length === 1) return [[...claims]]
+  const groups = new Map<number, Claim[]>()
   for (const claim of claims) {
-    const key = `${claim.pattern} ${subjectKeyOf(claim.subject)}`
+    const key = claim.subject * 64 + claim.pattern
     const known = groups.get(key)
     if (known === undefined) groups.set(key, [claim])
     else known.push(claim)

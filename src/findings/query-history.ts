@@ -76,16 +76,19 @@ const TAIL = 2
 
 function longQueries(spans: SpanColumns, index: CallIndex, longestNs: number): Long {
   const shapes = queryShapes(spans, index, undefined)
-  const { shape, detail } = spans
+  const { shape, detail, start, end, count: rows } = spans
   const some = new Set<number>()
-  for (let row = 0; row < spans.count; row++) {
-    if (shapes[shape[row]!] !== 0 && lengthAt(spans, row) >= longestNs) some.add(shape[row]!)
+  for (let row = 0; row < rows; row++) {
+    if (shapes[shape[row]!] === 0) continue
+    const low = 2 * row
+    const ns = (end[low + 1]! - start[low + 1]!) * WORD + (end[low]! - start[low]!)
+    if (ns >= longestNs) some.add(shape[row]!)
   }
   const long: Long = { calls: new Set(), shapes: some }
   if (some.size === 0) return long
   const wanted = queryShapes(spans, index, some)
   const figures: { count: number; sumNs: number; mostNs: number }[] = []
-  for (let row = 0; row < spans.count; row++) {
+  for (let row = 0; row < rows; row++) {
     if (wanted[shape[row]!] === 0) continue
     const lengthNs = lengthAt(spans, row)
     const of = (figures[index.queryOf(shape[row]!, detail[row]!)] ??= { count: 0, sumNs: 0, mostNs: 0 })

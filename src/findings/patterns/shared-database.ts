@@ -14,13 +14,18 @@ export const sharedDatabase = definePattern({
     const { dictionary } = spans
     /** Services with a query of a database, as far as it is on a path. */
     const users = new Map<number, Set<string>>()
+    const isNamed = dictionary.components.map(({ kind, name }) => kind === 'database' && name.includes('/'))
+    const known = new Set<number>()
     for (let i = 0; i < segments.count; i++) {
-      const { kind, name } = dictionary.components[segments.component[i]!]!
-      if (kind !== 'database' || !name.includes('/')) continue
-      const { service } = dictionary.fields(spans.shape[segments.span[i]!]!)
-      const known = users.get(segments.component[i]!)
-      if (known === undefined) users.set(segments.component[i]!, new Set([service]))
-      else known.add(service)
+      const component = segments.component[i]!
+      if (!isNamed[component]) continue
+      const service = dictionary.shapeService[spans.shape[segments.span[i]!]!]!
+      const pair = component * 2 ** 20 + service
+      if (known.has(pair)) continue
+      known.add(pair)
+      const of = users.get(component)
+      if (of === undefined) users.set(component, new Set([dictionary.services[service]!]))
+      else of.add(dictionary.services[service]!)
     }
     const named = new Map<number, number>()
     for (let s = 0; s < samples.count; s++) {

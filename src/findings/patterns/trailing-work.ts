@@ -1,6 +1,7 @@
-import { MESSAGE } from '../calls.ts'
+import type { TraceTree } from '../../trace/tree.ts'
+import { type CallIndex, MESSAGE, OWN, QUERY } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
-import { codeAround, familyCalls, type Scan } from '../scan.ts'
+import { codeAround, type Scan } from '../scan.ts'
 import { inMs, MS } from '../words.ts'
 
 /** Work that an answer seldom depends on, by what it is called. */
@@ -36,21 +37,20 @@ export const trailingWork = definePattern({
 })
 
 /** The last calls of a server that are of that kind, with nothing waited for after them. */
-function trailingCalls(scan: Scan, server: number): number[] {
-  const { tree, index } = scan
-  const { firstChild, live, byEnd } = tree
-  if (live[server] === 0) return []
-  const calls = familyCalls(scan, server)
+function trailingCalls({ tree, index }: Scan, server: number): number[] {
+  const { firstChild, live, byEnd, component } = tree
   const trailing: number[] = []
   for (let slot = firstChild[server]! + live[server]! - 1; slot >= firstChild[server]!; slot--) {
-    const call = calls.find(({ child }) => child === byEnd[slot])?.call
-    if (call === undefined) break
-    const { label, isRead, component } = index.calls[index.callOf(tree, call)]!
-    const isLate =
-      index.roleOf(tree.component[call]!) === MESSAGE ||
-      (!isRead && AFTERWARDS.test(`${label} ${component.name}`))
-    if (!isLate) break
+    const call = byEnd[slot]!
+    const role = index.roleOf(component[call]!)
+    if (role === OWN || role === QUERY || !isForLater(index, tree, call, role)) break
     trailing.push(call)
   }
   return trailing
+}
+
+function isForLater(index: CallIndex, tree: TraceTree, call: number, role: number): boolean {
+  if (role === MESSAGE) return true
+  const { isRead, label, component } = index.calls[index.callOf(tree, call)]!
+  return !isRead && AFTERWARDS.test(`${label} ${component.name}`)
 }
