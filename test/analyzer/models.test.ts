@@ -88,10 +88,10 @@ async function recomputed(rows: readonly Row[]): Promise<Row[]> {
 describe('publishing', () => {
   it('of several at a time, one publishes a number, and all go on with that', async () => {
     const learned = [...learnDependencies(requests(0, 35)).structures]
-    const models = [0, 1, 2, 3].map((count) => createModel(new Map(learned.slice(0, count))))
-    expect(new Set(models.map(({ version }) => version)).size).toBe(4)
+    const models = [0, 1, 2].map((count) => createModel(new Map(learned.slice(0, count))))
+    expect(new Set(models.map(({ version }) => version)).size).toBe(3)
     const published = await Promise.all(models.map((model) => publishModel(store, model, 0)))
-    expect(published.map(({ number }) => number)).toEqual([1, 1, 1, 1])
+    expect(published.map(({ number }) => number)).toEqual([1, 1, 1])
     const [winner, ...others] = new Set(published.map(({ model }) => model.version))
     expect(others).toEqual([])
     expect((await readNewestModel(store))?.model.version).toBe(winner)
