@@ -10,6 +10,7 @@ export const coldStart = definePattern({
   },
   judge(population, _limits, report) {
     for (const group of population.servers) {
+      if (!group.cold.includes(1)) continue
       const warm = group.lengthNs.filter((_, at) => group.cold[at] === 0)
       const usualNs = warm.length === 0 ? undefined : quantileAmong(warm, 0.5)
       for (let at = group.fresh; at < group.lengthNs.length; at++) {
