@@ -1,6 +1,6 @@
 import { CLAMPED, DETACHED, SKEW_SHIFTED, TRIMMED } from './repair.ts'
 import { logRepair, type RepairLog } from './repair-log.ts'
-import { sortRange } from './sort.ts'
+import { sortByWhole, sortRange } from './sort.ts'
 import { CLIENT, SERVER } from './span.ts'
 import { NOT_ENTRY, type TraceTree } from './tree.ts'
 import { TRIM_MARK, trimChildren } from './trim.ts'
@@ -121,7 +121,8 @@ export function settle(
       }
     }
     for (let slot = from; slot < waited; slot++) byEnd[slot] = child[slot]!
-    if (overlapping) sortRange(byEnd, from, waited, tree.scratch, cutEnd, tree, comesBefore)
+    // They stand in span order: a stable sort leaves ties in it.
+    if (overlapping) sortByWhole(byEnd, from, waited, tree.scratch, cutEnd)
   }
   return orderTo
 }

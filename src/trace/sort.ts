@@ -69,3 +69,85 @@ export function sortRange<T>(
     }
   }
 }
+
+/** From this length on, counting is cheaper than comparing. */
+const MANY = 128
+const WORD = 2 ** 32
+const counts = new Int32Array(2048)
+
+/**
+ * Sorts `items[from..to)` by whole numbers `keys[item]` that lie less than 2^53 apart. Stable; O(n) for many items (a
+ * radix sort from the lowest digit up), and where they are sorted already. `scratch` has room for `to - from` items.
+ */
+export function sortByWhole(
+  items: Int32Array,
+  from: number,
+  to: number,
+  scratch: Int32Array,
+  keys: Float64Array,
+): void {
+  if (to - from < MANY) {
+    sortRange(items, from, to, scratch, keys, undefined, neverBefore)
+    return
+  }
+  let least = keys[items[from]!]!
+  let most = least
+  let sorted = true
+  for (let i = from, last = least; i < to; i++) {
+    const key = keys[items[i]!]!
+    if (key < last) sorted = false
+    if (key < least) least = key
+    if (key > most) most = key
+    last = key
+  }
+  if (sorted) return
+  const low = most - least < WORD ? most - least : WORD - 1
+  sortByDigits(items, from, to, scratch, keys, least, 1, low)
+  if (most - least >= WORD) {
+    sortByDigits(items, from, to, scratch, keys, least, WORD, Math.floor((most - least) / WORD))
+  }
+}
+
+function neverBefore(): boolean {
+  return false
+}
+
+/** Sorts by the word of 32 bits that is `(key - least) / unit`, at most `most`. */
+function sortByDigits(
+  items: Int32Array,
+  from: number,
+  to: number,
+  scratch: Int32Array,
+  keys: Float64Array,
+  least: number,
+  unit: number,
+  most: number,
+): void {
+  const bits = 32 - Math.clz32(most)
+  const digits = Math.ceil(bits / (to - from < 1024 ? 8 : 11))
+  const width = Math.ceil(bits / digits)
+  const mask = 2 ** width - 1
+  let source = items
+  let first = from
+  for (let shift = 0; shift < bits; shift += width) {
+    counts.fill(0, 0, mask + 1)
+    const end = first + to - from
+    for (let i = first; i < end; i++) {
+      counts[((((keys[source[i]!]! - least) / unit) >>> 0) >>> shift) & mask]!++
+    }
+    const target = source === items ? scratch : items
+    const base = target === items ? from : 0
+    for (let digit = 0, next = base; digit <= mask; digit++) {
+      const count = counts[digit]!
+      counts[digit] = next
+      next += count
+    }
+    for (let i = first; i < end; i++) {
+      const item = source[i]!
+      target[counts[((((keys[item]! - least) / unit) >>> 0) >>> shift) & mask]!++] = item
+    }
+    source = target
+    first = base
+  }
+  if (source !== items) items.set(scratch.subarray(0, to - from), from)
+}

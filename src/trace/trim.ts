@@ -30,11 +30,14 @@ export function trimChildren(tree: TraceTree, from: number, to: number, toleranc
   let reaches: (from: number, atLeast: number) => number
   let built = false
   let trimmed = 0
+  const latestStart = cutStart[child[to - 1]!]!
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!
     const s = cutStart[c]!
     const e = cutEnd[c]!
     const earliest = e - allowance(e - s, toleranceNs)
+    // It goes on too long after every sibling's start.
+    if (earliest > latestStart) continue
     let next = firstFrom(tree, slot + 1, to, Math.max(earliest, s), earliest <= s)
     let steps = 0
     while (next < to && cutStart[child[next]!]! < e && keys[next]! < e) {
@@ -67,11 +70,18 @@ function allowance(lengthNs: number, toleranceNs: number): number {
   return Math.max(share, toleranceNs)
 }
 
-/** First slot whose start is at least `bound` (`after`: beyond it); starts ascend. */
+/** First slot whose start is at least `bound` (`after`: beyond it); starts ascend. Near ones are found sooner. */
 function firstFrom(tree: TraceTree, from: number, to: number, bound: number, after: boolean): number {
   const { child, cutStart } = tree
   let low = from
-  let high = to
+  let high = from
+  for (let step = 1; high < to; step *= 2) {
+    const s = cutStart[child[high]!]!
+    if (after ? s > bound : s >= bound) break
+    low = high + 1
+    high = low + step
+  }
+  if (high > to) high = to
   while (low < high) {
     const middle = (low + high) >>> 1
     const s = cutStart[child[middle]!]!
