@@ -23,7 +23,9 @@ import {
 import { schemaOf } from './contract.ts'
 
 const WORLD = createWorld(20261128, FAMILIES.hidden!)
-const TRACES = 36
+// Enough for something to be learned (a structure takes 30 families, and 5 more for each repeated call), and too few to
+// bound a p95.
+const TRACES = 70
 const spans = runWorld(WORLD, 0, TRACES).columns
 const ids = [...new Set(Array.from({ length: spans.count }, (_, row) => traceIdHex(spans, row)))]
 
