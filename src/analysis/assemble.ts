@@ -20,13 +20,10 @@ export function assembleTrace(
 ): Assembled {
   const entries: number[] = []
   const orderFrom = [0]
-  growTree(tree, to - from)
-  loadSpans(tree, rows, from, to, repairs)
+  linkTrace(tree, rows, from, to, repairs)
   if (tree.count === 0) return { entries, orderFrom, millisecondClock: false }
-  linkSpans(tree, repairs)
 
   const millisecondClock = hasMillisecondClock(tree)
-  tree.shift.fill(0, 0, tree.count)
   for (let i = 0; i < tree.count; i++) {
     if (tree.parent[i]! < 0) entries.push(i)
   }
@@ -38,4 +35,19 @@ export function assembleTrace(
     orderFrom.push(end)
   }
   return { entries, orderFrom, millisecondClock }
+}
+
+/** The first half of it: loaded and linked, times as the clocks showed them (`shift` is 0). */
+export function linkTrace(
+  tree: TraceTree,
+  rows: Uint32Array,
+  from: number,
+  to: number,
+  repairs: RepairLog,
+): void {
+  growTree(tree, to - from)
+  loadSpans(tree, rows, from, to, repairs)
+  if (tree.count === 0) return
+  linkSpans(tree, repairs)
+  tree.shift.fill(0, 0, tree.count)
 }

@@ -27,28 +27,26 @@ const TOLERATED = 0.02
 type Bounds = { tight: boolean; low: Float64Array; high: Float64Array; count: number }
 
 export type ClockLearner = {
-  /** Calls of a settled root, `order[from..to)`. */
-  add(tree: TraceTree, from: number, to: number): void
+  /** Calls of a linked trace, of which nothing was moved yet. */
+  add(tree: TraceTree): void
   pairs(): ClockPair[]
 }
 
 export function createClockLearner(): ClockLearner {
   const bounds = new Map<string, { loose: Bounds; tight: Bounds }>()
   return {
-    add(tree, from, to) {
-      const { order, parent, entry, start, end, shift, shape, kind, failed } = tree
+    add(tree) {
+      const { parent, entry, start, end, shape, kind, failed } = tree
       const { shapeInstance } = tree.spans.dictionary
-      for (let at = from; at < to; at++) {
-        const c = order[at]!
+      for (let c = 0; c < tree.count; c++) {
         const p = parent[c]!
         if (p < 0 || entry[c] !== NOT_ENTRY || !isRemote(tree, p, c) || failed[p] === 1) continue
         if (shapeInstance[shape[p]!] === shapeInstance[shape[c]!]) continue
         const caller = instanceName(tree.spans.dictionary, shape[p]!)
         const callee = instanceName(tree.spans.dictionary, shape[c]!)
         if (caller === callee) continue
-        // As the clocks showed it, before any move.
-        const high = start[c]! - shift[c]! - (start[p]! - shift[p]!)
-        const low = end[c]! - shift[c]! - (end[p]! - shift[p]!)
+        const high = start[c]! - start[p]!
+        const low = end[c]! - end[p]!
         // A callee that took longer than the call was not waited for: it bounds nothing.
         if (low > high) continue
         const ascending = caller < callee

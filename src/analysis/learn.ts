@@ -1,10 +1,11 @@
-import { appendRows, createColumns, type SpanColumns } from '../trace/columns.ts'
+import type { SpanColumns } from '../trace/columns.ts'
 import { groupByTrace } from '../trace/group.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree } from '../trace/tree.ts'
-import { assembleTrace } from './assemble.ts'
-import { callsOf, uniformOf } from './calls.ts'
+import { assembleTrace, linkTrace } from './assemble.ts'
+import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
+import { createTraceDrawer } from './draw-traces.ts'
 import { createFamilyReader } from './family.ts'
 import { createModel, type Model } from './model.ts'
 import { type Family, isEvidence, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
@@ -22,9 +23,6 @@ export type Learner = {
 
 /** Families kept in all; a signature that was not met for longest makes room. */
 const MOST_KEPT = 100_000
-/** Spans of a batch that are learned from: all of a small one, of a larger one the share below. */
-const ALL_OF = 60_000
-const SHARE_OF_LARGE = 0.12
 
 type Kept = Family & { batch: number }
 type Signature = {
@@ -41,6 +39,7 @@ type Signature = {
 export function createLearner(earlier?: Model): Learner {
   const signatures = new Map<number, Signature>()
   const clocks = createClockLearner()
+  const draw = createTraceDrawer()
   let pairs = earlier?.clocks ?? []
   let batch = 0
   let kept = 0
@@ -48,38 +47,26 @@ export function createLearner(earlier?: Model): Learner {
   return {
     add(spans) {
       batch++
-      const sample = drawTraces(
-        spans,
-        Math.max(ALL_OF, SHARE_OF_LARGE * spans.count) / Math.max(1, spans.count),
-      )
-      const groups = groupByTrace(sample)
-      const tree = createTree(sample)
+      const groups = groupByTrace(spans)
+      const { traces, forClocks } = draw(spans, groups)
+      const tree = createTree(spans)
       const reader = createFamilyReader(tree, callsOf(spans.dictionary))
       const repairs = createRepairLog()
-      const rankOf = (trace: number) => rankOfRow(sample, groups.rows[groups.first[trace]!]!)
-      const drawn = Array.from({ length: groups.count }, (_, trace) => ({ trace, rank: rankOf(trace) }))
-      drawn.sort((a, b) => a.rank - b.rank)
-      const eachDrawn = (visit: (end: number, rank: number, wholeMs: boolean) => void) => {
-        const offsets = offsetsOf(pairs, spans.dictionary)
-        for (const { trace, rank } of drawn) {
-          repairs.count = 0
-          const from = groups.first[trace]!
-          const to = groups.first[trace + 1]!
-          const { entries, orderFrom, millisecondClock } = assembleTrace(
-            tree,
-            groups.rows,
-            from,
-            to,
-            repairs,
-            offsets,
-          )
-          if (entries.length > 0) visit(orderFrom.at(-1)!, rank, millisecondClock)
-        }
-      }
       // Clocks first: what waited for what can be seen only where times can be compared.
-      eachDrawn((end) => clocks.add(tree, 0, end))
+      for (const trace of forClocks) {
+        repairs.count = 0
+        linkTrace(tree, groups.rows, groups.first[trace]!, groups.first[trace + 1]!, repairs)
+        clocks.add(tree)
+      }
       pairs = mergePairs(pairs, clocks.pairs())
-      eachDrawn((end, rank, wholeMs) => {
+      const offsets = offsetsOf(pairs, spans.dictionary)
+      for (const trace of traces) {
+        repairs.count = 0
+        const from = groups.first[trace]!
+        const to = groups.first[trace + 1]!
+        const assembled = assembleTrace(tree, groups.rows, from, to, repairs, offsets)
+        const end = assembled.orderFrom.at(-1)!
+        const wholeMs = assembled.millisecondClock
         reader.read(0, end, wholeMs)
         for (let at = 0; at < end; at++) {
           const parent = tree.order[at]!
@@ -96,7 +83,7 @@ export function createLearner(earlier?: Model): Learner {
           signature.families.push({ calls, starts, ends, lengthNs, wholeMs, batch })
           kept++
         }
-      })
+      }
       for (const signature of signatures.values()) if (signature.lastBatch === batch) prune(signature)
       evict()
     },
@@ -139,23 +126,6 @@ export function createLearner(earlier?: Model): Learner {
       signatures.delete(number)
     }
   }
-}
-
-/** Uniform in (0, 1), the same for all spans of a trace. */
-function rankOfRow({ traceLow, traceHigh }: SpanColumns, row: number): number {
-  return uniformOf(traceLow[2 * row]!, traceLow[2 * row + 1]!, traceHigh[2 * row]!)
-}
-
-/** The spans of a share of the traces. */
-function drawTraces(spans: SpanColumns, share: number): SpanColumns {
-  if (share >= 1) return spans
-  const rows: number[] = []
-  for (let row = 0; row < spans.count; row++) if (rankOfRow(spans, row) < share) rows.push(row)
-  const drawn = createColumns(spans.dictionary, rows.length + 1)
-  appendRows(drawn, spans, rows)
-  const { tieText } = spans
-  if (tieText !== undefined) drawn.tieText = (row) => tieText(rows[row]!)
-  return drawn
 }
 
 /** What is known anew takes the place of what was. */
