@@ -14,6 +14,8 @@ function offsetOf(tree: TraceTree): number {
 /** Whether every start and end of the trace is a whole millisecond of epoch time. Before any skew move. */
 export function hasMillisecondClock(tree: TraceTree): boolean {
   const { start, end, count } = tree
+  // Nearly every trace without one is told by its first span, before any big number is had.
+  if (count > 0 && !isWholeMillisecond(end[0]! - start[0]!)) return false
   const offset = offsetOf(tree)
   for (let i = 0; i < count; i++) {
     if (!isWholeMillisecond(start[i]! + offset) || !isWholeMillisecond(end[i]! + offset)) return false

@@ -6,6 +6,8 @@ import { STATUS_ERROR } from './span.ts'
 import type { TraceTree } from './tree.ts'
 
 const WORD = 2 ** 32
+/** Makes one big number of two words without others in between. */
+const originWords = new DataView(new ArrayBuffer(8))
 /** No span of a request lasts longer, and none lies further from its trace's middle: such times are broken. */
 export const FIFTY_DAYS_NS = 50 * 86_400 * 1e9
 
@@ -79,7 +81,10 @@ export function loadSpans(
     tree.origin = 0n
     return
   }
-  tree.origin = (BigInt(baseHigh) << 32n) + BigInt(baseLow) + BigInt(earliest)
+  const low = baseLow + earliest
+  originWords.setUint32(0, baseHigh + Math.floor(low / WORD))
+  originWords.setUint32(4, low - Math.floor(low / WORD) * WORD)
+  tree.origin = originWords.getBigUint64(0)
 
   sortByStart(tree, kept, earliest, latest)
 
