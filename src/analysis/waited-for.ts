@@ -1,0 +1,266 @@
+import { fitBeside } from './beside.ts'
+import { bestLogDensity, logNormalOf, logOf } from './log-normal.ts'
+import { type Event, type Family, type Site, type Structure, toleranceNs } from './structure.ts'
+
+/** A dependency may look disproved in this share of the families: some children are assigned to the wrong site. */
+const TOLERATED = 0.02
+/**
+ * Times by family f and event j, of children whose sites are known: `starts[f * width + j]`, NaN where there is none.
+ * The last event of each row is the parent's end.
+ */
+export type Times = {
+  width: number
+  count: number
+  starts: Float64Array
+  ends: Float64Array
+  /** By family. */
+  wholeMs: readonly boolean[]
+}
+type Choice = { waitsFor: number[]; possible: number[] }
+type ChooseWaits = (times: Times, j: number) => Choice
+
+export function timesOf(
+  families: readonly Family[],
+  assigned: readonly Int32Array[],
+  calls: readonly number[],
+): Times {
+  const width = calls.length + 1
+  const starts = new Float64Array(width * families.length).fill(Number.NaN)
+  const ends = new Float64Array(width * families.length).fill(Number.NaN)
+  families.forEach((family, f) => {
+    assigned[f]!.forEach((child, site) => {
+      if (child < 0) return
+      starts[f * width + site] = family.starts[child]!
+      ends[f * width + site] = family.ends[child]!
+    })
+    starts[f * width + width - 1] = family.lengthNs
+    ends[f * width + width - 1] = 2 * family.lengthNs
+  })
+  return { width, count: families.length, starts, ends, wholeMs: families.map((family) => family.wholeMs) }
+}
+
+/** Every event with what it waited for, as `choose` says, and the distributions of gaps and lengths. */
+export function fit(
+  times: Times,
+  calls: readonly number[],
+  choose: ChooseWaits,
+): Pick<Structure, 'sites' | 'end'> {
+  const final = choose !== greedily
+  const { width, count, starts, ends } = times
+  const events = Array.from({ length: width }, (_, j): Event => {
+    const { waitsFor, possible } = choose(times, j)
+    const ready = readyTimes(times, j, waitsFor)
+    const { n, sum, squares } = gapsOf(times, j, ready)
+    const beside = final ? fitBeside(times, j, waitsFor, ready) : undefined
+    return {
+      waitsFor,
+      possible,
+      certain: final ? certainOf(times, j, waitsFor) : waitsFor,
+      gap: logNormalOf(n, sum, squares),
+      ...(beside === undefined ? {} : { beside }),
+    }
+  })
+  const sites = calls.map((call, j): Site => {
+    let n = 0
+    let sum = 0
+    let squares = 0
+    for (let at = j; at < count * width; at += width) {
+      if (!(starts[at]! >= 0)) continue
+      const log = logOf(ends[at]! - starts[at]!)
+      n++
+      sum += log
+      squares += log * log
+    }
+    return { ...events[j]!, call, length: logNormalOf(n, sum, squares), presence: n / count }
+  })
+  return { sites, end: events[width - 1]! }
+}
+
+/** Whether k had ended by event j in family f, but for what clocks get wrong; false where either is missing. */
+function hadEnded({ width, starts, ends, wholeMs }: Times, f: number, j: number, k: number): boolean {
+  const start = starts[f * width + j]!
+  const end = ends[f * width + k]!
+  if (end <= start) return true
+  const shorterNs = Math.min(end - starts[f * width + k]!, ends[f * width + j]! - start)
+  return end - start <= toleranceNs(wholeMs[f]!, shorterNs)
+}
+
+/** Per family, the last end of those waited for that have ended by event j; 0: the parent's start. */
+function readyTimes(times: Times, j: number, waitsFor: readonly number[]): Float64Array {
+  const { width, count, starts, ends } = times
+  const ready = new Float64Array(count)
+  for (let f = 0; f < count; f++) {
+    const start = starts[f * width + j]!
+    for (const k of waitsFor) {
+      const end = ends[f * width + k]!
+      if (end > ready[f]! && hadEnded(times, f, j, k)) ready[f] = Math.min(end, start)
+    }
+  }
+  return ready
+}
+
+type Sums = { n: number; sum: number; squares: number }
+
+function gapsOf({ width, count, starts }: Times, j: number, ready: Float64Array): Sums {
+  let n = 0
+  let sum = 0
+  let squares = 0
+  for (let f = 0; f < count; f++) {
+    const start = starts[f * width + j]!
+    if (!(start >= 0)) continue
+    const log = logOf(start - ready[f]!)
+    n++
+    sum += log
+    squares += log * log
+  }
+  return { n, sum, squares }
+}
+
+/** How well starts are explained by gaps of one distribution after the ready times, log-likelihood. */
+function explained(times: Times, j: number, ready: Float64Array): number {
+  const { n, sum, squares } = gapsOf(times, j, ready)
+  return bestLogDensity(n, sum, squares)
+}
+
+/** Of the families that have both: those in which event j came before the end of k, and while k was running. */
+export function disproved(times: Times, j: number, k: number) {
+  const { width, count, starts, ends } = times
+  let before = 0
+  let during = 0
+  let both = 0
+  for (let f = 0; f < count; f++) {
+    const start = starts[f * width + j]!
+    const end = ends[f * width + k]!
+    if (!(start >= 0) || !(end >= 0)) continue
+    both++
+    if (hadEnded(times, f, j, k)) continue
+    before++
+    if (!hadEnded(times, f, k, j)) during++
+  }
+  return { before, during, both }
+}
+
+/** Log-likelihood that one more predecessor must win, and that a counter-example costs. */
+const WORTH = 4
+const COUNTER_EXAMPLE = 8
+
+/** While assignments are uncertain: adds the predecessor that explains the starts best, as long as one does. */
+export function greedily(times: Times, j: number): Choice {
+  const { width, count, starts, ends } = times
+  const chosen: number[] = []
+  const against = Array.from({ length: width - 1 }, (_, k) => {
+    const { before, both } = disproved(times, j, k)
+    return k === j || both === 0 || before > both / 4 ? -1 : before
+  })
+  let ready = new Float64Array(count)
+  let best = explained(times, j, ready)
+  for (;;) {
+    let next = -1
+    let likelihood = best + WORTH
+    let nextReady = ready
+    for (let k = 0; k < width - 1; k++) {
+      if (against[k]! < 0 || chosen.includes(k)) continue
+      const later = ready.slice()
+      for (let f = 0; f < count; f++) {
+        const end = ends[f * width + k]!
+        if (end > later[f]! && hadEnded(times, f, j, k)) later[f] = Math.min(end, starts[f * width + j]!)
+      }
+      const after = explained(times, j, later) - COUNTER_EXAMPLE * against[k]!
+      if (after > likelihood) {
+        likelihood = after
+        next = k
+        nextReady = later
+      }
+    }
+    if (next < 0) return { waitsFor: chosen, possible: chosen }
+    chosen.push(next)
+    best = likelihood
+    ready = nextReady
+  }
+}
+
+/**
+ * Everything that was not disproved, as in one trace: of two calls that come in either order (loops, branches of the
+ * program), but never run side by side, the later one waited for the earlier one.
+ */
+export function undisproved(times: Times, j: number): Choice {
+  const kept: number[] = []
+  for (let k = 0; k < times.width - 1; k++) {
+    if (k === j) continue
+    const { before, during, both } = disproved(times, j, k)
+    if (both === 0 || during > TOLERATED * both) continue
+    const after = both - before
+    if (before <= TOLERATED * both || (after > TOLERATED * both && excludeEachOther(times, j, k)))
+      kept.push(k)
+  }
+  return { waitsFor: kept, possible: kept }
+}
+
+/** Overlaps that there would have to be by chance to tell anything, and the share of them that may be there. */
+const TELLING = 8
+const EXCLUDED = 0.2
+
+/**
+ * Whether calls that come in either order run side by side far less often than if their times had nothing to do with
+ * each other: how often that would be is seen by comparing each with the other one of another family.
+ */
+function excludeEachOther(times: Times, j: number, k: number): boolean {
+  const { width, count, starts, ends } = times
+  const rows: number[] = []
+  for (let f = 0; f < count; f++)
+    if (starts[f * width + j]! >= 0 && starts[f * width + k]! >= 0) rows.push(f * width)
+  let seen = 0
+  let byChance = 0
+  rows.forEach((row, i) => {
+    const other = rows[(i + (rows.length >> 1)) % rows.length]!
+    const overlaps = (from: number) =>
+      starts[from + j]! < ends[row + k]! &&
+      starts[row + k]! < (j === width - 1 ? Number.POSITIVE_INFINITY : ends[from + j]!)
+    if (overlaps(row)) seen++
+    if (overlaps(other)) byChance++
+  })
+  return byChance >= TELLING && seen <= EXCLUDED * byChance
+}
+
+/**
+ * ... and what explains the starts well in spite of some counter-examples (children at the wrong site), but for
+ * predecessors without which they are explained better (their gaps are steadier without them).
+ */
+export function conservatively(times: Times, j: number): Choice {
+  const explaining = greedily(times, j).waitsFor
+  const possible = [...new Set([...undisproved(times, j).waitsFor, ...explaining])].sort((a, b) => a - b)
+  let kept = possible
+  let best = explained(times, j, readyTimes(times, j, kept))
+  for (;;) {
+    let dropped = -1
+    for (const k of kept) {
+      const after = explainedWithout(times, j, kept, k)
+      if (after > best + WORTH) {
+        best = after
+        dropped = k
+      }
+    }
+    if (dropped < 0) return { waitsFor: kept, possible }
+    kept = kept.filter((m) => m !== dropped)
+  }
+}
+
+function explainedWithout(times: Times, j: number, waitsFor: readonly number[], k: number): number {
+  return explained(
+    times,
+    j,
+    readyTimes(
+      times,
+      j,
+      waitsFor.filter((m) => m !== k),
+    ),
+  )
+}
+
+/** Log-likelihood that is lost without a dependency that counts as proven. */
+const PROOF = 8
+
+function certainOf(times: Times, j: number, waitsFor: readonly number[]): number[] {
+  const all = explained(times, j, readyTimes(times, j, waitsFor))
+  return waitsFor.filter((k) => explainedWithout(times, j, waitsFor, k) < all - PROOF)
+}
