@@ -14,14 +14,16 @@ export const everywhere = definePattern({
     const { samples, components, spans } = analysis
     const { dictionary } = spans
     const seen = new Set<number>()
-    const counts = new Map<number, number>()
+    /** Samples by component. */
+    const counts = new Uint32Array(dictionary.components.length)
     let total = 0
+    const isService = Uint8Array.from(dictionary.components, ({ kind }) => (kind === 'service' ? 1 : 0))
     const eachService = (s: number, visit: (row: number) => void) => {
       const own = dictionary.endpoints[samples.endpoint[s]!]!.service
       const last = s + 1 < samples.count ? samples.firstComponent[s + 1]! : components.count
       for (let i = samples.firstComponent[s]!; i < last; i++) {
-        const { kind, name } = dictionary.components[components.component[i]!]!
-        if (kind === 'service' && name !== own) visit(i)
+        const component = components.component[i]!
+        if (isService[component] === 1 && dictionary.components[component]!.name !== own) visit(i)
       }
     }
     for (let s = 0; s < samples.count; s++) {
@@ -29,12 +31,14 @@ export const everywhere = definePattern({
       total++
       seen.add(samples.endpoint[s]!)
       eachService(s, (i) => {
-        const component = components.component[i]!
-        counts.set(component, (counts.get(component) ?? 0) + 1)
+        counts[components.component[i]!]!++
       })
     }
     if (total < requests || seen.size < endpoints) return
-    const common = new Set([...counts].filter(([, n]) => n >= (percent / 100) * total).map(([c]) => c))
+    const common = new Set<number>()
+    counts.forEach((n, component) => {
+      if (n > 0 && n >= (percent / 100) * total) common.add(component)
+    })
     if (common.size === 0) return
     for (let s = 0; s < samples.count; s++) {
       if (samples.counted[s] === 0 || samples.kind[s] === SERVICE) continue

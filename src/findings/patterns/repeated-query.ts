@@ -17,12 +17,13 @@ export const repeatedQuery = definePattern({
   detect(scan, { times, togetherMs, hitPercent }, report) {
     if (scan.hashed.length < times) return
     const { tree, index } = scan
-    const byValue = new Map<string, number[]>()
+    const byValue = new Map<number, number[]>()
     for (const list of [scan.queries, scan.remotes]) {
       for (const span of list) {
         const hash = tree.spans.valueHash[tree.row[span]!]!
         if (hash === 0) continue
-        const key = `${index.callOf(tree, span)} ${hash}`
+        // Exact: the hash has 32 bits.
+        const key = index.callOf(tree, span) * 2 ** 32 + hash
         const known = byValue.get(key)
         if (known === undefined) byValue.set(key, [span])
         else known.push(span)

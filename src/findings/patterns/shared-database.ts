@@ -15,6 +15,7 @@ export const sharedDatabase = definePattern({
     /** Services with a query of a database, as far as it is on a path. */
     const users = new Map<number, Set<string>>()
     const isNamed = dictionary.components.map(({ kind, name }) => kind === 'database' && name.includes('/'))
+    if (!isNamed.includes(true)) return
     const known = new Set<number>()
     for (let i = 0; i < segments.count; i++) {
       const component = segments.component[i]!
@@ -27,6 +28,7 @@ export const sharedDatabase = definePattern({
       if (of === undefined) users.set(component, new Set([dictionary.services[service]!]))
       else of.add(dictionary.services[service]!)
     }
+    if (![...users.values()].some((of) => of.size >= services)) return
     const named = new Map<number, number>()
     for (let s = 0; s < samples.count; s++) {
       if (samples.counted[s] === 0) continue
