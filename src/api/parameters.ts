@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { parseTarget, type Target } from '../analysis/target.ts'
-import type { SampleFilter } from '../store/read-samples.ts'
+import type { SampleFilter } from '../store/sample-filter.ts'
 import { ApiError } from './errors.ts'
 
 const UNIT_MS: Readonly<Record<string, number>> = {

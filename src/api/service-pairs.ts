@@ -2,8 +2,8 @@ import type { Bottleneck } from '../analysis/bottlenecks.ts'
 import type { Model } from '../analysis/model.ts'
 import { findPair, needsPair, type Pair } from '../analysis/pair.ts'
 import type { Target } from '../analysis/target.ts'
-import type { SampleFilter } from '../store/read-samples.ts'
 import { chooseSamples, readReplayable } from '../store/replay-samples.ts'
+import type { SampleFilter } from '../store/sample-filter.ts'
 import type { Store } from '../store/store.ts'
 
 /** Endpoints of an answer that a pair is looked for in, the first that need one: each is replayed some times. */

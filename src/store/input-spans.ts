@@ -2,7 +2,7 @@ import { appendRows, createColumns, type SpanColumns } from '../trace/columns.ts
 import { createDictionary } from '../trace/dictionary.ts'
 import { groupByTrace } from '../trace/group.ts'
 import { countStored, readStored } from './analyzer-store.ts'
-import type { SampleFilter } from './read-samples.ts'
+import type { SampleFilter } from './sample-filter.ts'
 import type { Store } from './store.ts'
 
 /** Spans that are looked at; of more, a share of the traces (by trace id, so whole ones). */

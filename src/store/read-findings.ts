@@ -2,7 +2,7 @@ import type { Scope } from '../analysis/bottlenecks.ts'
 import { addFound, createFindingCollector, type Finding } from '../findings/findings.ts'
 import type { FindingLimits } from '../findings/settings.ts'
 import { AMOUNT_SCALE } from './finding-columns.ts'
-import type { SampleFilter } from './read-samples.ts'
+import type { SampleFilter } from './sample-filter.ts'
 import type { Store } from './store.ts'
 
 type Row = [

@@ -3,7 +3,7 @@ import { createDictionary } from '../trace/dictionary.ts'
 import { samplingWeight } from '../trace/sampling.ts'
 import { shapeFieldsFrom, shapeKeyOf } from '../trace/shape.ts'
 import { kindCode, SPAN_KINDS, STATUS_ERROR, STATUS_OK, STATUS_UNSET } from '../trace/span.ts'
-import type { SampleFilter } from './read-samples.ts'
+import type { SampleFilter } from './sample-filter.ts'
 import type { Store } from './store.ts'
 
 export type TraceSummary = {

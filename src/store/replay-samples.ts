@@ -4,7 +4,7 @@ import { joinReplayables, type Replayable, replayablesOf } from '../analysis/rep
 import { idHex, type SpanColumns, traceIdHex } from '../trace/columns.ts'
 import { createDictionary, type Endpoint } from '../trace/dictionary.ts'
 import { decodeLeanSpans, LEAN_COLUMNS } from './lean-spans.ts'
-import type { SampleFilter } from './read-samples.ts'
+import type { SampleFilter } from './sample-filter.ts'
 import type { Store } from './store.ts'
 
 /** Samples of an endpoint that are replayed: of each hour, and in all. */
