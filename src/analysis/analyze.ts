@@ -32,6 +32,8 @@ export type AnalysisOptions = {
   /** Whether critical time is told by call stack as well (`Analysis.nodes`); false if not given. */
   callTrees?: boolean
   observer?: TraceObserver | undefined
+  /** The batch by traces, where that is at hand (`groupByTrace`). */
+  groups?: TraceGroups
 }
 
 /** Looks on while a batch is analyzed. */
@@ -95,7 +97,7 @@ function analyzeBy(
   createMeasure: (tree: TraceTree, result: ResultBuilder, readings: Readings | undefined) => Measure,
 ): Analysis {
   const lap = createLaps(options.timings)
-  const groups = groupByTrace(spans)
+  const groups = options.groups ?? groupByTrace(spans)
   const result = createResultBuilder(spans, groups.count, options.range)
   const tree = createTree(spans)
   const { model } = options

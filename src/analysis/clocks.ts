@@ -2,6 +2,7 @@ import type { Dictionary } from '../trace/dictionary.ts'
 import { type ClockOffsets, isRemote } from '../trace/settle.ts'
 import { CLIENT } from '../trace/span.ts'
 import { NOT_ENTRY, type TraceTree } from '../trace/tree.ts'
+import { createNumberTable } from './number-table.ts'
 
 /**
  * How far the clocks of two service instances are apart. A call bounds it from both sides: the callee cannot have begun
@@ -142,13 +143,25 @@ export function offsetsOf(pairs: readonly ClockPair[], dictionary: Dictionary): 
       else known.set(b, ns)
     }
   }
-  const byNumber = new Map<number, number | undefined>()
-  return (parentShape, childShape) => {
-    const pair = dictionary.shapeInstance[parentShape]! * 2 ** 26 + dictionary.shapeInstance[childShape]!
-    if (byNumber.has(pair)) return byNumber.get(pair)
-    const ns = byName.get(instanceName(dictionary, parentShape))?.get(instanceName(dictionary, childShape))
-    byNumber.set(pair, ns)
-    return ns
+  const met = createNumberTable()
+  /** By place in `met`. */
+  const known: (number | undefined)[] = []
+  const off: boolean[] = []
+  return {
+    offsetNs(parentShape, childShape) {
+      const { shapeInstance } = dictionary
+      const pair = shapeInstance[parentShape]! * 2 ** 26 + shapeInstance[childShape]!
+      const at = met.placeOf(pair)
+      if (at >= 0) return known[at]
+      const ns = byName.get(instanceName(dictionary, parentShape))?.get(instanceName(dictionary, childShape))
+      known[met.add(pair)] = ns
+      return ns
+    },
+    isOff(parentShape) {
+      const instance = dictionary.shapeInstance[parentShape]!
+      off[instance] ??= [...(byName.get(instanceName(dictionary, parentShape))?.values() ?? [])].some((ns) => ns !== 0)
+      return off[instance]
+    },
   }
 }
 

@@ -4,7 +4,7 @@ import { drawWork } from './beside.ts'
 import { uniformOf } from './calls.ts'
 import type { FamilyReader, KnownFamily } from './family.ts'
 import type { Matcher } from './model.ts'
-import { childrenAtSites, type Event, type Structure } from './structure.ts'
+import type { Event, Structure } from './structure.ts'
 
 /** In `besideFrom`: no own work beside calls; work that began when the parent did. Else: the span at whose start. */
 export const NO_WORK = -1
@@ -101,17 +101,17 @@ export function applyModel(
     if (tree.live[parent] === 0 || !matcher.knows(reader.contextOf(parent))) continue
     const signature = reader.signatureOf(parent)
     if (Number.isNaN(signature)) continue
-    const matched = matcher.match(signature, () => reader.familyOf(parent))
+    const matched = matcher.match(signature, parent, reader)
     if (matched === undefined) continue
-    const { structure, same } = matched
-    const family = reader.familyOf(parent)
-    const childAt = childrenAtSites(family, structure, same)
+    const family = reader.familyOf(parent, signature)
+    const { structure, ambiguous } = matched.places
+    const childAt = matched.places.childrenOf(family, matched.same)
     if (childAt === undefined) continue
-    const differs = isAmbiguous(structure)
-    if (differs) readings.differ = true
-    apply(structure, LIKELY, family, childAt, tree, likely, parent)
-    if (most !== undefined) apply(structure, differs ? MOST : LIKELY, family, childAt, tree, most, parent)
-    if (least !== undefined) apply(structure, differs ? LEAST : LIKELY, family, childAt, tree, least, parent)
+    if (ambiguous) readings.differ = true
+    const found = placeChildren(tree, family, childAt, parent)
+    apply(structure, LIKELY, found, tree, likely)
+    if (most !== undefined) apply(structure, ambiguous ? MOST : LIKELY, found, tree, most)
+    if (least !== undefined) apply(structure, ambiguous ? LEAST : LIKELY, found, tree, least)
   }
 }
 
@@ -128,76 +128,106 @@ const LIKELY: Reading = {
 const MOST: Reading = { waits: (event) => event.possible, workNs: () => 0 }
 const LEAST: Reading = { waits: (event) => event.certain, workNs: (_event, _callsNs, allNs) => allNs }
 
-function isAmbiguous({ sites, end }: Structure): boolean {
-  const open = (event: Event) =>
-    event.beside !== undefined ||
-    event.certain.length < event.waitsFor.length ||
-    event.possible.length > event.waitsFor.length
-  return open(end) || sites.some(open)
+/**
+ * A parent's children: the span at each site (-1: none, or detached), and those of which nothing was learned. These obey
+ * the rules for one trace: they waited for all, and all waited for them.
+ */
+type Placed = { parent: number; spanAt: Int32Array; others: readonly number[] }
+
+const NOBODY: readonly number[] = []
+
+function placeChildren(tree: TraceTree, { children }: KnownFamily, childAt: Int32Array, parent: number): Placed {
+  const { detached } = tree
+  let placed = 0
+  const spanAt = new Int32Array(childAt.length).fill(-1)
+  for (let site = 0; site < childAt.length; site++) {
+    if (childAt[site]! < 0) continue
+    placed++
+    const span = children[childAt[site]!]!
+    if (detached[span] === 0) spanAt[site] = span
+  }
+  if (placed === children.length) return { parent, spanAt, others: NOBODY }
+  const known = new Uint8Array(children.length)
+  for (let site = 0; site < childAt.length; site++) if (childAt[site]! >= 0) known[childAt[site]!] = 1
+  return { parent, spanAt, others: children.filter((c, i) => known[i] === 0 && detached[c] === 0) }
 }
 
 function apply(
   structure: Structure,
   reading: Reading,
-  family: KnownFamily,
-  childAt: Int32Array,
+  placed: Placed,
   tree: TraceTree,
   dependencies: Dependencies,
-  parent: number,
 ): void {
-  const { firstChild, child, live, detached, cutStart, cutEnd, idLow, idHigh } = tree
-  const { list, slotOf, first, last, besideFrom, besideNs, learned, ends } = dependencies
+  const { firstChild, child, live, cutStart, cutEnd } = tree
+  const { list, slotOf, first, last, besideFrom, learned, ends } = dependencies
+  const { parent, spanAt, others } = placed
   const from = firstChild[parent]!
-  const spanAt = (site: number) => (childAt[site]! < 0 ? -1 : family.children[childAt[site]!]!)
   for (let slot = from; slot < from + live[parent]!; slot++) slotOf[child[slot]!] = slot
-  // Children of which nothing was learned obey the rules for one trace: they waited for all, and all waited for them.
-  const others: number[] = []
-  const known = new Uint8Array(family.children.length)
-  for (const at of childAt) if (at >= 0) known[at] = 1
-  family.children.forEach((c, i) => {
-    if (known[i] === 0 && detached[c] === 0) others.push(c)
-  })
-  for (const c of others) {
+  for (let i = 0; i < others.length; i++) {
+    const c = others[i]!
     const event = slotOf[c]!
     first[event] = list.length
-    for (let slot = from; slot < event; slot++) addWaited(child[slot]!, cutStart[c]!, c)
+    for (let slot = from; slot < event; slot++) {
+      if (hadEnded(tree, child[slot]!, cutStart[c]!, c, parent)) list.push(child[slot]!)
+    }
     last[event] = list.length
     besideFrom[event] = NO_WORK
   }
-  structure.sites.forEach((site, s) => {
-    const c = spanAt(s)
-    if (c >= 0 && detached[c] === 0) addEvent(site, slotOf[c]!, cutStart[c]!, c)
-  })
-  addEvent(structure.end, ends + parent, cutEnd[parent]!, parent)
+  for (let site = 0; site < spanAt.length; site++) {
+    const c = spanAt[site]!
+    if (c >= 0) addEvent(structure.sites[site]!, reading, placed, tree, dependencies, slotOf[c]!, cutStart[c]!, c)
+  }
+  addEvent(structure.end, reading, placed, tree, dependencies, ends + parent, cutEnd[parent]!, parent)
   learned[parent] = 1
+}
 
-  function addWaited(waited: number, momentNs: number, span: number): void {
-    if (cutEnd[waited]! > momentNs || waited === span) return
-    if (span === parent || comesBefore(tree, waited, span)) list.push(waited)
-  }
+/** Whether a span had ended at a moment of another one, and comes before it. */
+function hadEnded(tree: TraceTree, waited: number, momentNs: number, span: number, parent: number): boolean {
+  if (tree.cutEnd[waited]! > momentNs || waited === span) return false
+  return span === parent || comesBefore(tree, waited, span)
+}
 
-  function addEvent(event: Event, at: number, momentNs: number, span: number): void {
-    first[at] = list.length
-    for (const site of reading.waits(event)) {
-      const waited = spanAt(site)
-      if (waited >= 0 && detached[waited] === 0) addWaited(waited, momentNs, span)
-    }
-    for (const waited of others) addWaited(waited, momentNs, span)
-    let ready = cutStart[parent]!
-    for (let i = first[at]!; i < list.length; i++) ready = Math.max(ready, cutEnd[list[i]!]!)
-    last[at] = list.length
-    besideFrom[at] = NO_WORK
-    if (event.beside === undefined) return
-    const since = event.beside.since < 0 ? parent : spanAt(event.beside.since)
-    if (since < 0 || detached[since] !== 0 || cutStart[since]! >= momentNs) return
-    if (since !== parent && span !== parent && !comesBefore(tree, since, span)) return
-    const uniform = uniformOf(idLow[span]!, idHigh[span]!, at === ends + parent ? 1 : 0)
-    const allNs = momentNs - cutStart[since]!
-    const workNs = reading.workNs(event, Math.max(0, ready - cutStart[since]!), allNs, uniform)
-    if (workNs <= 0) return
-    besideFrom[at] = since === parent ? FROM_PARENT : since
-    besideNs[at] = Math.min(workNs, allNs)
+/** Appends what an event waited for: the start of `span`, or the end of the parent. */
+function addEvent(
+  event: Event,
+  reading: Reading,
+  { parent, spanAt, others }: Placed,
+  tree: TraceTree,
+  dependencies: Dependencies,
+  at: number,
+  momentNs: number,
+  span: number,
+): void {
+  const { cutStart, cutEnd } = tree
+  const { list, first, last, besideFrom } = dependencies
+  let ready = cutStart[parent]!
+  first[at] = list.length
+  const waits = reading.waits(event)
+  for (let i = 0; i < waits.length; i++) {
+    const waited = spanAt[waits[i]!]!
+    if (waited < 0 || !hadEnded(tree, waited, momentNs, span, parent)) continue
+    list.push(waited)
+    if (cutEnd[waited]! > ready) ready = cutEnd[waited]!
   }
+  for (let i = 0; i < others.length; i++) {
+    const waited = others[i]!
+    if (!hadEnded(tree, waited, momentNs, span, parent)) continue
+    list.push(waited)
+    if (cutEnd[waited]! > ready) ready = cutEnd[waited]!
+  }
+  last[at] = list.length
+  besideFrom[at] = NO_WORK
+  if (event.beside === undefined) return
+  const since = event.beside.since < 0 ? parent : spanAt[event.beside.since]!
+  if (since < 0 || cutStart[since]! >= momentNs) return
+  if (since !== parent && span !== parent && !comesBefore(tree, since, span)) return
+  const uniform = uniformOf(tree.idLow[span]!, tree.idHigh[span]!, span === parent ? 1 : 0)
+  const allNs = momentNs - cutStart[since]!
+  const workNs = reading.workNs(event, Math.max(0, ready - cutStart[since]!), allNs, uniform)
+  if (workNs <= 0) return
+  besideFrom[at] = since === parent ? FROM_PARENT : since
+  dependencies.besideNs[at] = Math.min(workNs, allNs)
 }
 
 /** The moment at which an event's own gap began: the last end or work that it waited for. */

@@ -19,11 +19,12 @@ export type FamilyReader = {
   contextOf(parent: number): number
   /** The signature of a parent, NaN if there is nothing to learn: no children, too many, or one call's transit. */
   signatureOf(parent: number): number
-  /** A parent that has a signature, with its children. */
-  familyOf(parent: number): KnownFamily
+  /** A parent that has that signature, with its children. */
+  familyOf(parent: number, signature: number): KnownFamily
 }
 
 export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader {
+  /** Of spans with children; what a leaf is called is worked out where it is asked for. */
   let call = new Float64Array(0)
   let context = new Float64Array(0)
   let wholeMs = false
@@ -38,23 +39,22 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
       }
       for (let at = from; at < to; at++) {
         const span = order[at]!
-        const s = shape[span]!
-        let number = calls.number(s, component[span]!)
-        if (firstChild[span]! < firstChild[span + 1]!) {
-          // `GET` says little; what was reached says more.
-          if (kind[span] === CLIENT) {
-            const callee = shape[child[firstChild[span]!]!]!
-            number = hashPair(number, calls.number(callee, shapeComponent[callee]!))
-          }
-          const p = parent[span]!
-          context[span] = hashPair(p < 0 ? 0 : context[p]!, number)
+        const slot = firstChild[span]!
+        if (slot === firstChild[span + 1]!) continue
+        let number = calls.number(shape[span]!, component[span]!)
+        // `GET` says little; what was reached says more.
+        if (kind[span] === CLIENT) {
+          const callee = shape[child[slot]!]!
+          number = hashPair(number, calls.number(callee, shapeComponent[callee]!))
         }
+        const p = parent[span]!
+        context[span] = hashPair(p < 0 ? 0 : context[p]!, number)
         call[span] = number
       }
     },
     contextOf: (parent) => context[parent]!,
     signatureOf,
-    familyOf(parent) {
+    familyOf(parent, signature) {
       const { firstChild, child, entry, start, end } = tree
       const children: number[] = []
       for (let slot = firstChild[parent]!; slot < firstChild[parent + 1]!; slot++) {
@@ -70,17 +70,31 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
         children[at] = c
       }
       const origin = start[parent]!
+      const numbers: number[] = []
+      const starts: number[] = []
+      const ends: number[] = []
+      for (let i = 0; i < children.length; i++) {
+        const c = children[i]!
+        numbers.push(callOf(c))
+        starts.push(start[c]! - origin)
+        ends.push(end[c]! - origin)
+      }
       return {
         context: context[parent]!,
-        signature: signatureOf(parent),
+        signature,
         children,
-        calls: children.map((c) => call[c]!),
-        starts: children.map((c) => start[c]! - origin),
-        ends: children.map((c) => end[c]! - origin),
+        calls: numbers,
+        starts,
+        ends,
         lengthNs: end[parent]! - origin,
         wholeMs,
       }
     },
+  }
+
+  function callOf(span: number): number {
+    const { firstChild, shape, component } = tree
+    return firstChild[span]! < firstChild[span + 1]! ? call[span]! : calls.number(shape[span]!, component[span]!)
   }
 
   function signatureOf(parent: number): number {
@@ -96,7 +110,7 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
     for (let slot = from; slot < to; slot++) {
       const c = child[slot]!
       if (entry[c] !== NOT_ENTRY) continue
-      const number = call[c]!
+      const number = callOf(c)
       const upper = Math.floor(number / 2 ** 32)
       low = (low + Math.imul(number | 0, 0x9e3779b1)) | 0
       high = (high + Math.imul(upper ^ (number | 0), 0x85ebca6b)) | 0

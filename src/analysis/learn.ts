@@ -1,5 +1,5 @@
 import type { SpanColumns } from '../trace/columns.ts'
-import { groupByTrace } from '../trace/group.ts'
+import { groupByTrace, type TraceGroups } from '../trace/group.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree } from '../trace/tree.ts'
 import { assembleTrace, linkTrace } from './assemble.ts'
@@ -15,8 +15,8 @@ import { type Family, isEvidence, learnStructure, MOST_FAMILIES, type Structure 
  * before older ones, and MOST_KEPT in all.
  */
 export type Learner = {
-  /** What is drawn from the batch does not depend on the order of its rows. */
-  add(spans: SpanColumns): void
+  /** What is drawn from the batch does not depend on the order of its rows. `groups`: by traces, where that is at hand. */
+  add(spans: SpanColumns, groups?: TraceGroups): void
   /** What is known by now. Work is done only for signatures that have new families. */
   model(): Model
 }
@@ -45,9 +45,8 @@ export function createLearner(earlier?: Model): Learner {
   let kept = 0
 
   return {
-    add(spans) {
+    add(spans, groups = groupByTrace(spans)) {
       batch++
-      const groups = groupByTrace(spans)
       const { traces, forClocks } = draw(spans, groups)
       const tree = createTree(spans)
       const reader = createFamilyReader(tree, callsOf(spans.dictionary))
@@ -75,7 +74,7 @@ export function createLearner(earlier?: Model): Learner {
           const signature = signatureAt(number, reader.contextOf(parent))
           // Traces come by rank: the first ones of a batch are the ones to keep.
           if (signature.lastBatch === batch && signature.added === MOST_FAMILIES) continue
-          const { calls, starts, ends, lengthNs } = reader.familyOf(parent)
+          const { calls, starts, ends, lengthNs } = reader.familyOf(parent, number)
           if (signature.lastBatch !== batch) signature.added = 0
           signature.lastBatch = batch
           signature.added++
@@ -135,8 +134,8 @@ function mergePairs(before: readonly ClockPair[], now: readonly ClockPair[]): Cl
 }
 
 /** Learns from the traces of one batch. The model does not depend on the order of the rows. */
-export function learnDependencies(spans: SpanColumns): Model {
+export function learnDependencies(spans: SpanColumns, groups?: TraceGroups): Model {
   const learner = createLearner()
-  learner.add(spans)
+  learner.add(spans, groups)
   return learner.model()
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { Beside } from './beside.ts'
 import type { ClockPair } from './clocks.ts'
-import type { KnownFamily } from './family.ts'
+import type { FamilyReader, KnownFamily } from './family.ts'
 import type { LogNormal } from './log-normal.ts'
-import type { Event, Site, Structure } from './structure.ts'
+import { createNumberTable } from './number-table.ts'
+import { type Event, type Places, placesOf, type Site, type Structure } from './structure.ts'
 
 /**
  * What was learned over many traces. Immutable; numbers in it are hashes of text (calls.ts), so it means the same over
@@ -43,33 +44,38 @@ function withSortedKeys(_key: string, value: unknown): unknown {
 export const NO_MODEL: Model = createModel(new Map())
 
 /** What a family is compared with; `same`: a structure of its own signature. */
-export type Match = { structure: Structure; same: boolean }
+export type Match = { places: Places; same: boolean }
 
 export type Matcher = {
   /** Whether anything was learned of parents in a context. */
   knows(context: number): boolean
-  /** `read` is called where the signature was not met before. */
-  match(signature: number, read: () => KnownFamily): Match | undefined
+  /** Of a parent with that signature; its family is read where the signature was not met before. */
+  match(signature: number, parent: number, { familyOf }: FamilyReader): Match | undefined
 }
 
 /** Finds structures for families: of their signature, else of the one most like it in the same context. */
 export function createMatcher({ structures }: Model): Matcher {
-  const byContext = new Map<number, Structure[]>()
+  const contexts = createNumberTable()
+  /** By place in `contexts`. */
+  const alike: Structure[][] = []
   for (const structure of structures.values()) {
-    const known = byContext.get(structure.context)
-    if (known === undefined) byContext.set(structure.context, [structure])
-    else if (known.length < MOST_COMPARED) known.push(structure)
+    const known = (alike[contexts.add(structure.context)] ??= [])
+    if (known.length < MOST_COMPARED) known.push(structure)
   }
-  const known = new Map<number, Match | undefined>()
+  const signatures = createNumberTable()
+  /** By place in `signatures`. */
+  const known: (Match | undefined)[] = []
   return {
-    knows: (context) => byContext.has(context),
-    match(signature, read) {
-      const met = known.get(signature)
-      if (met !== undefined || known.has(signature)) return met
+    knows: (context) => contexts.placeOf(context) >= 0,
+    match(signature, parent, { familyOf }) {
+      const met = signatures.placeOf(signature)
+      if (met >= 0) return known[met]
       const own = structures.get(signature)
-      const structure = own ?? mostAlike(byContext, read())
-      const match = structure === undefined ? undefined : { structure, same: structure === own }
-      if (known.size < MOST_REMEMBERED) known.set(signature, match)
+      const family = familyOf(parent, signature)
+      const structure = own ?? mostAlike(alike[contexts.placeOf(family.context)] ?? [], family)
+      const match =
+        structure === undefined ? undefined : { places: placesOf(structure), same: structure === own }
+      if (signatures.size < MOST_REMEMBERED) known[signatures.add(signature)] = match
       return match
     },
   }
@@ -81,12 +87,12 @@ const MOST_REMEMBERED = 100_000
 
 /** Of structures that make most of the family's calls, the one with the fewest others. */
 function mostAlike(
-  byContext: ReadonlyMap<number, readonly Structure[]>,
-  { context, calls }: KnownFamily,
+  structures: readonly Structure[],
+  { calls }: KnownFamily,
 ): Structure | undefined {
   let best: Structure | undefined
   let fewest = calls.length / 2
-  for (const structure of byContext.get(context) ?? []) {
+  for (const structure of structures) {
     const left = new Map<number, number>()
     for (let i = 0; i < calls.length; i++) left.set(calls[i]!, (left.get(calls[i]!) ?? 0) + 1)
     let shared = 0

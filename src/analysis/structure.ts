@@ -212,29 +212,46 @@ const UNUSUAL = 0.01
 /** A family of another signature must not fit worse than usual by more than this, log-likelihood an event. */
 const WORSE = 0.5
 
-/** What is worked out once a structure to find the children of its sites. */
-type Sites = { calls: Float64Array; repeated: boolean; assigner: Assigner }
-const sitesOf = new WeakMap<Structure, Sites>()
+/** A structure, and what is worked out once to find the children of its sites. */
+export type Places = {
+  readonly structure: Structure
+  /** Whether its evidence leaves anything open. */
+  readonly ambiguous: boolean
+  /**
+   * The child at each site (-1: none) of a family of the structure's signature (`same`) or one like it; undefined where
+   * the family does not look like it.
+   */
+  childrenOf(family: Family, same: boolean): Int32Array | undefined
+}
 
-/**
- * The child at each site (-1: none), by a structure of the family's signature or one like it; undefined where the family
- * does not look like it.
- */
-export function childrenAtSites(family: Family, structure: Structure, same: boolean): Int32Array | undefined {
-  let sites = sitesOf.get(structure)
-  if (sites === undefined) {
-    const calls = Float64Array.from(structure.sites, (site) => site.call)
-    sites = {
-      calls,
-      repeated: calls.some((call, s) => call === calls[s - 1]),
-      assigner: createAssigner(structure),
-    }
-    sitesOf.set(structure, sites)
+const placesKnown = new WeakMap<Structure, Places>()
+
+export function placesOf(structure: Structure): Places {
+  let places = placesKnown.get(structure)
+  if (places === undefined) {
+    places = createPlaces(structure)
+    placesKnown.set(structure, places)
   }
-  const { calls, repeated, assigner } = sites
-  if (same && !repeated) return guessSites(family, calls, 0)
-  const childAt = likeliest(family, calls, assigner, Number.POSITIVE_INFINITY)
-  return same || assigner.fitOf(family, childAt) >= structure.usual - WORSE ? childAt : undefined
+  return places
+}
+
+function createPlaces(structure: Structure): Places {
+  const calls = Float64Array.from(structure.sites, (site) => site.call)
+  const repeated = calls.some((call, s) => call === calls[s - 1])
+  const assigner = createAssigner(structure)
+  return {
+    structure,
+    ambiguous: isOpen(structure.end) || structure.sites.some(isOpen),
+    childrenOf(family, same) {
+      if (same && !repeated) return guessSites(family, calls, 0)
+      const childAt = likeliest(family, calls, assigner, Number.POSITIVE_INFINITY)
+      return same || assigner.fitOf(family, childAt) >= structure.usual - WORSE ? childAt : undefined
+    },
+  }
+}
+
+function isOpen({ waitsFor, certain, possible, beside }: Event): boolean {
+  return beside !== undefined || certain.length < waitsFor.length || possible.length > waitsFor.length
 }
 
 function hasOverlap({ starts, ends }: Family): boolean {

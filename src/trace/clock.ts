@@ -28,18 +28,20 @@ export function hasMillisecondClock(tree: TraceTree): boolean {
  * own subtree only); undefined if no SERVER is among them. `order` holds the whole trace, parents first.
  */
 export function millisecondSubtrees(tree: TraceTree, orderTo: number): Uint8Array | undefined {
-  const { order, kind, parent, start, end, shift, count } = tree
+  const { order, kind, parent, count } = tree
   const offset = offsetOf(tree)
-  const whole = (i: number) =>
-    isWholeMillisecond(start[i]! - shift[i]! + offset) && isWholeMillisecond(end[i]! - shift[i]! + offset)
   let any = false
-  for (let i = 0; i < count && !any; i++) any = kind[i] === SERVER && whole(i)
+  for (let i = 0; i < count && !any; i++) any = kind[i] === SERVER && isWhole(tree, i, offset)
   if (!any) return undefined
   const subtree = new Uint8Array(count).fill(1)
   for (let at = orderTo - 1; at >= 0; at--) {
     const i = order[at]!
-    if (!whole(i)) subtree[i] = 0
+    if (!isWhole(tree, i, offset)) subtree[i] = 0
     if (subtree[i] === 0 && parent[i]! >= 0) subtree[parent[i]!] = 0
   }
   return subtree
+}
+
+function isWhole({ start, end, shift }: TraceTree, i: number, offset: number): boolean {
+  return isWholeMillisecond(start[i]! - shift[i]! + offset) && isWholeMillisecond(end[i]! - shift[i]! + offset)
 }

@@ -1,6 +1,9 @@
 import type { SpanColumns } from './columns.ts'
 
-/** Rows of the columns, grouped by trace: trace i has `rows[first[i]]` up to `rows[first[i + 1]]`. */
+/**
+ * Rows of the columns, grouped by trace: trace i has `rows[first[i]]` up to `rows[first[i + 1]]`, in no order that
+ * matters (loading a trace leaves them in span order, which makes it faster the next time).
+ */
 export type TraceGroups = { count: number; rows: Uint32Array; first: Uint32Array }
 
 /**

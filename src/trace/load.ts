@@ -13,7 +13,7 @@ export const FIFTY_DAYS_NS = 50 * 86_400 * 1e9
 
 /**
  * Repair 1, then the kept spans sorted into span order: fills row, shape, kind, service, failed, start, end, origin
- * and count of the tree.
+ * and count of the tree. Where nothing was to be repaired `rows` are left in that order.
  */
 export function loadSpans(
   tree: TraceTree,
@@ -31,6 +31,8 @@ export function loadSpans(
   const starts = keys
   const ends = tree.shift
   let kept = 0
+  let ascending = true
+  const repaired = log.count
   let earliest = Number.POSITIVE_INFINITY
   let latest = Number.NEGATIVE_INFINITY
   for (let i = from; i < to; i++) {
@@ -64,6 +66,7 @@ export function loadSpans(
     kept++
     if (start < earliest) earliest = start
     if (start > latest) latest = start
+    else ascending = false
   }
   if (latest - earliest > FIFTY_DAYS_NS) {
     kept = dropFarFromMedian(tree, kept, log)
@@ -86,15 +89,18 @@ export function loadSpans(
   originWords.setUint32(4, low - Math.floor(low / WORD) * WORD)
   tree.origin = originWords.getBigUint64(0)
 
-  sortByStart(tree, kept, earliest, latest)
+  if (ascending) for (let i = 0; i < kept; i++) order[i] = i
+  else sortByStart(tree, kept, earliest, latest)
+  const inOrder = ascending || log.count > repaired
 
   const { row, idLow, idHigh, shape, kind, service, failed, start, end } = tree
   const { shapeKind, shapeService } = tree.spans.dictionary
   const { status, shape: shapes } = tree.spans
   for (let i = 0; i < kept; i++) {
-    const from = order[i]!
-    const r = scratch2[from]!
+    const at = order[i]!
+    const r = scratch2[at]!
     row[i] = r
+    if (!inOrder) rows[from + i] = r
     idLow[i] = spanId[2 * r]!
     idHigh[i] = spanId[2 * r + 1]!
     const s = shapes[r]!
@@ -102,8 +108,8 @@ export function loadSpans(
     kind[i] = shapeKind[s]!
     service[i] = shapeService[s]!
     failed[i] = status[r] === STATUS_ERROR ? 1 : 0
-    start[i] = starts[from]! - earliest
-    end[i] = ends[from]! - earliest
+    start[i] = starts[at]! - earliest
+    end[i] = ends[at]! - earliest
   }
 }
 

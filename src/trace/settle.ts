@@ -8,11 +8,13 @@ import { TRIM_MARK, trimChildren } from './trim.ts'
 /** Length below which one child may run into the next and still be trimmed, for a trace of millisecond clocks. */
 const MILLISECOND_NS = 1e6
 
-/**
- * How far the clock of a child's service instance is ahead of its parent's, ns, by their shapes; undefined: not known.
- * Known over many traces, it takes the place of repair 4's guess.
- */
-export type ClockOffsets = (parentShape: number, childShape: number) => number | undefined
+/** Clocks as they are known over many traces; they take the place of repair 4's guess. By shapes of spans. */
+export type ClockOffsets = {
+  /** How far the clock of a child's service instance is ahead of its parent's, ns; undefined: not known. */
+  offsetNs(parentShape: number, childShape: number): number | undefined
+  /** Whether any other clock is known to be ahead of this one's, or behind. */
+  isOff(parentShape: number): boolean
+}
 
 export function isRemote(tree: TraceTree, parent: number, child: number): boolean {
   return (
@@ -56,7 +58,10 @@ export function settle(
 
     if (log !== undefined) {
       if (shift[parent] !== 0) moveWithParent(tree, from, to, shift[parent]!)
-      if (hasRemote[parent] === 1 && (clocks !== undefined || sticksOut(tree, parent, from, to))) {
+      if (
+        hasRemote[parent] === 1 &&
+        (clocks?.isOff(tree.shape[parent]!) === true || sticksOut(tree, parent, from, to))
+      ) {
         unskew(tree, parent, from, to, log, clocks)
       }
     }
@@ -237,7 +242,7 @@ function shiftOf(
   stretch: Stretch,
   clocks: ClockOffsets | undefined,
 ): number {
-  const offsetNs = clocks?.(tree.shape[parent]!, stretch.shape)
+  const offsetNs = clocks?.offsetNs(tree.shape[parent]!, stretch.shape)
   if (offsetNs !== undefined) return shiftBy(tree, parent, stretch, -offsetNs)
   const parentStart = tree.start[parent]!
   const parentEnd = tree.end[parent]!
