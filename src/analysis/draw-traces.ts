@@ -1,6 +1,7 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import type { TraceGroups } from '../trace/group.ts'
 import { callsOf, uniformOf } from './calls.ts'
+import { createNumberTable } from './number-table.ts'
 
 /**
  * Traces to learn from. A signature holds all calls above it, so traces that begin with another call teach nothing about
@@ -26,42 +27,31 @@ const MOST_BEGINNINGS = 100_000
 export function createTraceDrawer(): (spans: SpanColumns, groups: TraceGroups) => TraceDraw {
   const drawnBefore = new Map<number, number>()
   return (spans, groups) => {
-    const { count, rows, first } = groups
-    const beginnings = beginningsOf(spans, groups)
-    const ranks = Float64Array.from({ length: count }, (_, trace) => rankOfRow(spans, rows[first[trace]!]!))
-    const byRank = Uint32Array.from({ length: count }, (_, trace) => trace)
-    const compare = (a: number, b: number) =>
-      ranks[a]! - ranks[b]! || compareIds(spans, rows[first[a]!]!, rows[first[b]!]!)
-    byRank.sort(compare)
+    const { count, first } = groups
+    const byRank = tracesByRank(spans, groups)
     if (spans.count <= ALL_OF) return { traces: byRank, forClocks: byRank }
 
-    // One trace of each beginning, then a second one of each, ...
-    const met = new Map<number, number>()
-    const turn = new Uint32Array(count)
-    for (const trace of byRank) {
-      const before = met.get(beginnings[trace]!) ?? 0
-      turn[trace] = before
-      met.set(beginnings[trace]!, before + 1)
-    }
-    const byTurn = byRank.slice().sort((a, b) => turn[a]! - turn[b]! || compare(a, b))
+    const { numbers, beginningOf } = beginningsOf(spans, groups)
+    const { byTurn, turnOf } = byTurns(byRank, beginningOf, numbers.length)
+    const before = numbers.map((number) => drawnBefore.get(number) ?? 0)
+    const drawn = before.slice()
     const isDrawn = new Uint8Array(count)
     const isForClocks = new Uint8Array(count)
     const budget = Math.max(ALL_OF, SHARE * spans.count)
     const budgetOfUnknown = Math.max(ALL_OF, SHARE_OF_UNKNOWN * spans.count)
     let spent = 0
-    for (const trace of byTurn) {
+    for (let at = 0; at < count; at++) {
+      const trace = byTurn[at]!
       const size = first[trace + 1]! - first[trace]!
-      const isUnknown = turn[trace]! + (drawnBefore.get(beginnings[trace]!) ?? 0) < ENOUGH_TRACES
+      const isUnknown = turnOf[trace]! + before[beginningOf[trace]!]! < ENOUGH_TRACES
       if (spent + size > (isUnknown ? budgetOfUnknown : budget)) continue
       if (spent + size <= budget) isForClocks[trace] = 1
       isDrawn[trace] = 1
+      drawn[beginningOf[trace]!]!++
       spent += size
     }
     if (drawnBefore.size > MOST_BEGINNINGS) drawnBefore.clear()
-    for (const trace of byRank) {
-      if (isDrawn[trace] === 0) continue
-      drawnBefore.set(beginnings[trace]!, (drawnBefore.get(beginnings[trace]!) ?? 0) + 1)
-    }
+    for (let i = 0; i < numbers.length; i++) drawnBefore.set(numbers[i]!, drawn[i]!)
     return {
       traces: byRank.filter((trace) => isDrawn[trace] === 1),
       forClocks: byRank.filter((trace) => isForClocks[trace] === 1),
@@ -69,38 +59,95 @@ export function createTraceDrawer(): (spans: SpanColumns, groups: TraceGroups) =
   }
 }
 
-/** By trace: the number of the call that it begins with, the earliest span without a parent (or of all, if none is). */
-function beginningsOf(spans: SpanColumns, { count, rows, first }: TraceGroups): Float64Array {
-  const { parentId, start, shape } = spans
+/** More traces than this are sorted without packing a rank and a place into one exact number. */
+const PACKED = 2 ** 21
+
+/** Numbers of all traces by rank, those of one rank by their ids. */
+function tracesByRank(spans: SpanColumns, { count, rows, first }: TraceGroups): Uint32Array {
+  const { traceLow, traceHigh } = spans
+  const byRank = new Uint32Array(count)
+  const ranks = new Float64Array(count)
+  for (let trace = 0; trace < count; trace++) {
+    const row = 2 * rows[first[trace]!]!
+    // The same for all spans of a trace; whole.
+    ranks[trace] = Math.floor(uniformOf(traceLow[row]!, traceLow[row + 1]!, traceHigh[row]!) * 2 ** 32)
+  }
+  const byId = (a: number, b: number) => compareIds(spans, rows[first[a]!]!, rows[first[b]!]!)
+  if (count > PACKED) {
+    for (let trace = 0; trace < count; trace++) byRank[trace] = trace
+    return byRank.sort((a, b) => ranks[a]! - ranks[b]! || byId(a, b))
+  }
+  const packed = ranks.map((rank, trace) => rank * PACKED + trace).sort()
+  for (let at = 0; at < count; at++) byRank[at] = packed[at]! % PACKED
+  for (let at = 1; at < count; at++) {
+    for (let i = at; i > 0 && ranks[byRank[i - 1]!] === ranks[byRank[i]!]; i--) {
+      const [a, b] = [byRank[i - 1]!, byRank[i]!]
+      if (byId(a, b) <= 0) break
+      byRank[i - 1] = b
+      byRank[i] = a
+    }
+  }
+  return byRank
+}
+
+/** One trace of each beginning, then a second one of each, ... */
+function byTurns(
+  byRank: Uint32Array,
+  beginningOf: Int32Array,
+  beginnings: number,
+): { byTurn: Uint32Array; turnOf: Uint32Array } {
+  const met = new Uint32Array(beginnings)
+  const turnOf = new Uint32Array(byRank.length)
+  for (let at = 0; at < byRank.length; at++) turnOf[byRank[at]!] = met[beginningOf[byRank[at]!]!]!++
+  const next = new Uint32Array(met.reduce((most, times) => Math.max(most, times), 0) + 1)
+  for (let trace = 0; trace < turnOf.length; trace++) next[turnOf[trace]! + 1]!++
+  for (let turn = 1; turn < next.length; turn++) next[turn]! += next[turn - 1]!
+  const byTurn = new Uint32Array(byRank.length)
+  for (let at = 0; at < byRank.length; at++) byTurn[next[turnOf[byRank[at]!]!]!++] = byRank[at]!
+  return { byTurn, turnOf }
+}
+
+/** What a trace begins with: the call of the earliest span without a parent (or of all, if none is). */
+type Beginnings = { numbers: number[]; beginningOf: Int32Array }
+
+function beginningsOf(spans: SpanColumns, { count, rows, first }: TraceGroups): Beginnings {
+  const { parentId, shape } = spans
   const { shapeComponent } = spans.dictionary
   const calls = callsOf(spans.dictionary)
   const numberOf = (row: number) => calls.number(shape[row]!, shapeComponent[shape[row]!]!)
-  const isRoot = (row: number) => parentId[2 * row] === 0 && parentId[2 * row + 1] === 0
-  const beginnings = new Float64Array(count)
+  const table = createNumberTable()
+  const numbers: number[] = []
+  const beginningOf = new Int32Array(count)
   for (let trace = 0; trace < count; trace++) {
-    let best = rows[first[trace]!]!
-    let bestIsRoot = isRoot(best)
-    for (let at = first[trace]! + 1; at < first[trace + 1]!; at++) {
+    const from = first[trace]!
+    const to = first[trace + 1]!
+    let best = -1
+    for (let at = from; at < to; at++) {
       const row = rows[at]!
-      const rowIsRoot = isRoot(row)
-      if (rowIsRoot !== bestIsRoot) {
-        if (bestIsRoot) continue
-      } else {
-        const later = start[2 * row + 1]! - start[2 * best + 1]! || start[2 * row]! - start[2 * best]!
-        // Of two that start together the smaller number, whatever the order of the rows.
-        if (later > 0 || (later === 0 && numberOf(row) >= numberOf(best))) continue
-      }
-      best = row
-      bestIsRoot = rowIsRoot
+      if (parentId[2 * row] !== 0 || parentId[2 * row + 1] !== 0) continue
+      if (best < 0 || isEarlier(spans, row, best, numberOf)) best = row
     }
-    beginnings[trace] = numberOf(best)
+    if (best < 0) {
+      best = rows[from]!
+      for (let at = from + 1; at < to; at++) if (isEarlier(spans, rows[at]!, best, numberOf)) best = rows[at]!
+    }
+    const number = numberOf(best)
+    const place = table.add(number)
+    beginningOf[trace] = place
+    numbers[place] = number
   }
-  return beginnings
+  return { numbers, beginningOf }
 }
 
-/** Uniform in (0, 1), the same for all spans of a trace. */
-function rankOfRow({ traceLow, traceHigh }: SpanColumns, row: number): number {
-  return uniformOf(traceLow[2 * row]!, traceLow[2 * row + 1]!, traceHigh[2 * row]!)
+/** Of two that start together the smaller number, whatever the order of the rows. */
+function isEarlier(
+  { start }: SpanColumns,
+  row: number,
+  than: number,
+  numberOf: (row: number) => number,
+): boolean {
+  const later = start[2 * row + 1]! - start[2 * than + 1]! || start[2 * row]! - start[2 * than]!
+  return later < 0 || (later === 0 && numberOf(row) < numberOf(than))
 }
 
 /** An order of different trace ids, for two of one rank. */

@@ -6,9 +6,10 @@ import { assembleTrace, linkTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
-import { createFamilyReader } from './family.ts'
+import { createFamilyReader, type KnownFamily } from './family.ts'
 import { createModel, type Model } from './model.ts'
-import { type Family, isEvidence, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
+import { createNumberTable } from './number-table.ts'
+import { enoughFamilies, type Family, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
 
 /**
  * Learns over batches of traces what calls wait for. Keeps at most MOST_FAMILIES families a signature, newer batches
@@ -27,6 +28,8 @@ const MOST_KEPT = 100_000
 type Kept = Family & { batch: number }
 type Signature = {
   context: number
+  /** Families that are enough to learn from. */
+  enough: number
   families: Kept[]
   lastBatch: number
   /** Families of that batch. */
@@ -59,6 +62,9 @@ export function createLearner(earlier?: Model): Learner {
       }
       pairs = mergePairs(pairs, clocks.pairs())
       const offsets = offsetsOf(pairs, spans.dictionary)
+      /** Signatures of this batch, and by place in it. */
+      const metNow = createNumberTable()
+      const signaturesNow: Signature[] = []
       for (const trace of traces) {
         repairs.count = 0
         const from = groups.first[trace]!
@@ -71,25 +77,25 @@ export function createLearner(earlier?: Model): Learner {
           const parent = tree.order[at]!
           const number = reader.signatureOf(parent)
           if (Number.isNaN(number)) continue
-          const signature = signatureAt(number, reader.contextOf(parent))
           // Traces come by rank: the first ones of a batch are the ones to keep.
-          if (signature.lastBatch === batch && signature.added === MOST_FAMILIES) continue
-          const { calls, starts, ends, lengthNs } = reader.familyOf(parent, number)
-          if (signature.lastBatch !== batch) signature.added = 0
-          signature.lastBatch = batch
+          const met = metNow.placeOf(number)
+          if (met >= 0 && signaturesNow[met]!.added === MOST_FAMILIES) continue
+          const family = reader.familyOf(parent, number)
+          const signature = met >= 0 ? signaturesNow[met]! : signatureOf(family)
+          if (met < 0) signaturesNow[metNow.add(number)] = signature
+          const { calls, starts, ends, lengthNs } = family
           signature.added++
-          signature.changed = true
           signature.families.push({ calls, starts, ends, lengthNs, wholeMs, batch })
           kept++
         }
       }
-      for (const signature of signatures.values()) if (signature.lastBatch === batch) prune(signature)
+      for (const signature of signaturesNow) prune(signature)
       evict()
     },
     model() {
       const structures = new Map<number, Structure>(earlier?.structures)
       for (const [number, signature] of signatures) {
-        if (!isEvidence(signature.families)) continue
+        if (signature.families.length < signature.enough) continue
         if (signature.changed) signature.structure = learnStructure(signature.families, signature.context)
         signature.changed = false
         if (signature.structure !== undefined) structures.set(number, signature.structure)
@@ -99,12 +105,24 @@ export function createLearner(earlier?: Model): Learner {
     },
   }
 
-  function signatureAt(number: number, context: number): Signature {
-    let signature = signatures.get(number)
+  /** A family's signature, met in this batch for the first time. */
+  function signatureOf(family: KnownFamily): Signature {
+    let signature = signatures.get(family.signature)
     if (signature === undefined) {
-      signature = { context, families: [], lastBatch: 0, added: 0, changed: true, structure: undefined }
-      signatures.set(number, signature)
+      signature = {
+        context: family.context,
+        enough: enoughFamilies(family),
+        families: [],
+        lastBatch: batch,
+        added: 0,
+        changed: true,
+        structure: undefined,
+      }
+      signatures.set(family.signature, signature)
     }
+    signature.lastBatch = batch
+    signature.added = 0
+    signature.changed = true
     return signature
   }
 

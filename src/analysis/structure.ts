@@ -1,7 +1,15 @@
 import { type Assigner, createAssigner, GUESSES, guessSites } from './assignment.ts'
 import type { Beside } from './beside.ts'
 import type { LogNormal } from './log-normal.ts'
-import { conservatively, disproved, fit, greedily, type Times, timesOf, undisproved } from './waited-for.ts'
+import {
+  conservatively,
+  fit,
+  greedily,
+  isRuleForOne,
+  timesByCall,
+  timesOf,
+  undisproved,
+} from './waited-for.ts'
 
 /**
  * What a span's children waited for, learned over many traces. One trace cannot tell a dependency from coincidence; over
@@ -81,11 +89,13 @@ const HEAT = [8, 4, 2, 1]
 const FINISHING = 2
 const ROUNDS = 8
 
-/** Whether there are enough families of one signature to learn from. */
-export function isEvidence(families: readonly Family[]): boolean {
-  const calls = Array.from(families[0]!.calls)
-  const repeated = calls.filter((call) => calls.indexOf(call) !== calls.lastIndexOf(call)).length
-  return families.length >= LEAST_FAMILIES + MORE_FOR_REPEATED * repeated
+/** How many families of one signature are enough to learn from. */
+export function enoughFamilies({ calls }: Family): number {
+  const made = new Map<number, number>()
+  for (let i = 0; i < calls.length; i++) made.set(calls[i]!, (made.get(calls[i]!) ?? 0) + 1)
+  let repeated = 0
+  for (const times of made.values()) if (times > 1) repeated += times
+  return LEAST_FAMILIES + MORE_FOR_REPEATED * repeated
 }
 
 /** Learns the structure of families of one signature; undefined where it says no more than the rules for one trace. */
@@ -93,16 +103,17 @@ export function learnStructure(given: readonly Family[], context: number): Struc
   // In an order of their own, so that what is learned does not depend on how they came.
   const families = [...given].sort(byTimes)
   const calls = Array.from(families[0]!.calls).sort((a, b) => a - b)
-  const repeated = new Set(calls).size < calls.length
+  const repeated = calls.some((call, i) => i > 0 && call === calls[i - 1])
   const overlapping = families.some(hasOverlap)
+  if (!repeated && !overlapping && isRuleForOne(timesByCall(families, calls))) return undefined
   // With every call made once, or one after the other, there is nothing to guess.
   const assigned =
     repeated && overlapping
       ? assignAll(families, calls)
       : families.map((family) => guessSites(family, calls, 0))
   const times = timesOf(families, assigned, calls)
+  if (repeated && !overlapping && isRuleForOne(times)) return undefined
   const found = fit(times, calls, overlapping ? conservatively : undisproved)
-  if (!overlapping && isRuleForOne(times, found)) return undefined
   const assigner = createAssigner(found)
   const fits = families.map((family, f) => assigner.fitOf(family, assigned[f]!)).sort((a, b) => a - b)
   return {
@@ -120,18 +131,6 @@ function byTimes(a: Family, b: Family): number {
     order = a.starts[i]! - b.starts[i]! || a.ends[i]! - b.ends[i]! || a.calls[i]! - b.calls[i]!
   }
   return order
-}
-
-/** Of calls one after the other: each waited for all that had ended, and nothing went on beside them. */
-function isRuleForOne(times: Times, { sites, end }: Pick<Structure, 'sites' | 'end'>): boolean {
-  return [...sites, end].every(
-    ({ waitsFor, beside }, j) =>
-      beside === undefined &&
-      sites.every(
-        (_, k) =>
-          k === j || waitsFor.includes(k) || disproved(times, j, k).both === disproved(times, j, k).before,
-      ),
-  )
 }
 
 /** Hard EM over a share of the families from several first guesses; the best one then assigns all of them. */

@@ -24,19 +24,46 @@ export function timesOf(
   assigned: readonly Int32Array[],
   calls: readonly number[],
 ): Times {
+  const times = emptyTimes(families, calls)
+  for (let f = 0; f < families.length; f++) {
+    const { starts, ends } = families[f]!
+    const childAt = assigned[f]!
+    for (let site = 0, at = f * times.width; site < childAt.length; site++, at++) {
+      const child = childAt[site]!
+      if (child < 0) continue
+      times.starts[at] = starts[child]!
+      times.ends[at] = ends[child]!
+    }
+  }
+  return times
+}
+
+/** Of families that make each of their calls once: there is nothing to assign. */
+export function timesByCall(families: readonly Family[], calls: readonly number[]): Times {
+  const times = emptyTimes(families, calls)
+  for (let f = 0; f < families.length; f++) {
+    const family = families[f]!
+    for (let child = 0; child < calls.length; child++) {
+      const at = f * times.width + calls.indexOf(family.calls[child]!)
+      times.starts[at] = family.starts[child]!
+      times.ends[at] = family.ends[child]!
+    }
+  }
+  return times
+}
+
+function emptyTimes(families: readonly Family[], calls: readonly number[]): Times {
   const width = calls.length + 1
-  const starts = new Float64Array(width * families.length).fill(Number.NaN)
-  const ends = new Float64Array(width * families.length).fill(Number.NaN)
-  families.forEach((family, f) => {
-    assigned[f]!.forEach((child, site) => {
-      if (child < 0) return
-      starts[f * width + site] = family.starts[child]!
-      ends[f * width + site] = family.ends[child]!
-    })
-    starts[f * width + width - 1] = family.lengthNs
-    ends[f * width + width - 1] = 2 * family.lengthNs
-  })
-  return { width, count: families.length, starts, ends, wholeMs: families.map((family) => family.wholeMs) }
+  const count = families.length
+  const starts = new Float64Array(width * count).fill(Number.NaN)
+  const ends = new Float64Array(width * count).fill(Number.NaN)
+  const wholeMs: boolean[] = []
+  for (let f = 0; f < count; f++) {
+    starts[f * width + width - 1] = families[f]!.lengthNs
+    ends[f * width + width - 1] = 2 * families[f]!.lengthNs
+    wholeMs.push(families[f]!.wholeMs)
+  }
+  return { width, count, starts, ends, wholeMs }
 }
 
 /** Every event with what it waited for, as `choose` says, and the distributions of gaps and lengths. */
@@ -123,7 +150,7 @@ function explained(times: Times, j: number, ready: Float64Array): number {
 }
 
 /** Of the families that have both: those in which event j came before the end of k, and while k was running. */
-export function disproved(times: Times, j: number, k: number) {
+function disproved(times: Times, j: number, k: number) {
   const { width, count, starts, ends } = times
   let before = 0
   let during = 0
@@ -186,14 +213,33 @@ export function greedily(times: Times, j: number): Choice {
 export function undisproved(times: Times, j: number): Choice {
   const kept: number[] = []
   for (let k = 0; k < times.width - 1; k++) {
-    if (k === j) continue
-    const { before, during, both } = disproved(times, j, k)
-    if (both === 0 || during > TOLERATED * both) continue
-    const after = both - before
-    if (before <= TOLERATED * both || (after > TOLERATED * both && excludeEachOther(times, j, k)))
-      kept.push(k)
+    if (k !== j && isUndisproved(times, j, k, disproved(times, j, k))) kept.push(k)
   }
   return { waitsFor: kept, possible: kept }
+}
+
+type Disproved = ReturnType<typeof disproved>
+
+function isUndisproved(times: Times, j: number, k: number, { before, during, both }: Disproved): boolean {
+  if (both === 0 || during > TOLERATED * both) return false
+  const after = both - before
+  return before <= TOLERATED * both || (after > TOLERATED * both && excludeEachOther(times, j, k))
+}
+
+/** Of calls one after the other: whether each waited for all that had ended, and nothing went on beside them. */
+export function isRuleForOne(times: Times): boolean {
+  for (let j = 0; j < times.width; j++) {
+    const waitsFor: number[] = []
+    for (let k = 0; k < times.width - 1; k++) {
+      if (k === j) continue
+      const counts = disproved(times, j, k)
+      if (isUndisproved(times, j, k, counts)) waitsFor.push(k)
+      else if (counts.both > counts.before) return false
+    }
+    if (waitsFor.length === 0) continue
+    if (fitBeside(times, j, waitsFor, readyTimes(times, j, waitsFor)) !== undefined) return false
+  }
+  return true
 }
 
 /** Overlaps that there would have to be by chance to tell anything, and the share of them that may be there. */
