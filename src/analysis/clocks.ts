@@ -159,7 +159,9 @@ export function offsetsOf(pairs: readonly ClockPair[], dictionary: Dictionary): 
     },
     isOff(parentShape) {
       const instance = dictionary.shapeInstance[parentShape]!
-      off[instance] ??= [...(byName.get(instanceName(dictionary, parentShape))?.values() ?? [])].some((ns) => ns !== 0)
+      off[instance] ??= [...(byName.get(instanceName(dictionary, parentShape))?.values() ?? [])].some(
+        (ns) => ns !== 0,
+      )
       return off[instance]
     },
   }

@@ -136,7 +136,12 @@ type Placed = { parent: number; spanAt: Int32Array; others: readonly number[] }
 
 const NOBODY: readonly number[] = []
 
-function placeChildren(tree: TraceTree, { children }: KnownFamily, childAt: Int32Array, parent: number): Placed {
+function placeChildren(
+  tree: TraceTree,
+  { children }: KnownFamily,
+  childAt: Int32Array,
+  parent: number,
+): Placed {
   const { detached } = tree
   let placed = 0
   const spanAt = new Int32Array(childAt.length).fill(-1)
@@ -176,7 +181,8 @@ function apply(
   }
   for (let site = 0; site < spanAt.length; site++) {
     const c = spanAt[site]!
-    if (c >= 0) addEvent(structure.sites[site]!, reading, placed, tree, dependencies, slotOf[c]!, cutStart[c]!, c)
+    if (c >= 0)
+      addEvent(structure.sites[site]!, reading, placed, tree, dependencies, slotOf[c]!, cutStart[c]!, c)
   }
   addEvent(structure.end, reading, placed, tree, dependencies, ends + parent, cutEnd[parent]!, parent)
   learned[parent] = 1

@@ -94,7 +94,9 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
 
   function callOf(span: number): number {
     const { firstChild, shape, component } = tree
-    return firstChild[span]! < firstChild[span + 1]! ? call[span]! : calls.number(shape[span]!, component[span]!)
+    return firstChild[span]! < firstChild[span + 1]!
+      ? call[span]!
+      : calls.number(shape[span]!, component[span]!)
   }
 
   function signatureOf(parent: number): number {

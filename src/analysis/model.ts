@@ -86,10 +86,7 @@ const MOST_COMPARED = 64
 const MOST_REMEMBERED = 100_000
 
 /** Of structures that make most of the family's calls, the one with the fewest others. */
-function mostAlike(
-  structures: readonly Structure[],
-  { calls }: KnownFamily,
-): Structure | undefined {
+function mostAlike(structures: readonly Structure[], { calls }: KnownFamily): Structure | undefined {
   let best: Structure | undefined
   let fewest = calls.length / 2
   for (const structure of structures) {

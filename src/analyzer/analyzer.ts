@@ -21,6 +21,7 @@ import { samplesBlock, segmentsBlock, tracesBlock } from '../store/results.ts'
 import { SLOWEST_INSERT_MS, type Store } from '../store/store.ts'
 import type { SpanColumns } from '../trace/columns.ts'
 import { createDictionary } from '../trace/dictionary.ts'
+import { groupByTrace } from '../trace/group.ts'
 import { type AnalyzerCounters, countAnalysis, createCounters } from './counters.ts'
 import { createDependencyModels, SINGLE_TRACE } from './dependency-models.ts'
 import { createEndpointNames, type EndpointNames } from './endpoint-names.ts'
@@ -222,9 +223,10 @@ export function startAnalyzer(options: {
     flagOf: (trace: WaitingTrace) => string,
   ): Promise<void> {
     if (spans.count === 0) return
-    const { number: modelVersion, model } = await models.learn(spans)
-    const analysis = analyzeSpans(spans, { model, callTrees: true, observer: detector.observer })
-    const rowCounts = countRows(spans)
+    const groups = groupByTrace(spans)
+    const { number: modelVersion, model } = await models.learn(spans, groups)
+    const analysis = analyzeSpans(spans, { model, groups, callTrees: true, observer: detector.observer })
+    const rowCounts = countRows(spans, groups)
     const version = versionNow()
     const again = [...rowCounts.keys()].filter((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
     const gone = again.length === 0 ? [] : await readSampleKeys(store, again)

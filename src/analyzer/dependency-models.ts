@@ -4,6 +4,7 @@ import { createModel, type Model } from '../analysis/model.ts'
 import { type PublishedModel, publishModel, readNewestModel } from '../store/models.ts'
 import type { Store } from '../store/store.ts'
 import type { SpanColumns } from '../trace/columns.ts'
+import type { TraceGroups } from '../trace/group.ts'
 
 /**
  * Learned anew after this long, ms, or when twice as many spans are known as the last time; the pause doubles each time,
@@ -17,7 +18,7 @@ const RENEW_AFTER_MS = 86_400_000
 /** Dependencies that batches are analyzed with. */
 export type DependencyModels = {
   /** Learns from the batch, and gives the model to analyze it with; number 0 without a model: nothing is known yet. */
-  learn(spans: SpanColumns): Promise<{ number: number; model: Model | undefined }>
+  learn(spans: SpanColumns, groups: TraceGroups): Promise<{ number: number; model: Model | undefined }>
   counters: { published: number; structures: number }
 }
 
@@ -37,8 +38,8 @@ export function createDependencyModels(store: Store, log: Logger): DependencyMod
 
   return {
     counters,
-    async learn(spans) {
-      learner.add(spans)
+    async learn(spans, groups) {
+      learner.add(spans, groups)
       spansKnown += spans.count
       const nowMs = Date.now()
       const isDue = nowMs - learnedMs >= pauseMs

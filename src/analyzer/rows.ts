@@ -1,6 +1,6 @@
 import { appendRows, createColumns, type SpanColumns, traceIdHex } from '../trace/columns.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
-import { groupByTrace } from '../trace/group.ts'
+import { groupByTrace, type TraceGroups } from '../trace/group.ts'
 
 /** The rows of the traces named; the columns themselves where that is all of them. */
 export function onlyThose(spans: SpanColumns, wanted: ReadonlyMap<string, unknown>): SpanColumns {
@@ -14,8 +14,7 @@ export function onlyThose(spans: SpanColumns, wanted: ReadonlyMap<string, unknow
 }
 
 /** Rows a trace. */
-export function countRows(spans: SpanColumns): Map<string, number> {
-  const groups = groupByTrace(spans)
+export function countRows(spans: SpanColumns, groups: TraceGroups): Map<string, number> {
   const counts = new Map<string, number>()
   for (let g = 0; g < groups.count; g++) {
     counts.set(traceIdHex(spans, groups.rows[groups.first[g]!]!), groups.first[g + 1]! - groups.first[g]!)

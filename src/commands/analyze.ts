@@ -11,6 +11,7 @@ import { createDetector } from '../findings/detect.ts'
 import { createFindingCollector, explain } from '../findings/findings.ts'
 import { createDecodePool } from '../formats/decode-pool.ts'
 import { createSpanSpool, type SpanSpool } from '../formats/span-spool.ts'
+import { groupByTrace } from '../trace/group.ts'
 import { type ReportRequest, reportFor } from './analyze-report.ts'
 import type { CommandContext } from './context.ts'
 import { namePairs } from './name-pairs.ts'
@@ -151,13 +152,20 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   bar?.start(spans, 0)
   await report.begin()
   for (const batch of spool.batches()) {
+    const groups = groupByTrace(batch)
     if (options.learned && model === undefined) {
       // Batches of spilled spans come by trace id: the first is a fair sample of all.
       const learnStartMs = performance.now()
-      model = learnDependencies(batch)
+      model = learnDependencies(batch, groups)
       learnMs += performance.now() - learnStartMs
     }
-    const analysis = analyzeSpans(batch, { timings, model, range: true, observer: detector.observer })
+    const analysis = analyzeSpans(batch, {
+      timings,
+      model,
+      groups,
+      range: true,
+      observer: detector.observer,
+    })
     traces += analysis.traces.count
     samples.add(groupSamples(analysis))
     collectFindings(findings, analysis, detector.evidence())

@@ -9,6 +9,7 @@ import { createFindingCollector, type Finding } from '../findings/findings.ts'
 import type { FindingLimits } from '../findings/settings.ts'
 import { createDecodePool } from '../formats/decode-pool.ts'
 import { createSpanSpool } from '../formats/span-spool.ts'
+import { groupByTrace } from '../trace/group.ts'
 import { createSampleCollector } from './sample-collector.ts'
 import { readTraceFiles } from './trace-files.ts'
 
@@ -33,8 +34,9 @@ export async function analyzeTraceFiles(
     const findings = createFindingCollector()
     let model: Model | undefined
     for (const batch of spool.batches()) {
-      model ??= learnDependencies(batch)
-      const analysis = analyzeSpans(batch, { model, observer: detector.observer })
+      const groups = groupByTrace(batch)
+      model ??= learnDependencies(batch, groups)
+      const analysis = analyzeSpans(batch, { model, groups, observer: detector.observer })
       samples.add(groupSamples(analysis))
       collectFindings(findings, analysis, detector.evidence())
     }

@@ -43,5 +43,7 @@ export function millisecondSubtrees(tree: TraceTree, orderTo: number): Uint8Arra
 }
 
 function isWhole({ start, end, shift }: TraceTree, i: number, offset: number): boolean {
-  return isWholeMillisecond(start[i]! - shift[i]! + offset) && isWholeMillisecond(end[i]! - shift[i]! + offset)
+  return (
+    isWholeMillisecond(start[i]! - shift[i]! + offset) && isWholeMillisecond(end[i]! - shift[i]! + offset)
+  )
 }
