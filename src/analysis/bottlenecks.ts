@@ -179,7 +179,8 @@ function tiedWithLeader(
     .map(({ component }) => component)
 }
 
-export function compareBottlenecks(a: Bottleneck, b: Bottleneck): number {
+/** By environment, namespace, service, operation, scope (`trace` first). */
+export function compareBottlenecks(a: Endpoint & { scope: Scope }, b: Endpoint & { scope: Scope }): number {
   for (const key of ['environment', 'namespace', 'service', 'operation'] as const) {
     if (a[key] !== b[key]) return a[key] < b[key] ? -1 : 1
   }

@@ -44,6 +44,37 @@ export function binValue(bin: number): number {
   return middle > 1e6 ? Math.round(middle) : middle
 }
 
+/** binValue and binBounds of every bin. */
+const VALUES = Float64Array.from({ length: BINS }, (_, bin) => binValue(bin))
+const HIGHEST = Float64Array.from({ length: BINS }, (_, bin) => binBounds(bin)[1])
+
+/** The bins that are not empty: their values, least and greatest values, and the weight up to each. */
+export type FilledBins = {
+  values: Float64Array
+  lowest: Float64Array
+  highest: Float64Array
+  cumulative: Float64Array
+}
+
+export function filledBins({ first, counts }: Histogram): FilledBins {
+  let filled = 0
+  for (let i = 0; i < counts.length; i++) if (counts[i] !== 0) filled++
+  const values = new Float64Array(filled)
+  const lowest = new Float64Array(filled)
+  const highest = new Float64Array(filled)
+  const cumulative = new Float64Array(filled)
+  let weight = 0
+  for (let i = 0, at = 0; i < counts.length; i++) {
+    if (counts[i] === 0) continue
+    weight += counts[i]!
+    values[at] = VALUES[first + i]!
+    lowest[at] = LOWEST[first + i]!
+    highest[at] = HIGHEST[first + i]!
+    cumulative[at++] = weight
+  }
+  return { values, lowest, highest, cumulative }
+}
+
 /** With room for the bins from `first` to `last`, where they are known. */
 export function createHistogram(first = 0, last = -1): Histogram {
   return { first, counts: last < first ? NO_COUNTS : new Float64Array(last - first + 1) }
@@ -90,9 +121,15 @@ export function addSparse(
 }
 
 export function addHistogram(to: Histogram, from: Histogram): void {
-  for (let i = 0; i < from.counts.length; i++) {
-    if (from.counts[i] !== 0) addToBin(to, from.first + i, from.counts[i]!)
-  }
+  let begin = 0
+  let end = from.counts.length
+  while (begin < end && from.counts[begin] === 0) begin++
+  while (end > begin && from.counts[end - 1] === 0) end--
+  if (begin === end) return
+  cover(to, from.first + begin, from.first + end - 1)
+  const { counts } = to
+  const shift = from.first - to.first
+  for (let i = begin; i < end; i++) counts[i + shift]! += from.counts[i]!
 }
 
 /** All counts together. */

@@ -1,7 +1,7 @@
 import type { Component } from '../trace/component.ts'
 import type { Bottleneck, BottleneckComponent } from './bottlenecks.ts'
 import { sumValue } from './exact-sum.ts'
-import { binBounds, binValue, counterfactual, type Histogram } from './histogram.ts'
+import { counterfactual, filledBins, type Histogram } from './histogram.ts'
 import { compareComponents } from './measure.ts'
 import { distributionOf, intervalsOf, type Predicted, quantileAt, type Ranked } from './ranked.ts'
 import { type ComponentRollup, componentKey, type Rollup, type RollupKey } from './rollup.ts'
@@ -86,27 +86,12 @@ export function meanWithout(rollup: Rollup, part: ComponentRollup): number {
 /** A histogram as quantiles, intervals and verdicts see it; the interval covers the bounds of its bins. */
 export function predictedOf(histogram: Histogram, rollup: Rollup, meanNs: number): Predicted {
   const samples = effectiveSamples(rollup)
-  const bins: number[] = []
-  const cumulative: number[] = []
-  let weight = 0
-  histogram.counts.forEach((count, i) => {
-    if (count === 0) return
-    weight += count
-    bins.push(histogram.first + i)
-    cumulative.push(weight)
-  })
-  const rankedBy = (value: (bin: number) => number): Ranked => ({
-    values: Float64Array.from(bins, value),
-    cumulative: Float64Array.from(cumulative),
-    samplesAt: () => samples,
-  })
+  const { values, lowest, highest, cumulative } = filledBins(histogram)
+  const rankedBy = (values: Float64Array): Ranked => ({ values, cumulative, samplesAt: () => samples })
   return {
-    ranked: rankedBy(binValue),
+    ranked: rankedBy(values),
     meanNs,
-    range: {
-      earliest: rankedBy((bin) => binBounds(bin)[0]),
-      latest: rankedBy((bin) => binBounds(bin)[1]),
-    },
+    range: { earliest: rankedBy(lowest), latest: rankedBy(highest) },
   }
 }
 

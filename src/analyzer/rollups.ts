@@ -12,8 +12,8 @@ import {
 import { rollUpSamples, type SampleTable } from '../analysis/rollup-samples.ts'
 import { STEPS } from '../analysis/steps.ts'
 import { readState, writeState } from '../store/analyzer-store.ts'
-import { REMEMBERED_FROM, REVISION } from '../store/remembered-rollups.ts'
 import { type RollupToStore, rollupsBlock } from '../store/rollup-block.ts'
+import { markChanged, REVISION } from '../store/rollup-changes.ts'
 import { createFrames, type Frames } from '../store/rollup-rows.ts'
 import {
   bucketName,
@@ -72,7 +72,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     cursors ??= await Promise.all(
       STEPS.map(async ({ seconds }) => Number((await readState(store, cursorName(seconds))) ?? 0)),
     )
-    // The process before may have ended between rows and revision.
+    // The process before may have ended between rows and what says that they changed.
     if (first) await writeRevision()
     first = false
     await buildMinutes(cursors)
@@ -197,14 +197,14 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
       }
     }
     if (rows.length === 0) return
-    // Around the rows: who reads between the two keeps nothing for longer than that.
-    if (step >= REMEMBERED_FROM) await writeRevision()
+    const buckets = rows.map(({ bucket }) => bucket)
+    await markChanged(store, step, buckets)
     await store.insertBlock(
       'rollups',
       rollupsBlock(rows, (frame) => frames.texts[frame]!),
       `rollups-${randomUUID()}`,
     )
-    if (step >= REMEMBERED_FROM) await writeRevision()
+    await markChanged(store, step, buckets)
     counters.rollups += rows.length
     log.debug({ step, rows: rows.length }, 'rollups written')
   }

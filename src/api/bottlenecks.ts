@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { compareBottlenecks } from '../analysis/bottlenecks.ts'
 import { sumValue } from '../analysis/exact-sum.ts'
 import { compareComponents } from '../analysis/measure.ts'
 import { componentKey, createRollup, type RollupKey } from '../analysis/rollup.ts'
@@ -7,7 +8,8 @@ import { explain } from '../findings/findings.ts'
 import type { FindingLimits } from '../findings/settings.ts'
 import { createModelCache } from '../store/models.ts'
 import { readFindings } from '../store/read-findings.ts'
-import { endpointName, listEndpoints, type RangeRollups, readEndpointRollups } from '../store/rollups.ts'
+import { readEndpointRollups } from '../store/rollup-sums.ts'
+import { endpointName, type RangeRollups, type RollupFilter } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { componentExemplars, endpointExemplars } from './exemplars.ts'
@@ -118,6 +120,16 @@ export function addBottleneckRoutes(app: OpenAPIHono, store: Store, limits: Find
     const components = await withWorstP95(store, range, rows)
     return c.json({ ...place, components, coverage: coverageOf(range.cover) } as never, 200)
   })
+}
+
+/** Endpoints and scopes of a range, by environment, namespace, service, operation, scope (`trace` first). */
+async function listEndpoints(
+  store: Store,
+  cover: RangeRollups['cover'],
+  filter: RollupFilter,
+): Promise<RollupKey[]> {
+  const sums = await readEndpointRollups(store, cover, filter, {})
+  return sums.map(({ key }) => key).sort(compareBottlenecks)
 }
 
 /** Rollups of the endpoints of a page, in order. */

@@ -1,11 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { checkLittle, LEVELS, type LoadWindow, levelsOf, loadWindows } from '../analysis/load-levels.ts'
-import { createRollup, type Rollup } from '../analysis/rollup.ts'
+import type { Rollup } from '../analysis/rollup.ts'
 import { bottleneckOfRollup } from '../analysis/rollup-figures.ts'
 import { fitScalability } from '../analysis/scalability.ts'
 import type { Target } from '../analysis/target.ts'
-import { createFrames } from '../store/rollup-rows.ts'
-import { cutRange, readWindows, visitRollups, type Windows } from '../store/rollups.ts'
+import { answerWindows, cutRange, readClasses, type Windows } from '../store/rollup-windows.ts'
 import type { Store } from '../store/store.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { filterOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
@@ -98,7 +97,7 @@ export function addCapacityRoute(app: OpenAPIHono, store: Store): void {
       { ...filter, version: query.version ?? '*' },
       MOST_WINDOWS,
     )
-    const windows = loadWindows(await readWindows(store, range, { overlap: true }), range.seconds)
+    const windows = await readLoad(store, range)
     const levels = await readLevels(store, range, windows)
     const target = targetOf(query.target)
     return c.json(
@@ -119,19 +118,29 @@ export function addCapacityRoute(app: OpenAPIHono, store: Store): void {
   })
 }
 
+/** How loaded each window was. */
+async function readLoad(store: Store, range: Windows): Promise<LoadWindow[]> {
+  const rollups = await answerWindows(
+    store,
+    range,
+    { overlap: true },
+    {
+      name: 'load',
+      make: (from, rollup): [number, Rollup] => [from, rollup],
+      bytesOf: ([, { overlapNs }]) => 1000 + 40 * overlapNs.length,
+    },
+  )
+  return loadWindows(new Map(rollups), range.seconds)
+}
+
 /** The samples of each load level added up. */
-async function readLevels(store: Store, { cover, filter, seconds }: Windows, windows: readonly LoadWindow[]) {
+async function readLevels(store: Store, range: Windows, windows: readonly LoadWindow[]) {
   const levelOf = levelsOf(windows)
-  const levels = LEVELS.map((_, level) => ({
-    rollup: createRollup(),
+  const rollups = await readClasses(store, range, { observed: true, shifts: true }, levelOf, LEVELS.length)
+  return rollups.map((rollup, level) => ({
+    rollup,
     windows: windows.filter(({ fromSeconds }) => levelOf.get(fromSeconds) === level),
   }))
-  const parts = { observed: true, shifts: true }
-  await visitRollups(store, cover, filter, parts, createFrames(), ({ bucket }, addTo) => {
-    const level = levelOf.get(Math.floor(bucket / seconds) * seconds)
-    if (level !== undefined) addTo(levels[level]!.rollup)
-  })
-  return levels
 }
 
 function levelJson(

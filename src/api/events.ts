@@ -1,9 +1,19 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import { LASTING_BUCKETS, type LeaderRun, leaderChanges } from '../analysis/leader-changes.ts'
+import { compareBottlenecks } from '../analysis/bottlenecks.ts'
+import {
+  byEndpointVersion,
+  type EndpointLeader,
+  LASTING_BUCKETS,
+  type LeaderRun,
+  leaderChanges,
+  leaderRuns,
+  newVersions,
+} from '../analysis/leader-changes.ts'
+import type { RollupKey } from '../analysis/rollup.ts'
 import { coverRange, stepWithin } from '../analysis/steps.ts'
-import { readSteps } from '../store/rollups.ts'
+import { readLeaders } from '../store/rollup-leaders.ts'
+import { endpointName, readSteps } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
-import type { ComponentKind } from '../trace/component.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { filterOf, PageQuery, pageOf, RangeQuery } from './parameters.ts'
 import { Coverage, coverageOf } from './ranges.ts'
@@ -60,27 +70,6 @@ const eventsRoute = createRoute({
   },
 })
 
-type RunRow = {
-  environment: string
-  namespace: string
-  service: string
-  operation: string
-  scope: 'trace' | 'service'
-  fromSeconds: number
-  buckets: number
-  kind: ComponentKind | ''
-  name: string
-  p95Ns: number
-  savedNs: number
-}
-type VersionRow = {
-  environment: string
-  namespace: string
-  service: string
-  version: string
-  fromSeconds: number
-}
-
 export function addEventRoute(app: OpenAPIHono, store: Store): void {
   app.openapi(eventsRoute, async (c) => {
     const query = c.req.valid('query')
@@ -89,57 +78,52 @@ export function addEventRoute(app: OpenAPIHono, store: Store): void {
     const step = Math.max(SHORTEST_SECONDS, stepWithin(fromMs, toMs, there, MOST_BUCKETS))
     const fromSeconds = Math.floor(fromMs / 1000 / step) * step
     const toSeconds = Math.ceil(toMs / 1000 / step) * step
-    const params = { ...filter, step, fromSeconds, toSeconds }
-    const [runs, versions] = await Promise.all([
-      store.query<RunRow>('leader-runs', { ...params, lasting: LASTING_BUCKETS }),
-      store.query<VersionRow>('first-versions', params),
-    ])
-    const events = [...changesOf(runs), ...versions.map(newVersion)]
+    const range = { step, fromSeconds, toSeconds }
+    const buckets = await readLeaders(store, range, there.revision, { ...filter, version: '*' })
+    const rows = byEndpointVersion(buckets)
+    const events = [...changesOf(rows), ...newVersions(rows).map(newVersion)]
     events.sort((a, b) => (a.time > b.time ? -1 : a.time < b.time ? 1 : 0))
-    const { rows, ...place } = pageOf(events, query)
+    const { rows: page, ...place } = pageOf(events, query)
     const coverage = {
       ...coverageOf(coverRange(fromMs, toMs, there)),
       from: iso(fromSeconds),
       to: iso(toSeconds),
     }
-    return c.json({ ...place, events: rows, coverage: { ...coverage, stepSeconds: step } }, 200)
+    return c.json({ ...place, events: page, coverage: { ...coverage, stepSeconds: step } }, 200)
   })
 }
 
-function changesOf(rows: readonly RunRow[]): z.infer<typeof Event>[] {
-  const byEndpoint = new Map<string, RunRow[]>()
-  for (const row of rows) {
-    const key = [row.environment, row.namespace, row.service, row.operation, row.scope].join('\n')
-    const known = byEndpoint.get(key)
-    if (known === undefined) byEndpoint.set(key, [row])
-    else known.push(row)
+function changesOf(ofEndpoints: readonly EndpointLeader[][]): z.infer<typeof Event>[] {
+  const byEndpoint = new Map<string, EndpointLeader[]>()
+  for (const rows of ofEndpoints) {
+    const name = endpointName(rows[0]!.key)
+    const known = byEndpoint.get(name)
+    byEndpoint.set(name, known === undefined ? rows : [...known, ...rows])
   }
-  return [...byEndpoint.values()].flatMap((rows) => {
-    const { environment, namespace, service, operation, scope } = rows[0]!
-    const runs = rows.map(
-      ({ kind, name, ...run }): LeaderRun => ({ ...run, leader: kind === '' ? null : { kind, name } }),
-    )
-    return leaderChanges(runs).map(({ atSeconds, from, to }) => ({
-      time: iso(atSeconds),
-      kind: 'leader-change' as const,
-      environment,
-      namespace,
-      service,
-      operation,
-      scope,
-      from: sideOf(from),
-      to: sideOf(to),
-      p95Ns: { before: from.p95Ns, after: to.p95Ns },
-    }))
-  })
+  return [...byEndpoint.values()]
+    .sort((a, b) => compareBottlenecks(a[0]!.key, b[0]!.key))
+    .flatMap((rows) => {
+      const { version: _, ...endpoint } = rows[0]!.key
+      return leaderChanges(leaderRuns(rows.sort((a, b) => a.atSeconds - b.atSeconds))).map(
+        ({ atSeconds, from, to }) => ({
+          time: iso(atSeconds),
+          kind: 'leader-change' as const,
+          ...endpoint,
+          from: sideOf(from),
+          to: sideOf(to),
+          p95Ns: { before: from.p95Ns, after: to.p95Ns },
+        }),
+      )
+    })
 }
 
 function sideOf({ leader, savedNs }: LeaderRun) {
   return leader === null ? null : { ...leader, savedP95Ns: savedNs }
 }
 
-function newVersion({ fromSeconds, ...of }: VersionRow): z.infer<typeof Event> {
-  return { time: iso(fromSeconds), kind: 'new-version', ...of }
+function newVersion({ key, atSeconds }: { key: RollupKey; atSeconds: number }): z.infer<typeof Event> {
+  const { environment, namespace, service, version } = key
+  return { time: iso(atSeconds), kind: 'new-version', environment, namespace, service, version }
 }
 
 function iso(seconds: number): string {

@@ -1,9 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { flameDifference, flameStacks, flameTrees, foldedText, speedscopeFile } from '../analysis/flame.ts'
-import { createRollup, type Rollup } from '../analysis/rollup.ts'
+import type { Rollup } from '../analysis/rollup.ts'
 import { framePartsOf } from '../store/node-columns.ts'
-import { createFrames, type Frames } from '../store/rollup-rows.ts'
-import { type RangeRollups, visitRollups } from '../store/rollups.ts'
+import type { Frames } from '../store/rollup-rows.ts'
+import { readSum } from '../store/rollup-sums.ts'
+import type { RangeRollups } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { BaselineQuery, RangeQuery } from './parameters.ts'
@@ -78,18 +79,17 @@ export function addFlamegraphRoute(app: OpenAPIHono, store: Store): void {
     const { baselineFrom, baselineTo, format, ...query } = c.req.valid('query')
     const name =
       [query.service, query.operation].filter((part) => part !== undefined).join(' ') || 'all endpoints'
-    const frames = createFrames()
     const range = await openRange(store, { ...query, scope: 'trace' })
-    const after = await readStacks(store, range, frames)
+    const after = await readStacks(store, range)
     if (baselineFrom === undefined && baselineTo === undefined) {
-      const roots = flameTrees(after.stacks, labelIn(frames))
+      const roots = flameTrees(after.rollup.stacks, labelIn(after.frames))
       if (format === 'folded') return c.text(foldedText(flameStacks(roots)), 200)
       if (format === 'speedscope') {
         return c.json(speedscopeFile(name, [{ name, stacks: flameStacks(roots) }]), 200)
       }
       const totalNs = roots.reduce((sum, root) => sum + root.totalNs, 0)
       return c.json(
-        { entries: after.samples, totalNs, roots, coverage: coverageOf(range.cover) } as never,
+        { entries: after.rollup.samples, totalNs, roots, coverage: coverageOf(range.cover) } as never,
         200,
       )
     }
@@ -99,8 +99,9 @@ export function addFlamegraphRoute(app: OpenAPIHono, store: Store): void {
       from: baselineFrom ?? query.from,
       to: baselineTo ?? query.to,
     })
-    const before = await readStacks(store, baseline, frames)
-    const trees = (rollup: Rollup) => flameTrees(rollup.stacks, labelIn(frames), Math.max(1, rollup.weight))
+    const before = await readStacks(store, baseline)
+    const trees = ({ rollup, frames }: Stacks) =>
+      flameTrees(rollup.stacks, labelIn(frames), Math.max(1, rollup.weight))
     const [then, now] = [trees(before), trees(after)]
     if (format === 'folded') return c.text(foldedText(flameStacks(now), flameStacks(then)), 200)
     if (format === 'speedscope') {
@@ -112,7 +113,7 @@ export function addFlamegraphRoute(app: OpenAPIHono, store: Store): void {
     }
     return c.json(
       {
-        entries: { before: before.samples, after: after.samples },
+        entries: { before: before.rollup.samples, after: after.rollup.samples },
         roots: flameDifference(then, now),
         coverage: { before: coverageOf(baseline.cover), after: coverageOf(range.cover) },
       } as never,
@@ -121,10 +122,10 @@ export function addFlamegraphRoute(app: OpenAPIHono, store: Store): void {
   })
 }
 
-async function readStacks(store: Store, { cover, filter }: RangeRollups, frames: Frames): Promise<Rollup> {
-  const rollup = createRollup()
-  await visitRollups(store, cover, filter, { stacks: true }, frames, (_, addTo) => addTo(rollup))
-  return rollup
+type Stacks = { rollup: Rollup; frames: Frames }
+
+function readStacks(store: Store, { cover, filter }: RangeRollups): Promise<Stacks> {
+  return readSum(store, cover, filter, { stacks: true })
 }
 
 /** `transit a->b: GET`, `service shop: GET /cart`. */

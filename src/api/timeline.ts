@@ -5,7 +5,7 @@ import { compareComponents } from '../analysis/measure.ts'
 import { leaderOf, type Rollup } from '../analysis/rollup.ts'
 import { meanNs } from '../analysis/rollup-figures.ts'
 import { STEPS } from '../analysis/steps.ts'
-import { cutRange, readWindows } from '../store/rollups.ts'
+import { answerWindows, cutRange } from '../store/rollup-windows.ts'
 import type { Store } from '../store/store.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { filterOf, RangeQuery } from './parameters.ts'
@@ -71,8 +71,16 @@ export function addTimelineRoute(app: OpenAPIHono, store: Store): void {
     const { fromMs, toMs, ...filter } = filterOf({ ...query, scope: query.scope ?? 'trace' })
     const rollupFilter = { ...filter, version: query.version ?? '*' }
     const windows = await cutRange(store, { fromMs, toMs }, rollupFilter, MOST_POINTS, query.step)
-    const rollups = await readWindows(store, windows, { observed: true, shifts: true })
-    const timeline = [...rollups].map(([from, rollup]) => pointOf(from, rollup, windows.seconds))
+    const timeline = await answerWindows(
+      store,
+      windows,
+      { observed: true, shifts: true },
+      {
+        name: 'timeline',
+        make: (from, rollup) => pointOf(from, rollup, windows.seconds),
+        bytesOf: ({ components }) => 800 + 150 * components.length,
+      },
+    )
     return c.json({ timeline, stepSeconds: windows.seconds, coverage: coverageOf(windows.cover) }, 200)
   })
 }

@@ -2,6 +2,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createRollupBuilder } from '../../src/analyzer/rollups.ts'
 import { createApi } from '../../src/api/app.ts'
+import { openStore } from '../../src/store/store.ts'
 import { seeded } from '../bench/random.ts'
 import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
 import { schemaOf } from './contract.ts'
@@ -281,14 +282,62 @@ describe('a range', () => {
   })
 })
 
-it('what comes late changes an answer that was remembered', async () => {
-  const path = `/api/v1/endpoints?from=${at(0)}&to=${at(120)}`
-  const entries = async () => (await ask(path)).endpoints[0].entries
-  const before = await entries()
-  expect(await entries()).toBe(before)
-  const [late] = samples()
-  const row = { ...late, TraceId: 'f'.repeat(32), Version: Date.now() * 1000 }
-  await store.client.insert({ table: 'samples', values: [row], format: 'JSONEachRow' })
-  await createRollupBuilder(store, quiet, { rollups: 0, tooLate: 0 }).run()
-  expect(await entries()).toBe(before + 1)
+describe('what is remembered', () => {
+  const ranges = `from=${at(0)}&to=${new Date(from + 3 * 3_600_000).toISOString()}`
+  const routes = [
+    `endpoints?${ranges}`,
+    `bottlenecks?${ranges}&target=p95<50ms`,
+    `components?${ranges}`,
+    `timeline?${ranges}`,
+    `timeline?${ranges}&step=3600`,
+    `events?${ranges}`,
+    `compare?${ranges}&baselineFrom=${at(0)}&baselineTo=${at(HALF)}`,
+    `capacity?${ranges}&service=shop`,
+    `flamegraph?${ranges}`,
+  ]
+  /** Answers, to 9 digits: sums of squares depend on the order. */
+  const answers = async (of: OpenAPIHono) => {
+    const texts: [string, string][] = []
+    for (const route of routes) {
+      const answer = await of.request(`/api/v1/${route}`)
+      expect(answer.status).toBe(200)
+      const text = JSON.stringify(await answer.json(), (_, value) =>
+        typeof value === 'number' ? Number(value.toPrecision(9)) : value,
+      )
+      texts.push([route, text])
+    }
+    return texts
+  }
+
+  it('is what the store says, before and after something came late', async () => {
+    const remembered = await answers(api)
+    expect(await answers(api)).toEqual(remembered)
+    const [late] = samples()
+    // Slower than any other, and of a version of its own.
+    const row = {
+      ...late,
+      ServiceVersion: '3',
+      TraceId: 'f'.repeat(32),
+      DurationNs: 900 * MS,
+      CriticalNs: [100 * MS, 700 * MS, 100 * MS],
+      IfInstantNs: [800 * MS, 200 * MS, 800 * MS],
+      Version: Date.now() * 1000,
+    }
+    await store.client.insert({ table: 'samples', values: [row], format: 'JSONEachRow' })
+    await createRollupBuilder(store, quiet, { rollups: 0, tooLate: 0 }).run()
+    const after = await answers(api)
+    const other = openStore({ ...options(), log: quiet })
+    const fromStore = await answers(createApi({ store: other, log: quiet }))
+    await other.close()
+    expect(after).toEqual(fromStore)
+    const changed = routes.filter((_, i) => after[i]![1] !== remembered[i]![1])
+    expect(changed).toEqual(routes)
+  })
+
+  const options = () => ({
+    url: engine.url,
+    database: store.database,
+    retentionDays: store.retention.days,
+    rollupRetentionDays: store.retention.rollupDays,
+  })
 })

@@ -1,0 +1,218 @@
+import { addRollup, createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
+import type { Cover, Stretch } from '../analysis/steps.ts'
+import type { Changes } from './rollup-changes.ts'
+import { answerGroups, type Question } from './rollup-memory.ts'
+import type { Frames, RollupParts } from './rollup-rows.ts'
+import { endpointName, type RollupFilter, visitRollups } from './rollups.ts'
+import type { Store } from './store.ts'
+
+export type EndpointRollup = { key: RollupKey; rollup: Rollup }
+
+/** What is added up of some rollups. */
+export type Sums = {
+  filter: RollupFilter
+  parts: RollupParts
+  /** A sum an endpoint and scope (all versions together, `key.version` is ''), or one of all (of the key of any). */
+  by: 'endpoint' | 'all'
+  /** Overlap with later buckets is told by windows of so many seconds; 0: by the buckets themselves. */
+  windowSeconds?: number
+}
+
+/** By endpointName, or by '' where all are added up. */
+type Added = Map<string, EndpointRollup>
+
+/**
+ * What `make` makes of the sums of each group of buckets, remembered until one of its buckets changes. A group is added
+ * up from parts that change about as often, which are remembered as well.
+ */
+export function answerFromSums<T>(
+  store: Store,
+  revision: string | undefined,
+  groups: readonly (readonly Stretch[])[],
+  sums: Sums,
+  answer: {
+    name: string
+    make(sums: readonly EndpointRollup[], frames: Frames, place: number): T
+    bytesOf(answer: T): number
+  },
+): Promise<{ answers: T[]; frames: Frames }> {
+  return answerGroups(store, revision, groups, {
+    name: `${answer.name}\n${JSON.stringify(sums)}`,
+    bytesOf: answer.bytesOf,
+    async read(places, frames, changes) {
+      const added = await addGroups(
+        store,
+        revision,
+        places.map((place) => groups[place]!),
+        sums,
+        changes,
+      )
+      return places.map((place, i) => answer.make([...added[i]!.values()], frames, place))
+    },
+  })
+}
+
+/** A range's rollup of every endpoint and scope, all versions together (`key.version` is ''). */
+export async function readEndpointRollups(
+  store: Store,
+  { stretches, revision }: Pick<Cover, 'stretches' | 'revision'>,
+  filter: RollupFilter,
+  parts: RollupParts,
+): Promise<readonly EndpointRollup[]> {
+  const sums: Sums = { filter, parts, by: 'endpoint' }
+  const { answers } = await answerFromSums(store, revision, [stretches], sums, {
+    name: 'rollups',
+    make: (of) => of,
+    bytesOf: bytesOfAll,
+  })
+  return answers[0]!
+}
+
+/** Of all endpoints together; the frames its stacks name. */
+export async function readSum(
+  store: Store,
+  { stretches, revision }: Pick<Cover, 'stretches' | 'revision'>,
+  filter: RollupFilter,
+  parts: RollupParts,
+): Promise<{ rollup: Rollup; frames: Frames }> {
+  const sums: Sums = { filter, parts, by: 'all' }
+  const { answers, frames } = await answerFromSums(store, revision, [stretches], sums, {
+    name: 'sum',
+    make: ([sum]) => sum?.rollup ?? createRollup(),
+    bytesOf,
+  })
+  return { rollup: answers[0]!, frames }
+}
+
+/** The sums of each group; those of a single part are remembered by whoever asked. */
+async function addGroups(
+  store: Store,
+  revision: string | undefined,
+  groups: readonly (readonly Stretch[])[],
+  sums: Sums,
+  changes: Changes,
+): Promise<Added[]> {
+  const units = groups.map(unitsOf)
+  const all = units.flatMap((of) => of.map((unit) => ({ unit, alone: of.length === 1 })))
+  const question: Question<Added> = {
+    name: `part\n${JSON.stringify(sums)}`,
+    read: (places, frames) =>
+      readUnits(
+        store,
+        places.map((place) => all[place]!.unit),
+        sums,
+        frames,
+      ),
+    bytesOf: (added) => bytesOfAll([...added.values()]),
+    isPassing: (place) => all[place]!.alone,
+  }
+  const { answers } = await answerGroups(
+    store,
+    revision,
+    all.map(({ unit }) => unit),
+    question,
+    changes,
+  )
+  let at = 0
+  return units.map((of) => {
+    const mine = answers.slice(at, at + of.length)
+    at += of.length
+    return mine.length === 1 ? mine[0]! : addedUp(mine)
+  })
+}
+
+/** Parts of a group that change about as often: its days, hours, ten minutes, and each minute. */
+function unitsOf(stretches: readonly Stretch[]): Stretch[][] {
+  const units: Stretch[][] = []
+  for (const [from, to] of [
+    [86_400, Number.POSITIVE_INFINITY],
+    [3600, 86_400],
+    [600, 3600],
+  ] as const) {
+    const unit = stretches.filter(({ step }) => step >= from && step < to)
+    if (unit.length > 0) units.push(unit)
+  }
+  for (const { step, fromSeconds, toSeconds } of stretches) {
+    if (step >= 600) continue
+    for (let at = fromSeconds; at < toSeconds; at += step) {
+      units.push([{ step, fromSeconds: at, toSeconds: at + step }])
+    }
+  }
+  return units
+}
+
+/** New sums: what is remembered stays as it is. */
+function addedUp(parts: readonly Added[]): Added {
+  const sums: Added = new Map()
+  for (const part of parts) {
+    for (const [name, { key, rollup }] of part) {
+      let sum = sums.get(name)
+      if (sum === undefined) {
+        sum = { key, rollup: createRollup() }
+        sums.set(name, sum)
+      }
+      addRollup(sum.rollup, rollup)
+    }
+  }
+  return sums
+}
+
+/** Reads units that have no bucket in common, in one query. */
+async function readUnits(
+  store: Store,
+  units: readonly (readonly Stretch[])[],
+  { filter, parts, by, windowSeconds = 0 }: Sums,
+  frames: Frames,
+): Promise<Added[]> {
+  const added = units.map((): Added => new Map())
+  const unitOf = placesOf(units)
+  await visitRollups(
+    store,
+    { stretches: units.flat() },
+    filter,
+    parts,
+    frames,
+    ({ step, bucket, key }, addTo) => {
+      const sums = added[unitOf(step, bucket)]!
+      const name = by === 'all' ? '' : endpointName(key)
+      let sum = sums.get(name)
+      if (sum === undefined) {
+        sum = { key: { ...key, version: '' }, rollup: createRollup() }
+        sums.set(name, sum)
+      }
+      const seconds = Math.max(step, windowSeconds)
+      addTo(sum.rollup, { at: (bucket % seconds) / step, of: seconds / step })
+    },
+  )
+  return added
+}
+
+/** Which unit a bucket belongs to. */
+function placesOf(units: readonly (readonly Stretch[])[]): (step: number, bucket: number) => number {
+  const places = new Map<string, number>()
+  const runs: (Stretch & { place: number })[] = []
+  units.forEach((stretches, place) => {
+    for (const stretch of stretches) {
+      if (stretch.toSeconds - stretch.fromSeconds === stretch.step)
+        places.set(`${stretch.step} ${stretch.fromSeconds}`, place)
+      else runs.push({ ...stretch, place })
+    }
+  })
+  return (step, bucket) => {
+    const place = places.get(`${step} ${bucket}`)
+    if (place !== undefined) return place
+    return runs.find((run) => run.step === step && bucket >= run.fromSeconds && bucket < run.toSeconds)!.place
+  }
+}
+
+const bytesOfAll = (sums: readonly EndpointRollup[]) =>
+  sums.reduce((bytes, { rollup }) => bytes + bytesOf(rollup), 0)
+
+/** About what a rollup takes. */
+export function bytesOf({ observed, components, stacks, exemplars }: Rollup): number {
+  let bytes = 500 + 8 * observed.counts.length + 80 * (stacks.parent.length + exemplars.length)
+  for (const part of components.values()) {
+    bytes += 500 + 8 * (part.observed.counts.length + part.shift.counts.length) + 80 * part.exemplars.length
+  }
+  return bytes
+}
