@@ -3,6 +3,7 @@ import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
 import type { Dependencies, Readings } from './dependencies.ts'
 import { createReplayTable, type ReplayTable, replayAll } from './replay.ts'
+import type { Cells } from './replay-cells.ts'
 import { createFactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
@@ -83,6 +84,7 @@ export function createMeasurer(
   const { dictionary } = tree.spans
   const dependencies = readings?.likely
   const table = createReplayTable(dependencies)
+  const { cells } = table.blocks
   /** The two ends of what the evidence allows. */
   const ends = [readings?.most, readings?.least]
     .filter((reading) => reading !== undefined)
@@ -106,7 +108,7 @@ export function createMeasurer(
         addSample(span)
         if (!readings?.differ) addCells(span)
         else
-          for (let cell = table.first[span]!; cell < table.last[span]!; cell++) addRow(rowAt(span, cell, 0))
+          for (let cell = cells.first[span]!; cell < cells.last[span]!; cell++) addRow(rowAt(span, cell, 0))
       }
     }
     for (const span of samples) keep[span] = 0
@@ -143,9 +145,9 @@ export function createMeasurer(
   }
 
   function replayTable(filled: ReplayTable, from: number, to: number, first: number, last: number): void {
-    filled.placeOf = placeOfSpan
-    filled.firstPlace = first
-    filled.places = last - first
+    filled.blocks.placeOf = placeOfSpan
+    filled.blocks.firstPlace = first
+    filled.blocks.places = last - first
     filled.keep = keep
     replayAll(tree, filled, from, to)
   }
@@ -157,16 +159,16 @@ export function createMeasurer(
     const most = new Int32Array(tree.count).fill(1)
     for (let at = to - 1; at > from; at--) most[parent[order[at]!]!]! += most[order[at]!]!
     for (let columns = places; columns > REPLAYED_COMPONENTS; columns >>= 1) {
-      let cells = 0
-      for (let at = from; at < to; at++) cells += Math.min(columns, most[order[at]!]!)
-      if (cells <= TABLE_CELLS) return columns
+      let count = 0
+      for (let at = from; at < to; at++) count += Math.min(columns, most[order[at]!]!)
+      if (count <= TABLE_CELLS) return columns
     }
     return REPLAYED_COMPONENTS
   }
 
   /** Appends what replaying left of a span: the way of nearly all samples. */
   function addCells(span: number): void {
-    const { first, last, column, critical, saved } = table
+    const { first, last, column, critical, saved } = cells
     const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
     const range = components.earliestNs.length > 0
     for (let cell = first[span]!, end = last[span]!; cell < end; cell++) {
@@ -182,12 +184,12 @@ export function createMeasurer(
 
   /** What replaying the components of places from `first` on left in a cell of a span. */
   function rowAt(span: number, cell: number, first: number): Row {
-    const column = table.column[cell]!
+    const column = cells.column[cell]!
     const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
-    const ifInstantNs = durationNs - table.saved[cell]!
+    const ifInstantNs = durationNs - cells.saved[cell]!
     const row = {
       component: present[first + column]!,
-      criticalNs: table.critical[cell]!,
+      criticalNs: cells.critical[cell]!,
       ifInstantNs,
       earliestNs: ifInstantNs,
       latestNs: ifInstantNs,
@@ -195,7 +197,7 @@ export function createMeasurer(
     }
     if (readings?.differ) {
       for (const end of ends) {
-        const otherNs = durationNs - savedBy(end, span, column)
+        const otherNs = durationNs - savedBy(end.blocks.cells, span, column)
         row.earliestNs = Math.min(row.earliestNs, otherNs)
         row.latestNs = Math.max(row.latestNs, otherNs)
       }
@@ -263,8 +265,8 @@ export function createMeasurer(
         replayed.forEach((its, at) => {
           if (its >= 0) rowOf[its] = at
         })
-        for (let cell = table.first[span]!; cell < table.last[span]!; cell++) {
-          const at = rowOf[place + table.column[cell]!]!
+        for (let cell = cells.first[span]!; cell < cells.last[span]!; cell++) {
+          const at = rowOf[place + cells.column[cell]!]!
           if (at >= 0) mine[at] = rowAt(span, cell, place)
         }
         for (const its of replayed) if (its >= 0) rowOf[its] = -1
@@ -307,7 +309,7 @@ export function createMeasurer(
 }
 
 /** What a reading of the dependencies saves of a span; nothing, where the component is off the path. */
-function savedBy({ first, last, column, saved }: ReplayTable, span: number, k: number): number {
+function savedBy({ first, last, column, saved }: Cells, span: number, k: number): number {
   for (let cell = first[span]!; cell < last[span]!; cell++) if (column[cell] === k) return saved[cell]!
   return 0
 }

@@ -11,37 +11,39 @@ import {
 } from './waits.ts'
 
 /** Latency of every span of a root with own work `factor` times as long, in ns. */
-export type FactorTable = Waits & { factor: Float64Array; length: Float64Array; left: Float64Array }
+export type FactorTable = { waits: Waits; factor: Float64Array; length: Float64Array; left: Float64Array }
 
 export function createFactorTable(dependencies: Dependencies | undefined): FactorTable {
   const empty = new Float64Array(0)
-  return { ...createWaits(dependencies), factor: empty, length: empty, left: empty }
+  return { waits: createWaits(dependencies), factor: empty, length: empty, left: empty }
 }
 
 export function growFactorTable(table: FactorTable, spans: number): void {
-  growWaits(table, spans)
+  growWaits(table.waits, spans)
   if (table.factor.length >= spans) return
-  for (const name of ['factor', 'length', 'left'] as const) table[name] = new Float64Array(spans)
+  table.factor = new Float64Array(spans)
+  table.length = new Float64Array(spans)
+  table.left = new Float64Array(spans)
 }
 
 /** Fills `length` for `order[orderFrom..orderTo)` from each span's `factor`: the same schedule, any factor. */
 export function replayFactors(tree: TraceTree, table: FactorTable, orderFrom: number, orderTo: number): void {
   const { order, firstChild, child, live, cutStart, cutEnd } = tree
-  const { factor, length, left } = table
+  const { waits, factor, length, left } = table
   for (let at = orderTo - 1; at >= orderFrom; at--) {
     const span = order[at]!
     const from = firstChild[span]!
     const to = from + live[span]!
     const block: Block = {
       span,
-      learned: isLearned(table, span),
+      learned: isLearned(waits, span),
       from,
       to,
       startNs: cutStart[span]!,
       endNs: cutEnd[span]!,
     }
-    const tail = listWaits(tree, table, block)
+    const tail = listWaits(tree, waits, block)
     for (let slot = from; slot < to; slot++) left[slot] = length[child[slot]!]!
-    length[span] = scheduleBlock(tree, table, block, left, factor[span]!, tail)
+    length[span] = scheduleBlock(tree, waits, block, left, factor[span]!, tail)
   }
 }

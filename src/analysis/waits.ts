@@ -19,7 +19,9 @@ export function createWaits(dependencies: Dependencies | undefined): Waits {
 
 export function growWaits(table: Waits, spans: number): void {
   if (table.waits.length >= spans) return
-  for (const name of ['begin', 'finish', 'gap'] as const) table[name] = new Float64Array(spans)
+  table.begin = new Float64Array(spans)
+  table.finish = new Float64Array(spans)
+  table.gap = new Float64Array(spans)
   table.waits = new Int32Array(spans)
 }
 

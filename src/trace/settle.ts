@@ -26,8 +26,8 @@ export function isRemote(tree: TraceTree, parent: number, child: number): boolea
 /**
  * Repairs 4 to 7 over the spans below `root`, parents before children; `root` keeps its own bounds. Leaves
  * cutStart/cutEnd, detached, and each parent's live children in span order by repaired times (`child`, `live`) and by
- * end (`byEnd`), and lists the spans of this root in `order` from `orderFrom` on; returns where the list ends. Other
- * entries met are given to `onEntry`.
+ * end (`byEnd`), says where they `overlap`, and lists the spans of this root in `order` from `orderFrom` on; returns
+ * where the list ends. Other entries met are given to `onEntry`.
  *
  * With a `log` this is an entry's own analysis: skew is moved and every repair reported. Without one, a part of a
  * trace that was settled before is settled again within its own bounds.
@@ -42,7 +42,7 @@ export function settle(
   clocks?: ClockOffsets,
 ): number {
   const { order, start, end, cutStart, cutEnd, firstChild, child, live, byEnd } = tree
-  const { detached, entry, shift, hasRemote } = tree
+  const { detached, entry, shift, hasRemote, overlap } = tree
   cutStart[root] = start[root]!
   cutEnd[root] = end[root]!
   detached[root] = 0
@@ -54,6 +54,7 @@ export function settle(
     const from = firstChild[parent]!
     const to = firstChild[parent + 1]!
     live[parent] = 0
+    overlap[parent] = 0
     if (from === to) continue
 
     if (log !== undefined) {
@@ -119,6 +120,7 @@ export function settle(
     for (let slot = from; slot < mine; slot++) order[orderTo++] = child[slot]!
     const overlapping = liveCount > 1 && !(inOrder && sequential)
     if (overlapping) {
+      overlap[parent] = 1
       if (!inOrder) sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
       if (trimChildren(tree, from, waited, millisecondClock ? MILLISECOND_NS : 0)) {
         reportTrimmed(tree, from, waited, log)

@@ -41,6 +41,8 @@ export type TraceTree = {
   live: Int32Array
   /** The same slots as `child`: the live children by end, ties in span order. */
   byEnd: Int32Array
+  /** 0: its live children, in span order, start when the one before has ended. */
+  overlap: Uint8Array
   /** 1: repaired as detached within the current root. */
   detached: Uint8Array
   /** Component id, within the current root. */
@@ -107,6 +109,7 @@ function arrange(spans: SpanColumns, capacity: number): TraceTree {
     child: numbers(),
     live: numbers(),
     byEnd: numbers(),
+    overlap: bytes(),
     detached: bytes(),
     component: numbers(),
     driver: bytes(),
