@@ -50,9 +50,8 @@ export type SampleRows = { table: SampleTable; rows: readonly number[] }
 export function rollUpSamples(pieces: readonly SampleRows[], bucketSeconds: number, seconds: number): Rollup {
   const rollup = createRollup()
   const kept = componentsToKeep(pieces)
-  const room = binsOf(pieces)
-  rollup.observed = createHistogram(room.shortest, room.longest)
-  const partsOf = pieces.map(({ table }) => partsIn(rollup, table, kept, room))
+  const partsOf = pieces.map(({ table }) => partsIn(rollup, table, kept))
+  makeRoom(rollup, pieces, partsOf)
   pieces.forEach(({ table, rows }, p) => {
     for (const row of rows) {
       addSample(rollup, table, row, partsOf[p]!, kept !== undefined)
@@ -65,46 +64,63 @@ export function rollUpSamples(pieces: readonly SampleRows[], bucketSeconds: numb
 
 type PartOf = (component: number) => ComponentRollup
 
-/** Bins that the samples' latencies lie in, and the least that any would have without a component. */
-type Bins = { shortest: number; longest: number; least: number }
-
-function binsOf(pieces: readonly SampleRows[]): Bins {
-  let [shortest, longest, least] = [Number.POSITIVE_INFINITY, 0, Number.POSITIVE_INFINITY]
-  for (const { table, rows } of pieces) {
-    for (const row of rows) {
-      const durationNs = table.durationNs[row]!
-      if (durationNs < shortest) shortest = durationNs
-      if (durationNs > longest) longest = durationNs
-      const to = table.componentEnds[row]!
-      for (let i = row === 0 ? 0 : table.componentEnds[row - 1]!; i < to; i++) {
-        if (table.ifInstantNs[i]! < least) least = table.ifInstantNs[i]!
-      }
-    }
-  }
-  return { shortest: binOf(shortest), longest: binOf(longest), least: binOf(Math.min(least, shortest)) }
-}
-
 /** A table's components in the rollup; those that are not kept are service (other). */
-function partsIn(
-  rollup: Rollup,
-  table: SampleTable,
-  kept: ReadonlySet<string> | undefined,
-  room: Bins,
-): PartOf {
+function partsIn(rollup: Rollup, table: SampleTable, kept: ReadonlySet<string> | undefined): PartOf {
   const parts: (ComponentRollup | undefined)[] = []
   return (component) => {
     let part = parts[component]
     if (part === undefined) {
       const of = table.components[component]!
       part = componentIn(rollup, kept === undefined || kept.has(componentKey(of)) ? of : OTHER_COMPONENT)
-      if (part.present === 0) {
-        part.observed = createHistogram(room.shortest, room.longest)
-        part.shift = createHistogram(room.least, room.longest)
-      }
       parts[component] = part
     }
     return part
   }
+}
+
+/** Durations, ns, that a histogram has to have room for. */
+type Room = { least: number; shortest: number; longest: number }
+
+/** Gives histograms room for just the bins that are needed: growing them would take most of the time. */
+function makeRoom(rollup: Rollup, pieces: readonly SampleRows[], partsOf: readonly PartOf[]): void {
+  const all = createRoom()
+  const rooms = new Map<ComponentRollup, Room>()
+  pieces.forEach(({ table, rows }, p) => {
+    for (const row of rows) {
+      const durationNs = table.durationNs[row]!
+      widen(all, durationNs, durationNs)
+      const [from, to] = rowBounds(table.componentEnds, row)
+      for (let i = from; i < to; i++) {
+        const part = partsOf[p]!(table.component[i]!)
+        let room = rooms.get(part)
+        if (room === undefined) {
+          room = createRoom()
+          rooms.set(part, room)
+        }
+        widen(room, durationNs, table.ifInstantNs[i]!)
+      }
+    }
+  })
+  rollup.observed = createHistogram(binOf(all.shortest), binOf(all.longest))
+  for (const [part, { least, shortest, longest }] of rooms) {
+    const last = binOf(longest)
+    part.observed = createHistogram(binOf(shortest), last)
+    // Of what is not shortened beyond a bin there is no shift.
+    const first = binOf(least)
+    if (first < last) part.shift = createHistogram(first, last)
+  }
+}
+
+const createRoom = (): Room => ({
+  least: Number.POSITIVE_INFINITY,
+  shortest: Number.POSITIVE_INFINITY,
+  longest: 0,
+})
+
+function widen(room: Room, durationNs: number, ifInstantNs: number): void {
+  if (durationNs < room.shortest) room.shortest = durationNs
+  if (durationNs > room.longest) room.longest = durationNs
+  if (ifInstantNs < room.least) room.least = ifInstantNs
 }
 
 function addSample(rollup: Rollup, table: SampleTable, row: number, partOf: PartOf, capped: boolean): void {

@@ -5,12 +5,15 @@ import { groupByTrace, type TraceGroups } from '../trace/group.ts'
 /** The rows of the traces named; the columns themselves where that is all of them. */
 export function onlyThose(spans: SpanColumns, wanted: ReadonlyMap<string, unknown>): SpanColumns {
   const groups = groupByTrace(spans)
-  const kept = createColumns(spans.dictionary as Dictionary, spans.count)
+  const rowsOf = (g: number) => groups.rows.subarray(groups.first[g]!, groups.first[g + 1]!)
+  const kept: number[] = []
   for (let g = 0; g < groups.count; g++) {
-    const rows = groups.rows.subarray(groups.first[g]!, groups.first[g + 1]!)
-    if (wanted.has(traceIdHex(spans, rows[0]!))) appendRows(kept, spans, rows)
+    if (wanted.has(traceIdHex(spans, groups.rows[groups.first[g]!]!))) kept.push(g)
   }
-  return kept
+  if (kept.length === groups.count) return spans
+  const rows = createColumns(spans.dictionary as Dictionary, spans.count)
+  for (const g of kept) appendRows(rows, spans, rowsOf(g))
+  return rows
 }
 
 /** Rows a trace. */

@@ -1,6 +1,6 @@
 import { foundAt } from '../findings/collect.ts'
 import { type EvidenceRows, evidenceBySample } from '../findings/evidence.ts'
-import type { NativeColumn } from './native.ts'
+import type { NativeColumn } from './native-writer.ts'
 
 /** The store has amounts in thousandths: shares are amounts, too. */
 export const AMOUNT_SCALE = 1000

@@ -1,6 +1,7 @@
 import type { NodeRows } from '../analysis/result.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
-import type { NativeColumn } from './native.ts'
+import { codesById, createCodedTexts } from './column-lists.ts'
+import type { NativeColumn } from './native-writer.ts'
 
 /** Stands between component kind, component name and operation in the text of a frame. */
 const FRAME_SEPARATOR = '\x1f'
@@ -19,9 +20,9 @@ export function createNodeColumns(dictionary: Pick<Dictionary, 'frames' | 'compo
   endRow(): void
   columns(): NativeColumn[]
 } {
-  const texts: string[] = []
+  const frames = createCodedTexts()
+  const frameOf = codesById(frames, textOf)
   const parents: number[] = []
-  const frames: string[] = []
   const ns: number[] = []
   const calls: number[] = []
   const ends: number[] = []
@@ -29,7 +30,7 @@ export function createNodeColumns(dictionary: Pick<Dictionary, 'frames' | 'compo
     add(nodes, from, to) {
       for (let i = from; i < to; i++) {
         parents.push(nodes.parent[i]! + 1)
-        frames.push(textOf(nodes.frame[i]!))
+        frames.codes.push(frameOf(nodes.frame[i]!))
         ns.push(nodes.criticalNs[i]!)
         calls.push(nodes.calls[i]!)
       }
@@ -37,20 +38,15 @@ export function createNodeColumns(dictionary: Pick<Dictionary, 'frames' | 'compo
     endRow: () => ends.push(parents.length),
     columns: () => [
       { name: 'NodeParents', type: 'Array(UInt16)', ends, values: parents },
-      { name: 'NodeFrames', type: 'Array(LowCardinality(String))', ends, values: frames },
+      { name: 'NodeFrames', type: 'Array(LowCardinality(String))', ends, ...frames },
       { name: 'NodeNs', type: 'Array(UInt64)', ends, values: ns },
       { name: 'NodeCalls', type: 'Array(UInt32)', ends, values: calls },
     ],
   }
 
   function textOf(frame: number): string {
-    let text = texts[frame]
-    if (text === undefined) {
-      const { component, name } = dictionary.frames[frame]!
-      const { kind, name: of } = dictionary.components[component]!
-      text = [kind, of, name].join(FRAME_SEPARATOR)
-      texts[frame] = text
-    }
-    return text
+    const { component, name } = dictionary.frames[frame]!
+    const { kind, name: of } = dictionary.components[component]!
+    return [kind, of, name].join(FRAME_SEPARATOR)
   }
 }

@@ -4,8 +4,9 @@ import { idHex, traceIdHex } from '../trace/columns.ts'
 import { OTHER_COMPONENT } from '../trace/component.ts'
 import { REPAIR_KINDS } from '../trace/repair.ts'
 import { STATUS_ERROR } from '../trace/span.ts'
+import { codesById, createCodedTexts, createIdWords } from './column-lists.ts'
 import { createFindingColumns } from './finding-columns.ts'
-import { type NativeColumn, writeBlock } from './native.ts'
+import { type NativeColumn, writeBlock } from './native-writer.ts'
 import { createNodeColumns } from './node-columns.ts'
 
 /** Identity of a stored sample: the sorting key of `samples`. */
@@ -46,23 +47,25 @@ export function samplesBlock(
   const { dictionary } = spans
   const start: bigint[] = []
   const text = {
-    Environment: [] as string[],
-    Namespace: [] as string[],
-    Service: [] as string[],
-    Operation: [] as string[],
-    Scope: [] as string[],
-    ServiceVersion: [] as string[],
-    TraceId: [] as string[],
-    SpanId: [] as string[],
-    EntryKind: [] as string[],
+    Environment: createCodedTexts(),
+    Namespace: createCodedTexts(),
+    Service: createCodedTexts(),
+    Operation: createCodedTexts(),
+    Scope: createCodedTexts(),
+    ServiceVersion: createCodedTexts(),
+    EntryKind: createCodedTexts(),
   }
+  const id = { traceHigh: createIdWords(), traceLow: createIdWords(), span: createIdWords() }
   const durationNs: number[] = []
   const queueWaitNs: number[] = []
   const isError: number[] = []
   const weight: number[] = []
   const ends: number[] = []
-  const kinds: string[] = []
-  const names: string[] = []
+  const part = { kinds: createCodedTexts(), names: createCodedTexts() }
+  const kinds = part.kinds.codes
+  const names = part.names.codes
+  const kindOf = codesById(part.kinds, (component) => dictionary.components[component]!.kind)
+  const nameCodeOf = codesById(part.names, (component) => dictionary.components[component]!.name)
   const criticalNs: number[] = []
   const ifInstantNs: number[] = []
   const isDeleted: number[] = []
@@ -72,20 +75,25 @@ export function samplesBlock(
   const keys = new Set<string>()
 
   for (let trace = 0; trace < traces.count; trace++) {
-    const traceId = traceIdHex(spans, traces.span[trace]!)
+    const traceSpan = traces.span[trace]!
+    const traceId = gone.length === 0 ? '' : traceIdHex(spans, traceSpan)
     const origin = traces.origin[trace]!
     for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
       if (samples.counted[s] === 0) continue
       const row = samples.span[s]!
       const endpoint = dictionary.endpoints[samples.endpoint[s]!]!
       const startNs = origin + BigInt(samples.startNs[s]!)
-      const sample = {
-        ...endpoint,
-        operation: nameOf(samples.endpoint[s]!),
-        scope: samples.kind[s] === SERVICE ? 'service' : 'trace',
-        spanId: idHex(spans.spanId, row),
+      const operation = nameOf(samples.endpoint[s]!)
+      const scope = samples.kind[s] === SERVICE ? 'service' : 'trace'
+      push(startNs, endpoint.environment, endpoint.namespace, endpoint.service, operation, scope)
+      id.traceHigh.push(spans.traceHigh, traceSpan)
+      id.traceLow.push(spans.traceLow, traceSpan)
+      id.span.push(spans.spanId, row)
+      if (gone.length > 0) {
+        const { environment, namespace, service } = endpoint
+        const spanId = idHex(spans.spanId, row)
+        keys.add(keyOf(environment, namespace, service, operation, scope, startNs, traceId, spanId))
       }
-      push(startNs, traceId, sample)
       text.ServiceVersion.push(dictionary.fields(spans.shape[row]!).version)
       text.EntryKind.push(SAMPLE_KINDS[samples.kind[s]!]!)
       durationNs.push(samples.durationNs[s]!)
@@ -99,25 +107,14 @@ export function samplesBlock(
   }
   for (const key of gone) {
     const { Environment, Namespace, Service, Operation, Scope } = key
-    const id = keyOf(
-      Environment,
-      Namespace,
-      Service,
-      Operation,
-      Scope,
-      BigInt(key.StartNs),
-      key.TraceId,
-      key.SpanId,
-    )
-    if (keys.has(id)) continue
-    push(BigInt(key.StartNs), key.TraceId, {
-      environment: Environment,
-      namespace: Namespace,
-      service: Service,
-      operation: Operation,
-      scope: Scope,
-      spanId: key.SpanId,
-    })
+    const startNs = BigInt(key.StartNs)
+    const name = keyOf(Environment, Namespace, Service, Operation, Scope, startNs, key.TraceId, key.SpanId)
+    if (keys.has(name)) continue
+    keys.add(name)
+    push(startNs, Environment, Namespace, Service, Operation, Scope)
+    id.traceHigh.pushHex(key.TraceId)
+    id.traceLow.pushHex(key.TraceId.slice(16))
+    id.span.pushHex(key.SpanId)
     text.ServiceVersion.push('')
     text.EntryKind.push('')
     durationNs.push(0)
@@ -134,17 +131,23 @@ export function samplesBlock(
   const rows = start.length
   const columns: NativeColumn[] = [
     { name: 'Start', type: 'DateTime64(9)', values: start },
-    ...Object.entries(text).map(([name, values]) => ({
+    ...Object.entries(text).map(([name, coded]) => ({
       name,
-      type: name.endsWith('Id') ? ('String' as const) : ('LowCardinality(String)' as const),
-      values,
+      type: 'LowCardinality(String)' as const,
+      ...coded,
     })),
+    {
+      name: 'TraceId',
+      type: 'String',
+      ids: [id.traceHigh, id.traceLow].map(({ words }) => new Uint32Array(words)),
+    },
+    { name: 'SpanId', type: 'String', ids: [new Uint32Array(id.span.words)] },
     { name: 'DurationNs', type: 'UInt64', values: durationNs },
     { name: 'QueueWaitNs', type: 'UInt64', values: queueWaitNs },
     { name: 'IsError', type: 'UInt8', values: isError },
     { name: 'Weight', type: 'UInt32', values: weight },
-    { name: 'ComponentKinds', type: 'Array(LowCardinality(String))', ends, values: kinds },
-    { name: 'ComponentNames', type: 'Array(LowCardinality(String))', ends, values: names },
+    { name: 'ComponentKinds', type: 'Array(LowCardinality(String))', ends, ...part.kinds },
+    { name: 'ComponentNames', type: 'Array(LowCardinality(String))', ends, ...part.names },
     { name: 'CriticalNs', type: 'Array(UInt64)', ends, values: criticalNs },
     { name: 'IfInstantNs', type: 'Array(UInt64)', ends, values: ifInstantNs },
     { name: 'ComponentCalls', type: 'Array(UInt32)', ends: callEnds, values: calls },
@@ -158,29 +161,18 @@ export function samplesBlock(
 
   function push(
     startNs: bigint,
-    traceId: string,
-    of: {
-      environment: string
-      namespace: string
-      service: string
-      operation: string
-      scope: string
-      spanId: string
-    },
+    environment: string,
+    namespace: string,
+    service: string,
+    operation: string,
+    scope: string,
   ): void {
     start.push(startNs)
-    text.Environment.push(of.environment)
-    text.Namespace.push(of.namespace)
-    text.Service.push(of.service)
-    text.Operation.push(of.operation)
-    text.Scope.push(of.scope)
-    text.TraceId.push(traceId)
-    text.SpanId.push(of.spanId)
-    if (gone.length > 0) {
-      keys.add(
-        keyOf(of.environment, of.namespace, of.service, of.operation, of.scope, startNs, traceId, of.spanId),
-      )
-    }
+    text.Environment.push(environment)
+    text.Namespace.push(namespace)
+    text.Service.push(service)
+    text.Operation.push(operation)
+    text.Scope.push(scope)
   }
 
   /** Components beyond the first 64 are one: service (other). */
@@ -195,16 +187,16 @@ export function samplesBlock(
         otherCalls += components.calls[i]!
         continue
       }
-      const component = dictionary.components[components.component[i]!]!
-      kinds.push(component.kind)
-      names.push(component.name)
+      const component = components.component[i]!
+      kinds.push(kindOf(component))
+      names.push(nameCodeOf(component))
       criticalNs.push(components.criticalNs[i]!)
       ifInstantNs.push(components.ifInstantNs[i]!)
       if (hasCalls) calls.push(components.calls[i]!)
     }
     if (otherNs > 0) {
-      kinds.push(OTHER_COMPONENT.kind)
-      names.push(OTHER_COMPONENT.name)
+      part.kinds.push(OTHER_COMPONENT.kind)
+      part.names.push(OTHER_COMPONENT.name)
       criticalNs.push(otherNs)
       ifInstantNs.push(samples.durationNs[s]! - otherNs)
       if (hasCalls) calls.push(otherCalls)
@@ -229,59 +221,73 @@ export function segmentsBlock(
   const { spans, traces, samples, segments } = analysis
   const { dictionary } = spans
   const start: bigint[] = []
-  const traceIds: string[] = []
-  const entryIds: string[] = []
+  const id = { traceHigh: createIdWords(), traceLow: createIdWords(), entry: createIdWords() }
   const ends: number[] = []
-  const spanIds: number[] = []
-  const services: string[] = []
-  const spanNames: string[] = []
-  const kinds: string[] = []
-  const names: string[] = []
+  const spanIds = createIdWords()
+  const text = {
+    Services: createCodedTexts(),
+    SpanNames: createCodedTexts(),
+    ComponentKinds: createCodedTexts(),
+    ComponentNames: createCodedTexts(),
+  }
+  const serviceOf = codesById(text.Services, (shape) => dictionary.fields(shape).service)
+  const spanNameOf = codesById(text.SpanNames, (shape) => dictionary.fields(shape).name)
+  const kindOf = codesById(text.ComponentKinds, (component) => dictionary.components[component]!.kind)
+  const nameOf = codesById(text.ComponentNames, (component) => dictionary.components[component]!.name)
   const from: number[] = []
   const to: number[] = []
   const kept = new Set<string>()
   for (let trace = 0; trace < traces.count; trace++) {
-    const traceId = traceIdHex(spans, traces.span[trace]!)
+    const traceSpan = traces.span[trace]!
     for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
       if (samples.counted[s] === 0 || samples.kind[s] === SERVICE) continue
+      const entry = samples.span[s]!
       start.push(traces.origin[trace]! + BigInt(samples.startNs[s]!))
-      traceIds.push(traceId)
-      entryIds.push(idHex(spans.spanId, samples.span[s]!))
+      id.traceHigh.push(spans.traceHigh, traceSpan)
+      id.traceLow.push(spans.traceLow, traceSpan)
+      id.entry.push(spans.spanId, entry)
       for (let i = samples.firstSegment[s]!; i < samples.firstSegment[s + 1]!; i++) {
         const row = segments.span[i]!
-        const component = dictionary.components[segments.component[i]!]!
-        const fields = dictionary.fields(spans.shape[row]!)
-        spanIds.push(spans.spanId[2 * row]!, spans.spanId[2 * row + 1]!)
-        services.push(fields.service)
-        spanNames.push(fields.name)
-        kinds.push(component.kind)
-        names.push(component.name)
+        spanIds.push(spans.spanId, row)
+        text.Services.codes.push(serviceOf(spans.shape[row]!))
+        text.SpanNames.codes.push(spanNameOf(spans.shape[row]!))
+        text.ComponentKinds.codes.push(kindOf(segments.component[i]!))
+        text.ComponentNames.codes.push(nameOf(segments.component[i]!))
         from.push(segments.startNs[i]!)
         to.push(segments.endNs[i]!)
       }
-      ends.push(services.length)
-      if (gone.length > 0) kept.add(keyOf(start.at(-1)!, traceId, entryIds.at(-1)!))
+      ends.push(from.length)
+      if (gone.length > 0) {
+        kept.add(keyOf(start.at(-1)!, traceIdHex(spans, traceSpan), idHex(spans.spanId, entry)))
+      }
     }
   }
   const isDeleted = new Array<number>(start.length).fill(0)
   for (const { Scope, StartNs, TraceId, SpanId } of gone) {
     if (Scope !== 'trace' || kept.has(keyOf(BigInt(StartNs), TraceId, SpanId))) continue
     start.push(BigInt(StartNs))
-    traceIds.push(TraceId)
-    entryIds.push(SpanId)
-    ends.push(services.length)
+    id.traceHigh.pushHex(TraceId)
+    id.traceLow.pushHex(TraceId.slice(16))
+    id.entry.pushHex(SpanId)
+    ends.push(from.length)
     isDeleted.push(1)
   }
   const rows = start.length
   const block = writeBlock(rows, [
     { name: 'Start', type: 'DateTime64(9)', values: start },
-    { name: 'TraceId', type: 'String', values: traceIds },
-    { name: 'EntrySpanId', type: 'String', values: entryIds },
-    { name: 'SpanIds', type: 'Array(UInt64)', ends, words: Uint32Array.from(spanIds) },
-    { name: 'Services', type: 'Array(LowCardinality(String))', ends, values: services },
-    { name: 'SpanNames', type: 'Array(LowCardinality(String))', ends, values: spanNames },
-    { name: 'ComponentKinds', type: 'Array(LowCardinality(String))', ends, values: kinds },
-    { name: 'ComponentNames', type: 'Array(LowCardinality(String))', ends, values: names },
+    {
+      name: 'TraceId',
+      type: 'String',
+      ids: [id.traceHigh, id.traceLow].map(({ words }) => new Uint32Array(words)),
+    },
+    { name: 'EntrySpanId', type: 'String', ids: [new Uint32Array(id.entry.words)] },
+    { name: 'SpanIds', type: 'Array(UInt64)', ends, words: new Uint32Array(spanIds.words) },
+    ...Object.entries(text).map(([name, coded]) => ({
+      name,
+      type: 'Array(LowCardinality(String))' as const,
+      ends,
+      ...coded,
+    })),
     { name: 'StartNs', type: 'Array(UInt64)', ends, values: from },
     { name: 'EndNs', type: 'Array(UInt64)', ends, values: to },
     { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },

@@ -1,8 +1,9 @@
 import type { CallStacks } from '../analysis/call-stacks.ts'
 import { type ExactSum, sumValue } from '../analysis/exact-sum.ts'
 import { appendSparse, binValue, histogramQuantile } from '../analysis/histogram.ts'
-import { componentKey, leaderOf, type Rollup, type RollupKey } from '../analysis/rollup.ts'
-import { type NativeColumn, writeBlock } from './native.ts'
+import { leaderOf, type Rollup, type RollupKey } from '../analysis/rollup.ts'
+import { codesById, createCodedTexts } from './column-lists.ts'
+import { type NativeColumn, writeBlock } from './native-writer.ts'
 
 export type RollupToStore = {
   step: number
@@ -16,19 +17,30 @@ export type RollupToStore = {
 /** Steps, in seconds, whose rows say who leads. */
 const LEADERS_FROM = 600
 
+const NAMED = ['ComponentKinds', 'ComponentNames', 'NodeFrames'] as const
+
 /** Values of rows of arrays, and where each row ends. */
 type Lists<T> = { values: T[]; ends: number[] }
 
 /** One Native block of `rollups`. `frameName`: the text of a frame number of the stacks. */
 export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: number) => string): Buffer {
   const numbers = (): Lists<number> => ({ values: [], ends: [] })
-  const texts = (): Lists<string> => ({ values: [], ends: [] })
   const sums = (): Lists<ExactSum> => ({ values: [], ends: [] })
   const bins = { Bins: numbers(), PresentBins: numbers(), ShiftBins: numbers() }
   const counts = { Counts: numbers(), PresentCounts: numbers() }
   const shiftCounts = numbers()
   const histogramEnds = { PresentEnds: numbers(), ShiftEnds: numbers() }
-  const named = { ComponentKinds: texts(), ComponentNames: texts(), NodeFrames: texts() }
+  const named = {
+    ComponentKinds: createCodedTexts(),
+    ComponentNames: createCodedTexts(),
+    NodeFrames: createCodedTexts(),
+  }
+  const namedEnds = {
+    ComponentKinds: [] as number[],
+    ComponentNames: [] as number[],
+    NodeFrames: [] as number[],
+  }
+  const frameOf = codesById(named.NodeFrames, frameName)
   const summed = {
     OverlapNs: sums(),
     PresentNs: sums(),
@@ -44,18 +56,27 @@ export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: 
   // Minutes have too few samples to say who leads.
   const leaders = rows.map(({ step, rollup }) => (step < LEADERS_FROM ? undefined : leaderOf(rollup)))
 
+  const all: Lists<unknown>[] = [
+    ...Object.values(bins),
+    ...Object.values(counts),
+    shiftCounts,
+    ...Object.values(histogramEnds),
+    ...Object.values(summed),
+    ...Object.values(counted),
+    squares,
+    nodeParents,
+    ...Object.values(exemplars),
+  ]
   for (const { rollup } of rows) {
     appendSparse(rollup.observed, bins.Bins.values, counts.Counts.values)
     summed.OverlapNs.values.push(...rollup.overlapNs)
-    const parts = [...rollup.components.values()].sort((a, b) =>
-      componentKey(a.component) < componentKey(b.component) ? -1 : 1,
-    )
+    const parts = [...rollup.components].sort(([a], [b]) => (a < b ? -1 : 1))
     const presentFrom = bins.PresentBins.values.length
     const shiftFrom = bins.ShiftBins.values.length
     addExemplars(rollup.exemplars, 0)
-    parts.forEach((part, i) => {
-      named.ComponentKinds.values.push(part.component.kind)
-      named.ComponentNames.values.push(part.component.name)
+    parts.forEach(([, part], i) => {
+      named.ComponentKinds.push(part.component.kind)
+      named.ComponentNames.push(part.component.name)
       counted.Present.values.push(part.present)
       summed.PresentNs.values.push(part.presentNs)
       summed.IfInstantNs.values.push(part.ifInstantNs)
@@ -69,20 +90,8 @@ export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: 
       addExemplars(part.exemplars, i + 1)
     })
     addNodes(rollup.stacks)
-    for (const lists of [
-      ...Object.values(bins),
-      ...Object.values(counts),
-      shiftCounts,
-      ...Object.values(histogramEnds),
-      ...Object.values(named),
-      ...Object.values(summed),
-      ...Object.values(counted),
-      squares,
-      nodeParents,
-      ...Object.values(exemplars),
-    ]) {
-      lists.ends.push(lists.values.length)
-    }
+    for (const lists of all) lists.ends.push(lists.values.length)
+    for (const name of NAMED) namedEnds[name].push(named[name].codes.length)
   }
 
   const scalar = (read: (row: RollupToStore) => number) => rows.map(read)
@@ -129,11 +138,11 @@ export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: 
     ...arrays('Array(Float64)', { CriticalSquares: squares }),
     ...arrays('Array(UInt64)', { ...counted, ExemplarNs: exemplars.ns }),
     ...arrays('Array(UInt8)', { ExemplarWorst: exemplars.worst }),
-    ...Object.entries(named).map(([name, { values, ends }]) => ({
+    ...NAMED.map((name) => ({
       name,
       type: 'Array(LowCardinality(String))' as const,
-      values,
-      ends,
+      ends: namedEnds[name],
+      ...named[name],
     })),
     ...Object.entries(summed).map(([name, { values, ends }]) => ({
       name,
@@ -164,7 +173,7 @@ export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: 
   function addNodes({ parent, frame, criticalNs, calls }: CallStacks): void {
     for (let i = 0; i < parent.length; i++) {
       nodeParents.values.push(parent[i]! + 1)
-      named.NodeFrames.values.push(frameName(frame[i]!))
+      named.NodeFrames.codes.push(frameOf(frame[i]!))
       summed.NodeNs.values.push(criticalNs[i]!)
       counted.NodeCalls.values.push(calls[i]!)
     }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
-import { writeBlock } from '../../src/store/native.ts'
+import { writeBlock } from '../../src/store/native-writer.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { SpanColumns } from '../../src/trace/columns.ts'
 import { shapeKeyOf } from '../../src/trace/shape.ts'

@@ -1,0 +1,55 @@
+/** Values of a column while they are gathered, as src/store/native-writer.ts wants them. */
+
+/** Texts that come again and again: a number a value. */
+export type CodedTexts = {
+  texts: string[]
+  codes: number[]
+  codeOf(text: string): number
+  push(text: string): void
+}
+
+export function createCodedTexts(): CodedTexts {
+  const known = new Map<string, number>()
+  const list: CodedTexts = {
+    texts: [],
+    codes: [],
+    codeOf(text) {
+      let code = known.get(text)
+      if (code === undefined) {
+        code = list.texts.push(text) - 1
+        known.set(text, code)
+      }
+      return code
+    },
+    push(text) {
+      list.codes.push(list.codeOf(text))
+    },
+  }
+  return list
+}
+
+/** The code of the text that a number stands for; `textOf` is asked once a number. */
+export function codesById(of: CodedTexts, textOf: (id: number) => string): (id: number) => number {
+  const codes: number[] = []
+  return (id) => (codes[id] ??= of.codeOf(textOf(id)))
+}
+
+/** Ids of 64 bits each: words, low first. */
+export type IdWords = {
+  words: number[]
+  push(words: Uint32Array, row: number): void
+  pushHex(hex: string): void
+}
+
+export function createIdWords(): IdWords {
+  const words: number[] = []
+  return {
+    words,
+    push(from, row) {
+      words.push(from[2 * row]!, from[2 * row + 1]!)
+    },
+    pushHex(hex) {
+      words.push(Number.parseInt(hex.slice(8, 16), 16), Number.parseInt(hex.slice(0, 8), 16))
+    },
+  }
+}
