@@ -61,12 +61,12 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
       subjects = new Map()
       population.begin(tree.spans, index)
     },
-    assembled(tree, _trace, { entries, orderFrom }, dependencies) {
+    assembled(tree, trace, { entries, orderFrom }, dependencies) {
       waiting = []
       scan!.dependencies = dependencies
       for (let e = 0; e < entries.length; e++) {
         scanRoot(scan!, orderFrom[e]!, orderFrom[e + 1]!)
-        population.observe(scan!)
+        population.observe(scan!, trace)
         for (const detect of detectors) detect(scan!)
         if (claims.length > 0) settleClaims(tree, dependencies, orderFrom[e]!, orderFrom[e + 1]!)
       }
@@ -77,6 +77,7 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
     finished(result, again, rows) {
       population.close(rows)
       judge(result, again)
+      weigh(result)
       population.end()
     },
   }
@@ -174,6 +175,23 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
     return number
   }
 
+  /** What samples of the analysis show, one look at each. */
+  function weigh(result: ResultBuilder): void {
+    const visitors = PATTERNS.flatMap((pattern, number) => {
+      const visitor = pattern.weigh?.(result, limits.get(pattern.id)!, (sample, savedNs, found) =>
+        add(sample, { ...claimOf(found, number, -1, undefined), savedNs }),
+      )
+      return visitor === undefined ? [] : [visitor]
+    })
+    const { samples, components } = result
+    for (let s = 0; s < samples.count; s++) {
+      if (samples.counted[s] === 0) continue
+      const first = samples.firstComponent[s]!
+      const last = s + 1 < samples.count ? samples.firstComponent[s + 1]! : components.count
+      for (const visit of visitors) visit(s, first, last)
+    }
+  }
+
   /** What many traces show together: the traces concerned are assembled once more for the replay. */
   function judge(result: ResultBuilder, again: Again): void {
     const byTrace = new Map<number, (Suspect & { pattern: number })[]>()
@@ -183,9 +201,6 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
         if (known === undefined) byTrace.set(suspect.trace, [{ ...suspect, pattern: number }])
         else known.push({ ...suspect, pattern: number })
       })
-      pattern.weigh?.(result, limits.get(pattern.id)!, (sample, savedNs, found) =>
-        add(sample, { ...claimOf(found, number, -1, undefined), savedNs }),
-      )
     })
     for (const [trace, suspects] of byTrace) {
       waiting = []

@@ -27,6 +27,8 @@ export type Evidence = {
 export type Report = (evidence: Evidence, span: number, change?: () => void) => void
 /** Takes what a sample of the analysis shows, and what it would save. */
 export type SampleReport = (sample: number, savedNs: number, evidence: Evidence) => void
+/** Looks at a sample that counts, whose components are the rows [first, last). */
+export type SampleVisitor = (sample: number, first: number, last: number) => void
 
 /** All evidence for one finding at one endpoint. */
 export type Figures = {
@@ -50,8 +52,8 @@ export type Pattern<T extends Thresholds = Thresholds> = {
   readonly detect?: (scan: Scan, limits: Limits<T>, report: Report) => void
   /** Looks at many traces together, and names spans of this batch whose traces are looked at again. */
   readonly judge?: (population: Population, limits: Limits<T>, report: SuspectReport) => void
-  /** Looks at the analysis itself. */
-  readonly weigh?: (analysis: Analysis, limits: Limits<T>, report: SampleReport) => void
+  /** Looks at the analysis itself; returns what looks at each of its samples, undefined where nothing can be found. */
+  readonly weigh?: (analysis: Analysis, limits: Limits<T>, report: SampleReport) => SampleVisitor | undefined
   /** Whether what was found at an endpoint is enough; all of it, if not given. */
   readonly holds?: (figures: Figures, limits: Limits<T>) => boolean
   /** One sentence that names the code's own operations. */

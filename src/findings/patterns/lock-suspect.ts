@@ -1,5 +1,6 @@
+import { byLoad, concurrencyAt } from '../load.ts'
 import { definePattern } from '../pattern.ts'
-import { byLoad, concurrencyAt, glanceAt, quantileAmong } from '../population.ts'
+import { glanceAt, quantileAmong } from '../population.ts'
 import { inMs, MS } from '../words.ts'
 
 export const lockSuspect = definePattern({

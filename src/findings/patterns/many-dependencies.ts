@@ -11,26 +11,20 @@ export const manyDependencies = definePattern({
       source: 'ten that are each up 99.9 % leave 99 %',
     },
   },
-  weigh(analysis, { dependencies }, report) {
-    const { samples, components, spans } = analysis
+  weigh({ samples, components, spans }, { dependencies }, report) {
     const { dictionary } = spans
-    for (let s = 0; s < samples.count; s++) {
-      if (samples.counted[s] === 0 || samples.kind[s] === SERVICE) continue
-      const last = s + 1 < samples.count ? samples.firstComponent[s + 1]! : components.count
-      if (last - samples.firstComponent[s]! < dependencies) continue
+    return (s, first, last) => {
+      if (last - first < dependencies || samples.kind[s] === SERVICE) return
       const { service, operation } = dictionary.endpoints[samples.endpoint[s]!]!
-      const names: string[] = []
-      for (let i = samples.firstComponent[s]!; i < last; i++) {
+      let others = 0
+      for (let i = first; i < last; i++) {
         const { kind, name } = dictionary.components[components.component[i]!]!
-        if (kind !== 'network' && !(kind === 'service' && name === service)) names.push(name)
+        if (kind !== 'network' && !(kind === 'service' && name === service)) others++
       }
-      if (names.length < dependencies) continue
+      if (others < dependencies) return
       const component = { kind: 'service', name: service } as const
-      report(s, 0, {
-        subject: { component, service, caller: operation, operation },
-        amount: names.length,
-        spentNs: samples.durationNs[s]!,
-      })
+      const subject = { component, service, caller: operation, operation }
+      report(s, 0, { subject, amount: others, spentNs: samples.durationNs[s]! })
     }
   },
   advice: ({ service, caller }, { amount }) =>

@@ -18,11 +18,10 @@ export const ownWork = definePattern({
   weigh(analysis, { percent, lengthMs }, report) {
     const { samples, components, spans } = analysis
     const { dictionary } = spans
-    for (let s = 0; s < samples.count; s++) {
+    return (s, first, last) => {
       const durationNs = samples.durationNs[s]!
-      if (samples.counted[s] === 0 || durationNs < lengthMs * MS) continue
-      const last = s + 1 < samples.count ? samples.firstComponent[s + 1]! : components.count
-      for (let i = samples.firstComponent[s]!; i < last; i++) {
+      if (durationNs < lengthMs * MS) return
+      for (let i = first; i < last; i++) {
         const criticalNs = components.criticalNs[i]!
         if (criticalNs < lengthMs * MS || criticalNs < (percent / 100) * durationNs) continue
         const component = dictionary.components[components.component[i]!]!

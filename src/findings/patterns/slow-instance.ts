@@ -1,7 +1,8 @@
 import type { Counterfactual } from '../../analysis/counterfactual.ts'
 import type { TraceTree } from '../../trace/tree.ts'
+import type { ServerGroup } from '../observations.ts'
 import { definePattern } from '../pattern.ts'
-import { quantileAmong, type ServerGroup } from '../population.ts'
+import { quantileAmong } from '../population.ts'
 import { inMs } from '../words.ts'
 
 export const slowInstance = definePattern({

@@ -1,0 +1,87 @@
+import { IS_COLD_START } from '../trace/detail.ts'
+import { SERVER } from '../trace/span.ts'
+import { NOT_ENTRY } from '../trace/tree.ts'
+import type { Scan } from './scan.ts'
+
+/** Requests that services served, noted trace by trace; columns grow, and are used again for the next batch. */
+export type RequestLog = {
+  count: number
+  row: Uint32Array
+  trace: Uint32Array
+  shape: Uint32Array
+  /** See `ServerGroup`. */
+  firstChildNs: Float64Array
+  arrivalNs: Float64Array
+  /** By shape (endpoint, instance and version): requests and their time; 1: one waited, or started cold. */
+  requests: Uint32Array
+  sumNs: Float64Array
+  telling: Uint8Array
+}
+
+/** Waits below this never matter, ns. */
+const TRIFLE_NS = 5e6
+
+export function createRequestLog(): RequestLog {
+  return {
+    count: 0,
+    ...room(1024),
+    requests: new Uint32Array(0),
+    sumNs: new Float64Array(0),
+    telling: new Uint8Array(0),
+  }
+}
+
+function room(length: number) {
+  return {
+    row: new Uint32Array(length),
+    trace: new Uint32Array(length),
+    shape: new Uint32Array(length),
+    firstChildNs: new Float64Array(length),
+    arrivalNs: new Float64Array(length),
+  }
+}
+
+export function beginLog(log: RequestLog, shapes: number): void {
+  log.count = 0
+  log.requests = new Uint32Array(shapes)
+  log.sumNs = new Float64Array(shapes)
+  log.telling = new Uint8Array(shapes)
+}
+
+/** Notes the requests of a root. */
+export function logRequests(log: RequestLog, scan: Scan, trace: number): void {
+  const { tree, servers, says } = scan
+  const { cutStart, cutEnd, shape, row, live, child, firstChild, kind, parent, entry } = tree
+  const { detail, dictionary } = tree.spans
+  if (log.count + servers.length > log.row.length) grow(log, log.count + servers.length)
+  for (let i = 0; i < servers.length; i++) {
+    const span = servers[i]!
+    const at = log.count++
+    const r = row[span]!
+    const s = shape[span]!
+    const start = cutStart[span]!
+    const caller = kind[span] === SERVER && entry[span] === NOT_ENTRY ? parent[span]! : -1
+    const first = live[span]! > 0 ? cutStart[child[firstChild[span]!]!]! - start : -1
+    const arrival = caller >= 0 ? start - cutStart[caller]! : -1
+    log.row[at] = r
+    log.trace[at] = trace
+    log.shape[at] = s
+    log.firstChildNs[at] = first
+    log.arrivalNs[at] = arrival
+    log.requests[s]!++
+    log.sumNs[s]! += cutEnd[span]! - start
+    if (first >= TRIFLE_NS || arrival >= TRIFLE_NS) log.telling[s] = 1
+    else if (says[r] !== 0 && (dictionary.details.flags[detail[r]!]! & IS_COLD_START) !== 0)
+      log.telling[s] = 1
+  }
+}
+
+function grow(log: RequestLog, least: number): void {
+  const { row, trace, shape, firstChildNs, arrivalNs } = log
+  Object.assign(log, room(Math.max(least, 2 * row.length)))
+  log.row.set(row)
+  log.trace.set(trace)
+  log.shape.set(shape)
+  log.firstChildNs.set(firstChildNs)
+  log.arrivalNs.set(arrivalNs)
+}
