@@ -3,6 +3,7 @@ import type { Dictionary } from '../trace/dictionary.ts'
 import { operationOf } from '../trace/operation.ts'
 import { CLIENT, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
+import { createPairTable } from './pair-table.ts'
 
 /** What a span is to findings, by the component it is charged to. */
 export const OWN = 0
@@ -63,7 +64,7 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
   const calls: Call[] = []
   const numbers = new Map<string, number>()
   /** By shape and what else decides: the query, or the callee's shape. */
-  const byPair = new Map<number, number>()
+  const byPair = createPairTable()
   /** By shape where nothing else decides, plus 1. */
   let byShape = new Int32Array(256)
 
@@ -118,11 +119,10 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
       byShape[shape] ||= 1 + intern(shape, component, detail, calleeShape)
       return byShape[shape]! - 1
     }
-    const pair = shape * 2 ** 26 + other
-    let number = byPair.get(pair)
-    if (number === undefined) {
+    let number = byPair.get(shape, other)
+    if (number < 0) {
       number = intern(shape, component, detail, calleeShape)
-      byPair.set(pair, number)
+      byPair.set(shape, other, number)
     }
     return number
   }

@@ -1,8 +1,15 @@
+import type { SpanColumns } from '../trace/columns.ts'
 import type { Endpoint } from '../trace/dictionary.ts'
 import type { Call } from './calls.ts'
 
 /** Observations of one operation that are kept beyond their batch. */
 const REMEMBERED = 2000
+/** Spans of a batch that tells enough by itself. */
+const LARGE_BATCH = 20_000
+
+export function isLarge(spans: SpanColumns): boolean {
+  return spans.count > LARGE_BATCH
+}
 
 /**
  * What requests were like that one service operation served, and queries of one kind, as columns. Observations of

@@ -7,7 +7,7 @@ import type { CallIndex } from './calls.ts'
 import { workOutLoad } from './load.ts'
 import type { QueryGroup, ServerGroup } from './observations.ts'
 import type { Evidence } from './pattern.ts'
-import { createQueryHistory } from './query-history.ts'
+import { createQueryHistory, type Tail } from './query-history.ts'
 import type { Scan } from './scan.ts'
 import { createServerHistory } from './server-history.ts'
 
@@ -22,9 +22,11 @@ export type SuspectReport = (suspect: Suspect) => void
 export type Population = {
   /** Operations of which there is something to tell (see server-history.ts). */
   readonly servers: readonly ServerGroup[]
-  /** Queries of which one took at least this long, waited for or not, by the times that were sent. */
-  queries(longestNs: number): readonly QueryGroup[]
+  /** Queries that may have such a tail, waited for or not, by the times that were sent. */
+  queries(tail: Tail): readonly QueryGroup[]
   readonly instances: readonly string[]
+  /** Whether the batch tells enough by itself; of small ones much is remembered, for many together may. */
+  readonly isLarge: boolean
   /** Fills `load` of the groups of a service. */
   workOutLoad(service: string): void
 }
@@ -49,7 +51,10 @@ export function createPopulation(): Observer {
   return {
     servers: servers.groups,
     instances: servers.instances,
-    queries: (longestNs) => queries.groups(rowsByTrace, longestNs),
+    get isLarge() {
+      return servers.isLarge
+    },
+    queries: (tail) => queries.groups(rowsByTrace, tail),
     begin(spans, index) {
       servers.begin(spans)
       queries.begin(spans, index)

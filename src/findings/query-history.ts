@@ -1,25 +1,29 @@
+import { rankOf } from '../analysis/quantile.ts'
 import type { SpanColumns } from '../trace/columns.ts'
 import type { TraceGroups } from '../trace/group.ts'
 import { type CallIndex, QUERY } from './calls.ts'
-import { addRoom, createQueryGroup, forgetOld, type QueryGroup } from './observations.ts'
+import { addRoom, createQueryGroup, forgetOld, isLarge, type QueryGroup } from './observations.ts'
 import { lengthAt, originOf, startAt } from './row-times.ts'
 
-/** Queries of one kind, of this and earlier batches. Read straight off the columns, and only where one was long. */
+/**
+ * Queries of one kind, of this and earlier batches. Of small batches all are kept: what is rare in one may show over
+ * many. Of others only those are read off the columns that have such a tail.
+ */
 export type QueryHistory = {
   begin(spans: SpanColumns, index: CallIndex): void
   /** `rows`: by trace. */
-  groups(rows: TraceGroups, longestNs: number): readonly QueryGroup[]
-  /** Keeps some of the batch, if it is small: what is rare in one batch may show over many. */
+  groups(rows: TraceGroups, tail: Tail): readonly QueryGroup[]
   end(rows: TraceGroups): void
 }
 
-/** A batch with more queries tells enough by itself. */
-const SMALL_BATCH = 20_000
-/** What has a p99 of many times its p50 has a longest of at least so many times its mean. */
-const TAIL = 2
+/** A p99 of at least so long, and so many times the p50. */
+export type Tail = { p99Ns: number; times: number }
 
-/** By call. */
-type Figures = { count: Uint32Array; sumNs: Float64Array; mostNs: Float64Array }
+/** By call: queries, and how many of them by powers of two of their length, BINS a call. */
+type Figures = { count: Uint32Array; bins: Uint32Array }
+const BINS = 32
+/** ns below which all lengths are in the first bin. */
+const FIRST_BIN_NS = 2 ** 16
 
 export function createQueryHistory(): QueryHistory {
   const groupOf = new Map<string, QueryGroup>()
@@ -35,27 +39,28 @@ export function createQueryHistory(): QueryHistory {
       index = calls
       taken = false
     },
-    groups(rows, longestNs) {
-      if (!taken) {
-        const shapes = longShapes(longestNs)
-        if (shapes !== undefined) {
-          const figures = figuresOf(shapes)
-          const { count, sumNs, mostNs } = figures
-          taken = take(rows, shapes, figures, (call) => {
-            const most = mostNs[call]!
-            return most >= longestNs && most * count[call]! >= TAIL * sumNs[call]!
-          })
-        }
-      }
+    groups(rows, tail) {
+      if (!taken && isLarge(spans)) takeTails(rows, tail)
+      if (!taken && !isLarge(spans)) takeAll(rows)
+      taken = true
       return [...groupOf.values()].filter((group) => group.fresh < group.startNs.length)
     },
     end(rows) {
-      if (!taken && spans.count <= SMALL_BATCH) {
-        const shapes = queryShapes(() => true)
-        take(rows, shapes, figuresOf(shapes), () => true)
-      }
+      if (!taken && !isLarge(spans)) takeAll(rows)
       for (const group of groupOf.values()) forgetOld(group)
     },
+  }
+
+  function takeAll(rows: TraceGroups): void {
+    const shapes = queryShapes(() => true)
+    take(rows, shapes, figuresOf(shapes), () => true)
+  }
+
+  function takeTails(rows: TraceGroups, tail: Tail): void {
+    const shapes = longShapes(tail.p99Ns)
+    if (shapes === undefined) return
+    const figures = figuresOf(shapes)
+    take(rows, shapes, figures, (call) => mayHave(tail, figures, call))
   }
 
   /** Per shape: 1 where it is a query's, and wanted. */
@@ -87,31 +92,27 @@ export function createQueryHistory(): QueryHistory {
   function figuresOf(shapes: Uint8Array): Figures {
     const { shape, detail, count: rows } = spans
     let count = new Uint32Array(256)
-    let sumNs = new Float64Array(256)
-    let mostNs = new Float64Array(256)
+    let bins = new Uint32Array(256 * BINS)
     for (let row = 0; row < rows; row++) {
       if (shapes[shape[row]!] === 0) continue
       const call = index.queryOf(shape[row]!, detail[row]!)
       if (call >= count.length) {
-        count = wider(count, new Uint32Array(2 * index.calls.length))
-        sumNs = wider(sumNs, new Float64Array(count.length))
-        mostNs = wider(mostNs, new Float64Array(count.length))
+        count = wider(count, 2 * index.calls.length)
+        bins = wider(bins, BINS * count.length)
       }
-      const lengthNs = lengthAt(spans, row)
       count[call]!++
-      sumNs[call]! += lengthNs
-      if (lengthNs > mostNs[call]!) mostNs[call] = lengthNs
+      bins[BINS * call + binOf(lengthAt(spans, row))]!++
     }
-    return { count, sumNs, mostNs }
+    return { count, bins }
   }
 
-  /** Adds the queries of the calls wanted to their groups, trace by trace; returns whether there are any. */
+  /** Adds the queries of the calls wanted to their groups, trace by trace. */
   function take(
     rows: TraceGroups,
     shapes: Uint8Array,
     { count }: Figures,
     wants: (call: number) => boolean,
-  ): boolean {
+  ): void {
     const groups: QueryGroup[] = []
     /** By call: place in `groups`, plus 1; calls that read the same are one group. */
     const placeOf = new Uint32Array(count.length)
@@ -123,7 +124,7 @@ export function createQueryHistory(): QueryHistory {
       addRoom(group, count[call]!)
     }
     const next = groups.map(({ fresh }) => fresh)
-    if (groups.length === 0) return false
+    if (groups.length === 0) return
     for (let trace = 0; trace < rows.count; trace++) {
       for (let i = rows.first[trace]!; i < rows.first[trace + 1]!; i++) {
         const row = rows.rows[i]!
@@ -139,7 +140,6 @@ export function createQueryHistory(): QueryHistory {
         group.row[at] = row
       }
     }
-    return true
   }
 
   function groupFor(number: number): QueryGroup {
@@ -154,7 +154,27 @@ export function createQueryHistory(): QueryHistory {
   }
 }
 
-function wider<T extends Uint32Array | Float64Array>(from: T, to: T): T {
+function binOf(lengthNs: number): number {
+  return lengthNs < FIRST_BIN_NS ? 0 : Math.min(BINS - 1, 32 - Math.clz32(lengthNs / FIRST_BIN_NS))
+}
+
+/** Whether the bins, each as long as it may be, leave room for that tail. */
+function mayHave({ p99Ns, times }: Tail, { count, bins }: Figures, call: number): boolean {
+  const binAt = (q: number) => {
+    let left = rankOf(count[call]!, q)
+    let bin = 0
+    for (; (left -= bins[BINS * call + bin]!) > 0; bin++);
+    return bin
+  }
+  const p99 = binAt(0.99)
+  const p50 = binAt(0.5)
+  const mostNs = p99 === BINS - 1 ? Number.POSITIVE_INFINITY : FIRST_BIN_NS * 2 ** p99
+  const usualNs = p50 === 0 ? 0 : FIRST_BIN_NS * 2 ** (p50 - 1)
+  return mostNs > p99Ns && mostNs > times * usualNs
+}
+
+function wider(from: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
+  const to = new Uint32Array(length)
   to.set(from)
   return to
 }

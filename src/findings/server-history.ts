@@ -1,7 +1,7 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import { IS_COLD_START } from '../trace/detail.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
-import { addRoom, createServerGroup, forgetOld, type ServerGroup } from './observations.ts'
+import { addRoom, createServerGroup, forgetOld, isLarge, type ServerGroup } from './observations.ts'
 import { beginLog, createRequestLog, logRequests } from './request-log.ts'
 import { lengthAt, originOf, startAt } from './row-times.ts'
 import type { Scan } from './scan.ts'
@@ -18,6 +18,7 @@ export type Busy = { startNs: Float64Array; endNs: Float64Array }
 export type ServerHistory = {
   readonly groups: readonly ServerGroup[]
   readonly instances: readonly string[]
+  readonly isLarge: boolean
   begin(spans: SpanColumns): void
   observe(scan: Scan, trace: number): void
   close(): void
@@ -26,8 +27,6 @@ export type ServerHistory = {
   end(): void
 }
 
-/** A batch with more spans tells enough by itself. */
-const SMALL_BATCH = 20_000
 /** Means and counts of instances differ by more than this where an instance is unlike the others. */
 const UNLIKE = 1.1
 
@@ -46,6 +45,9 @@ export function createServerHistory(): ServerHistory {
   return {
     groups,
     instances,
+    get isLarge() {
+      return isLarge(spans)
+    },
     begin(of) {
       spans = of
       originHigh ??= originOf(of)
@@ -140,7 +142,7 @@ export function createServerHistory(): ServerHistory {
       const n = requests[shape]!
       if (n === 0) continue
       const endpoint = spans.dictionary.endpoint(shape)
-      if (telling[shape] === 1 || spans.count <= SMALL_BATCH) wanted.add(endpoint)
+      if (telling[shape] === 1 || !isLarge(spans)) wanted.add(endpoint)
       const mean = sumNs[shape]! / n
       const of = figures.get(endpoint)
       if (of === undefined) figures.set(endpoint, { shapes: 1, least: n, most: n, short: mean, long: mean })

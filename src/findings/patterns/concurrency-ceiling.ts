@@ -1,3 +1,4 @@
+import type { ServerGroup } from '../observations.ts'
 import { definePattern } from '../pattern.ts'
 import { quantileAmong } from '../population.ts'
 import { inMs, MS } from '../words.ts'
@@ -18,7 +19,7 @@ export const concurrencyCeiling = definePattern({
   judge(population, limits, report) {
     for (const group of population.servers) {
       const { arrivalNs, load, endpoint, fresh } = group
-      if (arrivalNs.length < limits.requests || !arrivalNs.some((ns) => ns >= limits.waitMs * MS)) continue
+      if (arrivalNs.length < limits.requests || !mayQueue(group, population.isLarge, limits)) continue
       population.workOutLoad(endpoint.service)
       const known: number[] = []
       for (let at = 0; at < arrivalNs.length; at++) if (arrivalNs[at]! >= 0 && load[at]! > 0) known.push(at)
@@ -55,3 +56,21 @@ export const concurrencyCeiling = definePattern({
   advice: ({ service, operation }, { amount, spentNs }) =>
     `instances of ${service} never work on more than ${Math.round(amount)} requests at once, and ${operation} waits ${inMs(spentNs)} in front of them: raise the limit of workers, or run more instances.`,
 })
+
+/**
+ * Whether enough requests waited so long: half of those that start when the ceiling is reached. Of a small batch one is
+ * enough for the load to be worked out, and remembered.
+ */
+function mayQueue(
+  { arrivalNs, fresh }: ServerGroup,
+  isLarge: boolean,
+  { waitMs, percent }: { waitMs: number; percent: number },
+): boolean {
+  let long = 0
+  let known = 0
+  for (let at = 0; at < arrivalNs.length; at++) {
+    if (arrivalNs[at]! >= waitMs * MS) long++
+    if (at >= fresh && arrivalNs[at]! >= 0) known++
+  }
+  return long > 0 && (!isLarge || long >= (percent / 200) * known)
+}

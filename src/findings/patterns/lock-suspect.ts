@@ -17,7 +17,7 @@ export const lockSuspect = definePattern({
     calls: { value: 100, unit: 'calls', source: 'fewer have no p99' },
   },
   judge(population, limits, report) {
-    for (const group of population.queries(limits.p99Ms * MS)) {
+    for (const group of population.queries({ p99Ns: limits.p99Ms * MS, times: limits.tail })) {
       const { call, startNs, lengthNs, fresh } = group
       if (lengthNs.length < limits.calls) continue
       // A glance first: nowhere near such a tail.
