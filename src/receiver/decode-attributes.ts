@@ -1,5 +1,6 @@
 import { pushAnyValue } from './any-value.ts'
 import { type ByteBuffer, pushVarint, pushWord, type WordList } from './column-buffers.ts'
+import { PARAMETER_ROLE, ROLE_BITS, ROLES, TRANSPORT_BIT } from './lean-roles.ts'
 import type { CutCounts, SpanLimits } from './limits.ts'
 import { dropQueryValues } from './query-values.ts'
 import { cutLength } from './text.ts'
@@ -15,6 +16,37 @@ export type AttributeTarget = {
   count: number
   /** Code of the key that was last seen at each place: spans of a kind have the same keys in the same order. */
   guesses: Uint32Array
+  roles: FoundRoles
+}
+
+/** The attributes of a span or a resource that decide a lean column (lean-roles.ts): where their values begin. */
+export type FoundRoles = {
+  /** By role; ABSENT: not there. The first of several with one key counts, as it does in the map. */
+  at: Int32Array
+  /** Whether one that marks a driver's transport is there, and not empty. */
+  transport: boolean
+  /** Of the values bound to a query: code of the key, where the value begins, and so on. */
+  parameters: number[]
+}
+
+export const ABSENT = -1
+
+export function createRoles(): FoundRoles {
+  return { at: new Int32Array(ROLES).fill(ABSENT), transport: false, parameters: [] }
+}
+
+export function clearRoles(roles: FoundRoles): void {
+  roles.at.fill(ABSENT)
+  roles.transport = false
+  roles.parameters.length = 0
+}
+
+function noteRole(roles: FoundRoles, tag: number, code: number, start: number, values: ByteBuffer): void {
+  const role = tag & ROLE_BITS
+  if (role === PARAMETER_ROLE) roles.parameters.push(code, start)
+  else if (role !== 0 && roles.at[role] === ABSENT) roles.at[role] = start
+  // An empty text is a length of 0.
+  if ((tag & TRANSPORT_BIT) !== 0 && values.bytes[start] !== 0) roles.transport = true
 }
 
 export type CutLog = { limits: SpanLimits; cuts: CutCounts; anyCut: boolean }
@@ -55,14 +87,12 @@ export function pushAttribute(target: AttributeTarget, wire: Wire, end: number, 
     log.anyCut = true
   }
   target.count = place + 1
-  const guess = target.guesses[place]!
-  if (isValue(target.dictionary, guess, wire.view, keyAt, keyLength)) {
-    pushWord(target.codes, guess)
-  } else {
-    const code = numberOf(target.dictionary, wire.bytes, wire.view, keyAt, keyLength)
+  let code = target.guesses[place]!
+  if (!isValue(target.dictionary, code, wire.view, keyAt, keyLength)) {
+    code = numberOf(target.dictionary, wire.bytes, wire.view, keyAt, keyLength)
     target.guesses[place] = code
-    pushWord(target.codes, code)
   }
+  pushWord(target.codes, code)
   const { values } = target
   const start = values.length
   wire.at = valueAt
@@ -70,6 +100,8 @@ export function pushAttribute(target: AttributeTarget, wire: Wire, end: number, 
   wire.at = end
   if (!limits.keepQueryValues) dropQueryValues(values, start, wire.bytes.subarray(keyAt, keyAt + keyLength))
   if (values.length - start > limits.valueBytes) cutLast(values, start, log)
+  const tag = target.dictionary.tag[code]!
+  if (tag !== 0) noteRole(target.roles, tag, code, start, values)
 }
 
 /** Cuts the text that starts at `start` and ends the column to the limit on values. */

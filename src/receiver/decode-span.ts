@@ -1,7 +1,8 @@
 import { appendAll, pushVarint, pushWide, pushWord, pushWords } from './column-buffers.ts'
-import { pushAttribute } from './decode-attributes.ts'
+import { ABSENT, clearRoles, pushAttribute } from './decode-attributes.ts'
 import { decodeEvent, decodeLink } from './decode-events.ts'
 import { codeName, type Decoding, readEnum, readName, type TimeWindow } from './decoding.ts'
+import { pushIdNumbers, pushLean } from './lean-columns.ts'
 import type { RejectReason } from './limits.ts'
 import {
   FLAG_CUT,
@@ -33,7 +34,6 @@ const SPAN = {
 const STATUS = { message: 0x12, code: 0x18 } as const
 
 const TWO_32 = 0x1_0000_0000
-const NO_ID = -1
 
 /**
  * Reads a span up to `end` into a row of the block, or rejects it and leaves no row. Fields come in any order: what
@@ -46,11 +46,12 @@ export function decodeSpan(decoding: Decoding, end: number): void {
   takeMark(block, decoding.rowMark)
   log.anyCut = shared.isCut
   spanAttributes.count = 0
+  clearRoles(spanAttributes.roles)
   const traceStateAt = block.traceState.length
   const statusMessageAt = block.statusMessage.length
-  let traceIdAt = NO_ID
-  let spanIdAt = NO_ID
-  let parentIdAt = NO_ID
+  let traceIdAt = ABSENT
+  let spanIdAt = ABSENT
+  let parentIdAt = ABSENT
   let isParentId = true
   let nameAt = 0
   let nameSize = 0
@@ -72,13 +73,13 @@ export function decodeSpan(decoding: Decoding, end: number): void {
       }
       case SPAN.traceId: {
         const length = readLength(wire, end)
-        traceIdAt = length === 16 && !isZero(bytes, wire.at, 16) ? wire.at : NO_ID
+        traceIdAt = length === 16 && !isZero(bytes, wire.at, 16) ? wire.at : ABSENT
         wire.at += length
         break
       }
       case SPAN.spanId: {
         const length = readLength(wire, end)
-        spanIdAt = length === 8 && !isZero(bytes, wire.at, 8) ? wire.at : NO_ID
+        spanIdAt = length === 8 && !isZero(bytes, wire.at, 8) ? wire.at : ABSENT
         wire.at += length
         break
       }
@@ -86,7 +87,7 @@ export function decodeSpan(decoding: Decoding, end: number): void {
         // All zero is no parent, too.
         const length = readLength(wire, end)
         isParentId = length === 8 || length === 0
-        parentIdAt = length === 8 && !isZero(bytes, wire.at, 8) ? wire.at : NO_ID
+        parentIdAt = length === 8 && !isZero(bytes, wire.at, 8) ? wire.at : ABSENT
         wire.at += length
         break
       }
@@ -156,8 +157,8 @@ export function decodeSpan(decoding: Decoding, end: number): void {
   const timeLow = hasStart ? startLow : endLow
   const timeHigh = hasStart ? startHigh : endHigh
   let reason: RejectReason | undefined
-  if (traceIdAt === NO_ID) reason = 'invalid-trace-id'
-  else if (spanIdAt === NO_ID) reason = 'invalid-span-id'
+  if (traceIdAt === ABSENT) reason = 'invalid-trace-id'
+  else if (spanIdAt === ABSENT) reason = 'invalid-span-id'
   else if (!isParentId) reason = 'invalid-parent-id'
   else reason = timeProblem(timeHigh * TWO_32 + timeLow, decoding.window)
   if (reason !== undefined) {
@@ -168,12 +169,15 @@ export function decodeSpan(decoding: Decoding, end: number): void {
 
   pushHex(block.traceId, bytes, traceIdAt, 16)
   pushHex(block.spanId, bytes, spanIdAt, 8)
-  pushHex(block.parentSpanId, bytes, parentIdAt, parentIdAt === NO_ID ? 0 : 8)
-  pushWord(block.spanName.codes, codeName(decoding, block.spanName.dictionary, nameAt, nameSize))
+  pushHex(block.parentSpanId, bytes, parentIdAt, parentIdAt === ABSENT ? 0 : 8)
+  pushIdNumbers(block, view, traceIdAt, spanIdAt, parentIdAt)
+  const nameCode = codeName(decoding, block.spanName.dictionary, nameAt, nameSize)
+  pushWord(block.spanName.codes, nameCode)
   pushWord(block.spanKind.codes, kind)
   pushWord(block.statusCode.codes, statusCode)
   if (block.traceState.length === traceStateAt) pushVarint(block.traceState, 0)
   if (block.statusMessage.length === statusMessageAt) pushVarint(block.statusMessage, 0)
+  pushLean(decoding.lean, block, shared, spanAttributes.roles, kind, nameCode, traceStateAt)
   pushWide(block.attributes.ends, spanAttributes.codes.length, 0)
   pushWide(block.eventEnds, block.eventName.codes.length, 0)
   pushWide(block.linkEnds, block.linkAttributes.ends.length / 2, 0)

@@ -1,7 +1,9 @@
-import { pushVarint } from './column-buffers.ts'
-import { pushAttribute } from './decode-attributes.ts'
+import { pushVarint, readVarintAt } from './column-buffers.ts'
+import { ABSENT, clearRoles, pushAttribute } from './decode-attributes.ts'
 import { decodeSpan } from './decode-span.ts'
 import { aimAt, createDecoding, type Decoding, readName, type TimeWindow } from './decoding.ts'
+import { readShapeParts } from './lean-columns.ts'
+import { RESOURCE_ROLE } from './lean-roles.ts'
 import { type CutCounts, noCuts, noRejects, type RejectCounts, type SpanLimits } from './limits.ts'
 import { rollBack, type SpanBlock, takeMark } from './native-columns.ts'
 import { numberOf } from './text-dictionary.ts'
@@ -23,8 +25,7 @@ export type SpanDecoder = (block: SpanBlock, request: Uint8Array, window: TimeWi
 class TooLargeError extends Error {}
 
 /** What a row takes beside its texts. */
-const ROW_OVERHEAD_BYTES = 160
-const SERVICE_NAME = Buffer.from('service.name')
+const ROW_OVERHEAD_BYTES = 240
 
 // Tags: field number << 3 | wire type.
 const REQUEST = { resourceSpans: 0x0a } as const
@@ -98,8 +99,8 @@ function readResource(decoding: Decoding, end: number): void {
   shared.codes.length = 0
   shared.values.length = 0
   resource.count = 0
+  clearRoles(resource.roles)
   log.anyCut = false
-  let serviceAt: number | undefined
   while (wire.at < end) {
     const tag = readTag(wire, end)
     if (tag !== RESOURCE_SPANS.resource) {
@@ -115,41 +116,18 @@ function readResource(decoding: Decoding, end: number): void {
         continue
       }
       const size = readLength(wire, resourceEnd)
-      const valueAt = shared.values.length
-      const { count } = resource
       pushAttribute(resource, wire, wire.at + size, log)
-      // The first of several counts, as it does in the map.
-      if (serviceAt === undefined && resource.count > count && isLastKeyServiceName(decoding)) {
-        serviceAt = valueAt
-      }
     }
   }
-  shared.serviceCode =
-    serviceAt === undefined ? codeOfService(decoding, 0, 0) : readService(decoding, serviceAt)
+  shared.serviceCode = codeOfService(decoding, resource.roles.at[RESOURCE_ROLE['service.name']]!)
+  readShapeParts(shared, decoding.block.serviceName.dictionary, resource.roles)
 }
 
-function isLastKeyServiceName({ resource: { dictionary, codes } }: Decoding): boolean {
-  const code = codes.words[codes.length - 1]!
-  if (dictionary.size[code] !== SERVICE_NAME.length) return false
-  const at = dictionary.start[code]!
-  return SERVICE_NAME.equals(dictionary.values.bytes.subarray(at, at + SERVICE_NAME.length))
-}
-
-/** The service of the value at `at` of the resource's values. */
-function readService(decoding: Decoding, at: number): number {
-  const { bytes } = decoding.shared.values
-  let length = 0
-  let unit = 1
-  for (; bytes[at]! >= 0x80; at++) {
-    length += (bytes[at]! & 0x7f) * unit
-    unit *= 0x80
-  }
-  length += bytes[at]! * unit
-  return codeOfService(decoding, at + 1, length)
-}
-
-function codeOfService({ block, shared }: Decoding, at: number, length: number): number {
-  return numberOf(block.serviceName.dictionary, shared.values.bytes, shared.values.view, at, length)
+/** The service named by the attribute at `at` of the resource's values. */
+function codeOfService({ block, shared }: Decoding, at: number): number {
+  const { values } = shared
+  const { value, next } = at === ABSENT ? { value: 0, next: 0 } : readVarintAt(values, at)
+  return numberOf(block.serviceName.dictionary, values.bytes, values.view, next, value)
 }
 
 function decodeScopeSpans(decoding: Decoding, end: number, maxRowBytes: number): void {

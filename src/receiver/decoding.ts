@@ -1,5 +1,6 @@
 import { type ByteBuffer, createBytes, createWords, type WordList } from './column-buffers.ts'
-import type { AttributeTarget, CutLog } from './decode-attributes.ts'
+import { type AttributeTarget, type CutLog, createRoles } from './decode-attributes.ts'
+import { createLeanWork, type LeanWork } from './lean-columns.ts'
 import { noCuts, noRejects, type RejectCounts, type SpanLimits } from './limits.ts'
 import { type BlockMark, createBlock, createMark, type MapColumn, type SpanBlock } from './native-columns.ts'
 import { cutLength, pushText } from './text.ts'
@@ -28,6 +29,7 @@ export type Decoding = {
   eventAttributes: AttributeTarget
   linkAttributes: AttributeTarget
   shared: SharedColumns
+  lean: LeanWork
 }
 
 /** What all spans of a resource and a scope have in common: worked out once, copied into each row. */
@@ -38,6 +40,9 @@ export type SharedColumns = {
   scopeVersion: ByteBuffer
   serviceCode: number
   isCut: boolean
+  /** Of a shape's key: the service; what comes behind the name up to the instance, a separator before each. */
+  shapeService: ByteBuffer
+  shapeResource: ByteBuffer
 }
 
 export function createDecoding(limits: SpanLimits): Decoding {
@@ -49,6 +54,8 @@ export function createDecoding(limits: SpanLimits): Decoding {
     scopeVersion: createBytes(),
     serviceCode: 0,
     isCut: false,
+    shapeService: createBytes(),
+    shapeResource: createBytes(),
   }
   const target = ({ keys, values }: MapColumn): AttributeTarget => ({
     dictionary: keys.dictionary,
@@ -56,6 +63,7 @@ export function createDecoding(limits: SpanLimits): Decoding {
     values,
     count: 0,
     guesses: new Uint32Array(limits.attributes),
+    roles: createRoles(),
   })
   return {
     wire: createWire(),
@@ -73,6 +81,7 @@ export function createDecoding(limits: SpanLimits): Decoding {
     eventAttributes: target(block.eventAttributes),
     linkAttributes: target(block.linkAttributes),
     shared,
+    lean: createLeanWork(),
   }
 }
 

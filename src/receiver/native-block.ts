@@ -88,8 +88,22 @@ const WRITERS: Record<SpanColumnName, Writer> = {
     (b) => b.linkEnds,
     (b) => b.linkAttributes,
   ),
-  Flags: (out, b, from, to) => writeWords(out, b.flags, from, to),
+  Flags: narrow((b) => b.flags),
   EndBeforeStartNs: wide((b) => b.endBeforeStart),
+  TraceHigh: wide((b) => b.traceHigh),
+  TraceLow: wide((b) => b.traceLow),
+  SpanNumber: wide((b) => b.spanNumber),
+  ParentNumber: wide((b) => b.parentNumber),
+  Shape: coded((b) => b.shape),
+  Weight: narrow((b) => b.weight),
+  Detail: coded((b) => b.detail),
+  BodyBytes: narrow((b) => b.bodyBytes),
+  ReturnedRows: narrow((b) => b.returnedRows),
+  ValueHash: narrow((b) => b.valueHash),
+}
+
+function narrow(column: (block: SpanBlock) => WordList): Writer {
+  return (out, block, from, to) => writeWords(out, column(block), from, to)
 }
 
 function wide(column: (block: SpanBlock) => WordList): Writer {

@@ -1,6 +1,7 @@
 import { type ByteBuffer, createBytes, createWords, type WordList } from './column-buffers.ts'
+import { classifyResourceKey, classifySpanKey } from './lean-roles.ts'
 import { pushString } from './text.ts'
-import { createDictionary, numberOf, type TextDictionary, truncateDictionary } from './text-dictionary.ts'
+import { type Classify, createDictionary, numberOf, type TextDictionary, truncateDictionary } from './text-dictionary.ts'
 
 /** Bits of the column Flags. */
 export const FLAG_NO_START = 1 // the start was 0: Timestamp is the end, Duration 0
@@ -17,7 +18,7 @@ export type CodedColumn = { kind: 'coded'; dictionary: TextDictionary; codes: Wo
 export type Offsets = WordList
 
 /**
- * Rows of `otel_traces` in the making. `Timestamp`, `Duration`, `EndBeforeStartNs`, event times and offsets are 64-bit:
+ * Rows of `received_spans` in the making. `Timestamp`, `Duration`, `EndBeforeStartNs`, event times and offsets are 64-bit:
  * two words a value.
  */
 export type SpanBlock = {
@@ -48,6 +49,17 @@ export type SpanBlock = {
   linkSpanId: ByteBuffer
   linkTraceState: ByteBuffer
   linkAttributes: MapColumn
+  /** What spans_lean needs besides (lean-columns.ts). Ids are 64-bit. */
+  traceHigh: WordList
+  traceLow: WordList
+  spanNumber: WordList
+  parentNumber: WordList
+  shape: CodedColumn
+  weight: WordList
+  detail: CodedColumn
+  bodyBytes: WordList
+  returnedRows: WordList
+  valueHash: WordList
   /** Everything above that grows, for marks and sizes. */
   byteBuffers: ByteBuffer[]
   wordLists: WordList[]
@@ -57,7 +69,7 @@ export type SpanBlock = {
 /** Map(LowCardinality(String), String). */
 export type MapColumn = { ends: Offsets; keys: CodedColumn; values: ByteBuffer }
 
-/** The columns an insert names, in order; the table's own beside these have defaults. */
+/** The columns of `received_spans` an insert names, in order. */
 export const SPAN_COLUMNS = [
   { name: 'Timestamp', type: 'DateTime64(9)' },
   { name: 'TraceId', type: 'String' },
@@ -83,6 +95,16 @@ export const SPAN_COLUMNS = [
   { name: 'Links.Attributes', type: 'Array(Map(LowCardinality(String), String))' },
   { name: 'Flags', type: 'UInt32' },
   { name: 'EndBeforeStartNs', type: 'UInt64' },
+  { name: 'TraceHigh', type: 'UInt64' },
+  { name: 'TraceLow', type: 'UInt64' },
+  { name: 'SpanNumber', type: 'UInt64' },
+  { name: 'ParentNumber', type: 'UInt64' },
+  { name: 'Shape', type: 'LowCardinality(String)' },
+  { name: 'Weight', type: 'UInt32' },
+  { name: 'Detail', type: 'LowCardinality(String)' },
+  { name: 'BodyBytes', type: 'UInt32' },
+  { name: 'ReturnedRows', type: 'UInt32' },
+  { name: 'ValueHash', type: 'UInt32' },
 ] as const
 
 export type SpanColumnName = (typeof SPAN_COLUMNS)[number]['name']
@@ -101,8 +123,8 @@ export function createBlock(): SpanBlock {
     wordLists.push(list)
     return list
   }
-  const coded = (): CodedColumn => {
-    const dictionary = createDictionary()
+  const coded = (classify?: Classify): CodedColumn => {
+    const dictionary = createDictionary(classify)
     dictionaries.push(dictionary)
     return { kind: 'coded', dictionary, codes: words() }
   }
@@ -111,7 +133,7 @@ export function createBlock(): SpanBlock {
     dictionary: fixedDictionary(names),
     codes: words(),
   })
-  const map = (): MapColumn => ({ ends: words(), keys: coded(), values: bytes() })
+  const map = (classify?: Classify): MapColumn => ({ ends: words(), keys: coded(classify), values: bytes() })
   return {
     rows: 0,
     timestamp: words(),
@@ -129,8 +151,8 @@ export function createBlock(): SpanBlock {
     spanKind: fixed(KIND_NAMES),
     serviceName: coded(),
     statusCode: fixed(STATUS_NAMES),
-    resource: map(),
-    attributes: map(),
+    resource: map(classifyResourceKey),
+    attributes: map(classifySpanKey),
     eventEnds: words(),
     eventTime: words(),
     eventName: coded(),
@@ -140,6 +162,16 @@ export function createBlock(): SpanBlock {
     linkSpanId: bytes(),
     linkTraceState: bytes(),
     linkAttributes: map(),
+    traceHigh: words(),
+    traceLow: words(),
+    spanNumber: words(),
+    parentNumber: words(),
+    shape: coded(),
+    weight: words(),
+    detail: coded(),
+    bodyBytes: words(),
+    returnedRows: words(),
+    valueHash: words(),
     byteBuffers,
     wordLists,
     dictionaries,

@@ -9,7 +9,7 @@ export type SpanSink = {
 
 export type SpanBatch = {
   rows: number
-  /** One Native block of these columns of `otel_traces`. Once the insert has succeeded the memory is used again. */
+  /** One Native block of these columns of `received_spans`. Once the insert has succeeded the memory is used again. */
   native: Uint8Array
   columns: readonly string[]
   /** Makes a repetition of the same bytes harmless. */

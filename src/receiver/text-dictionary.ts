@@ -12,9 +12,15 @@ export type TextDictionary = {
   start: Uint32Array
   size: Uint32Array
   hash: Int32Array
+  /** What `classify` made of value i, 0 without one. */
+  tag: Uint8Array
   /** Open addressing: number + 1, 0 is free. A power of two, at most half full. */
   slots: Int32Array
+  readonly classify: Classify | undefined
 }
+
+/** Says something about a value, once, when it is numbered. */
+export type Classify = (bytes: Uint8Array, from: number, length: number) => number
 
 /** An input made to collide ends here: beyond it a value is appended without being findable. */
 const MAX_PROBES = 64
@@ -25,14 +31,16 @@ const MAX_KEPT_SLOTS = 0x1_0000
 /** Differs from process to process, so that collisions cannot be prepared. */
 const SEED = (Math.random() * 0x1_0000_0000) | 0
 
-export function createDictionary(): TextDictionary {
+export function createDictionary(classify?: Classify): TextDictionary {
   return {
     count: 0,
     values: createBytes(),
     start: new Uint32Array(INITIAL_VALUES),
     size: new Uint32Array(INITIAL_VALUES),
     hash: new Int32Array(INITIAL_VALUES),
+    tag: new Uint8Array(INITIAL_VALUES),
     slots: new Int32Array(4 * INITIAL_VALUES),
+    classify,
   }
 }
 
@@ -113,18 +121,20 @@ function append(
     dictionary.start = widen(dictionary.start, new Uint32Array(2 * n))
     dictionary.size = widen(dictionary.size, new Uint32Array(2 * n))
     dictionary.hash = widen(dictionary.hash, new Int32Array(2 * n))
+    dictionary.tag = widen(dictionary.tag, new Uint8Array(2 * n))
   }
   pushVarint(dictionary.values, length)
   dictionary.start[n] = dictionary.values.length
   dictionary.size[n] = length
   dictionary.hash[n] = hash
+  if (dictionary.classify !== undefined) dictionary.tag[n] = dictionary.classify(source, from, length)
   copyBytes(source, view, from, length, dictionary.values)
   if (slot >= 0) dictionary.slots[slot] = n + 1
   if (2 * dictionary.count > dictionary.slots.length) rebuild(dictionary)
   return n
 }
 
-function widen<T extends Uint32Array | Int32Array>(old: T, wide: T): T {
+function widen<T extends Uint32Array | Int32Array | Uint8Array>(old: T, wide: T): T {
   wide.set(old)
   return wide
 }

@@ -48,7 +48,7 @@ export type Store = {
   migrate(): Promise<number[]>
   /** Whether the store answers. */
   ping(): Promise<boolean>
-  /** One Native block of span columns; returns when it is stored. */
+  /** One Native block of columns of received_spans; returns when it is stored. */
   insertSpans(batch: SpanBatch): Promise<void>
   /** Writes a row, to see whether that is possible. @throws what the store says */
   probe(): Promise<void>
@@ -104,7 +104,7 @@ export function openStore(options: StoreOptions): Store {
     async insertSpans({ rows, native, columns, token, signal }) {
       if (rows === 0) return
       const names = columns.map((name) => `\`${name}\``).join(', ')
-      const insert = `INSERT INTO otel_traces (${names}) FORMAT Native`
+      const insert = `INSERT INTO received_spans (${names}) FORMAT Native`
       await insertNative(insert, native, token, { max_execution_time: SLOWEST_INSERT_MS / 1000 }, signal)
     },
 

@@ -5,6 +5,13 @@ const HEAVIEST = 0xffff_ffff
 /** A probability threshold has 14 hex digits, of which trailing zeros are left out. */
 const THRESHOLD_DIGITS = 14
 
+/** Entries of a tracestate, and what is looked for in them: the store's patterns, letter by letter but for spaces. */
+const OPENTELEMETRY = /(?:^|,)[ \t\r\n\f]*ot=([^,]*)/
+const ELASTIC = /(?:^|,)[ \t\r\n\f]*es=([^,]*)/
+const THRESHOLD = /(?:^|;)th:([0-9a-f]{1,14})[ \t\r\n\f]*(?:;|$)/
+const EXPONENT = /(?:^|;)p:([0-9]{1,2})[ \t\r\n\f]*(?:;|$)/
+const ELASTIC_SHARE = /(?:^|;)s:([^; \t\r\n\f]*)[ \t\r\n\f]*(?:;|$)/
+
 /**
  * How many requests a span stands for: one by its sampling probability, rounded, at least 1. 0 where the span does not
  * say; then its parent may. The first of SOURCES that makes sense counts.
@@ -24,7 +31,7 @@ type Source = (traceState: string, attributes: AttributeMap) => number | undefin
 const SOURCES: readonly Source[] = [
   // OpenTelemetry's consistent probability sampling, `ot=th:c`: 2^56 minus the threshold in 2^56 are kept.
   (traceState) => {
-    const digits = /^[0-9a-f]{1,14}$/.exec(member(traceState, 'ot', 'th'))?.[0].padEnd(THRESHOLD_DIGITS, '0')
+    const digits = THRESHOLD.exec(entryOf(traceState, OPENTELEMETRY))?.[1]?.padEnd(THRESHOLD_DIGITS, '0')
     if (digits === undefined) return undefined
     const half = 2 ** 28
     const kept =
@@ -33,11 +40,11 @@ const SOURCES: readonly Source[] = [
   },
   // Its predecessor, `ot=p:3;r:5`: one of 2^p is kept; 63 is "none", which says nothing about a span that is here.
   (traceState) => {
-    const exponent = /^\d{1,2}$/.exec(member(traceState, 'ot', 'p'))?.[0]
+    const exponent = EXPONENT.exec(entryOf(traceState, OPENTELEMETRY))?.[1]
     return exponent === undefined || Number(exponent) > 62 ? undefined : 2 ** Number(exponent)
   },
   // Elastic's agents, `es=s:0.25`.
-  (traceState) => inverse(probability(member(traceState, 'es', 's'))),
+  (traceState) => inverse(probability(ELASTIC_SHARE.exec(entryOf(traceState, ELASTIC))?.[1])),
   (_, attributes) => inverse(probability(attributes['sampling.probability'])),
   // Honeycomb's SDKs and Refinery: one in so many.
   (_, attributes) => number(attributes.SampleRate),
@@ -50,16 +57,9 @@ const SOURCES: readonly Source[] = [
       : undefined,
 ]
 
-/** Value of a key in a vendor's entry of a W3C tracestate, `vendor=key:value;...`; '' if it is not there. */
-function member(traceState: string, vendor: string, key: string): string {
-  if (traceState === '') return ''
-  const entry = traceState.split(',').find((text) => text.trimStart().startsWith(`${vendor}=`))
-  const pair = entry
-    ?.slice(entry.indexOf('=') + 1)
-    .trim()
-    .split(';')
-    .find((text) => text.startsWith(`${key}:`))
-  return pair?.slice(key.length + 1) ?? ''
+/** A vendor's entry of a W3C tracestate, `vendor=key:value;...`; '' if it is not there. */
+function entryOf(traceState: string, vendor: RegExp): string {
+  return traceState === '' ? '' : (vendor.exec(traceState)?.[1] ?? '')
 }
 
 function number(value: unknown): number | undefined {

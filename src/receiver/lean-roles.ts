@@ -1,0 +1,91 @@
+import { TRANSPORT_PREFIXES } from '../trace/shape.ts'
+import type { Classify } from './text-dictionary.ts'
+
+/**
+ * Attributes that decide something in `spans_lean`. A key's **tag** says which it is: its number here plus one, and a
+ * bit for those that mark a driver's transport. Dictionaries of keys hold it, so it is worked out once a key and block.
+ */
+const SPAN_KEYS = [
+  'db.system.name',
+  'db.system',
+  'db.namespace',
+  'db.name',
+  'db.query.summary',
+  'server.address',
+  'peer.service',
+  'messaging.system',
+  'messaging.destination.name',
+  'messaging.operation.type',
+  'http.request.method',
+  'http.route',
+  'rpc.method',
+  'db.query.text',
+  'db.statement',
+  'http.method',
+  'http.response.status_code',
+  'http.status_code',
+  'rpc.response.status_code',
+  'rpc.grpc.status_code',
+  'error.type',
+  'http.request.resend_count',
+  'http.resend_count',
+  'rpc.service',
+  'url.template',
+  'faas.coldstart',
+  'faas.timeout',
+  'http.response.body.size',
+  'http.request.body.size',
+  'http.response_content_length',
+  'http.request_content_length',
+  'messaging.message.body.size',
+  'db.response.returned_rows',
+  'url.full',
+  'http.url',
+  'sampling.probability',
+  'SampleRate',
+  '_MS.sampleRate',
+  'sampler.type',
+  'sampler.param',
+] as const
+
+const RESOURCE_KEYS = [
+  'service.name',
+  'deployment.environment.name',
+  'service.namespace',
+  'service.version',
+  'service.instance.id',
+  'host.name',
+] as const
+
+type Roles<Key extends string> = Readonly<Record<Key, number>>
+
+function rolesOf<Key extends string>(keys: readonly Key[]): Roles<Key> {
+  return Object.fromEntries(keys.map((key, i) => [key, i + 1])) as Roles<Key>
+}
+
+export const SPAN_ROLE = rolesOf(SPAN_KEYS)
+export const RESOURCE_ROLE = rolesOf(RESOURCE_KEYS)
+/** Values bound to a query: any number of keys. */
+export const PARAMETER_ROLE = SPAN_KEYS.length + 1
+export const ROLES = PARAMETER_ROLE + 1
+
+export const ROLE_BITS = 0x7f
+export const TRANSPORT_BIT = 0x80
+
+const PARAMETER_PREFIXES = ['db.query.parameter.', 'db.operation.parameter.'] as const
+
+export const classifySpanKey: Classify = (bytes, from, length) => {
+  const key = textOf(bytes, from, length)
+  const transport = TRANSPORT_PREFIXES.some((prefix) => key.startsWith(prefix)) ? TRANSPORT_BIT : 0
+  if (PARAMETER_PREFIXES.some((prefix) => key.startsWith(prefix))) return PARAMETER_ROLE
+  return (Object.hasOwn(SPAN_ROLE, key) ? SPAN_ROLE[key as keyof typeof SPAN_ROLE] : 0) | transport
+}
+
+export const classifyResourceKey: Classify = (bytes, from, length) => {
+  const key = textOf(bytes, from, length)
+  return Object.hasOwn(RESOURCE_ROLE, key) ? RESOURCE_ROLE[key as keyof typeof RESOURCE_ROLE] : 0
+}
+
+function textOf(bytes: Uint8Array, from: number, length: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, length).toString('latin1')
+}
