@@ -1,7 +1,13 @@
 import { type ByteBuffer, createBytes, createWords, type WordList } from './column-buffers.ts'
 import { classifyResourceKey, classifySpanKey } from './lean-roles.ts'
 import { pushString } from './text.ts'
-import { type Classify, createDictionary, numberOf, type TextDictionary, truncateDictionary } from './text-dictionary.ts'
+import {
+  type Classify,
+  createDictionary,
+  numberOf,
+  type TextDictionary,
+  truncateDictionary,
+} from './text-dictionary.ts'
 
 /** Bits of the column Flags. */
 export const FLAG_NO_START = 1 // the start was 0: Timestamp is the end, Duration 0
@@ -69,8 +75,8 @@ export type SpanBlock = {
 /** Map(LowCardinality(String), String). */
 export type MapColumn = { ends: Offsets; keys: CodedColumn; values: ByteBuffer }
 
-/** The columns of `received_spans` an insert names, in order. */
-export const SPAN_COLUMNS = [
+/** The columns of `received_spans` that `otel_traces` has, too. */
+export const TRACE_COLUMNS = [
   { name: 'Timestamp', type: 'DateTime64(9)' },
   { name: 'TraceId', type: 'String' },
   { name: 'SpanId', type: 'String' },
@@ -95,6 +101,10 @@ export const SPAN_COLUMNS = [
   { name: 'Links.Attributes', type: 'Array(Map(LowCardinality(String), String))' },
   { name: 'Flags', type: 'UInt32' },
   { name: 'EndBeforeStartNs', type: 'UInt64' },
+] as const
+
+/** Those for `spans_lean`. */
+export const LEAN_COLUMNS = [
   { name: 'TraceHigh', type: 'UInt64' },
   { name: 'TraceLow', type: 'UInt64' },
   { name: 'SpanNumber', type: 'UInt64' },
@@ -106,6 +116,9 @@ export const SPAN_COLUMNS = [
   { name: 'ReturnedRows', type: 'UInt32' },
   { name: 'ValueHash', type: 'UInt32' },
 ] as const
+
+/** All that an insert names, in order. */
+export const SPAN_COLUMNS = [...TRACE_COLUMNS, ...LEAN_COLUMNS] as const
 
 export type SpanColumnName = (typeof SPAN_COLUMNS)[number]['name']
 

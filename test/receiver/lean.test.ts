@@ -1,14 +1,27 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createClient } from '@clickhouse/client'
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startEngine } from '../../src/engine/start.ts'
 import { createSpanDecoder } from '../../src/receiver/decode-spans.ts'
 import { DEFAULT_SPAN_LIMITS, type SpanLimits } from '../../src/receiver/limits.ts'
 import { murmurHash3 } from '../../src/receiver/murmur.ts'
 import { encodeBlock } from '../../src/receiver/native-block.ts'
 import { clearBlock, createBlock, SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
-import type { Store } from '../../src/store/store.ts'
-import { emptyStore, openTestStore, startTestEngine, type TestEngine } from '../support/store.ts'
-import { field, join, message, string, varint } from './proto-writer.ts'
+import { readMigrations } from '../../src/store/migrate.ts'
+import { openStore, type Store } from '../../src/store/store.ts'
+import {
+  emptyStore,
+  insertCollectorSpans,
+  openTestStore,
+  quiet,
+  startTestEngine,
+  type TestEngine,
+} from '../support/store.ts'
+import { field, join as joined, message, string, varint } from './proto-writer.ts'
 import { anySpan, NOW_NS, readableOf, type SampleSpan, type SampleValue, sampleSpan } from './span-samples.ts'
 
 let engine: TestEngine
@@ -66,7 +79,17 @@ async function bothWays(requests: Uint8Array[], limits: Partial<SpanLimits> = {}
   return { ours, theirs }
 }
 
-const text = fc.constantFrom('', 'a', 'GET', 'true', 'x\x1fy', '\x1f', '/items/{id}', 'http://a/b?c=1', 'größe')
+const text = fc.constantFrom(
+  '',
+  'a',
+  'GET',
+  'true',
+  'x\x1fy',
+  '\x1f',
+  '/items/{id}',
+  'http://a/b?c=1',
+  'größe',
+)
 const number = fc.oneof(
   fc.constantFrom<SampleValue>('', '0', '017', 'x', '1.5', '-3', '1e3', '2.', 0, 7, 200, 429, 4294967295),
   fc.constantFrom<SampleValue>(4294967296, '9'.repeat(19), '18446744073709551615', '18446744073709551616'),
@@ -121,7 +144,17 @@ const traceState = fc
   .array(
     fc.constantFrom(
       ...['ot=th:8', ' ot=rv:0123456789abcd;th:fd70a', 'ot=th:c ;p:3', 'ot=th:zz;th:c', 'ot=p:5', 'ot=p:63'],
-      ...['es=s:0.25', 'es=s:0.5 ', '\tes=x;s:0.1', 'es=s:2', 'vendor=1', 'not=th:8', 'ot=', 'ot=th:', 'es=s:x;s:1'],
+      ...[
+        'es=s:0.25',
+        'es=s:0.5 ',
+        '\tes=x;s:0.1',
+        'es=s:2',
+        'vendor=1',
+        'not=th:8',
+        'ot=',
+        'ot=th:',
+        'es=s:x;s:1',
+      ],
     ),
     { maxLength: 3 },
   )
@@ -172,12 +205,12 @@ describe('lean rows are the same whether the receiver or the view works them out
     const fixed64 = (n: number, value: bigint) => {
       const bytes = Buffer.alloc(8)
       bytes.writeBigUInt64LE(value)
-      return join(varint((n << 3) | 1), bytes)
+      return joined(varint((n << 3) | 1), bytes)
     }
     const bad = Buffer.from([0x61, 0xff, 0x62])
     const spanOf = (id: number, ...more: Uint8Array[]) =>
       message(2, field(1, Buffer.alloc(16, 0xf0 + id)), field(2, Buffer.alloc(8, 0x80 + id)), ...more)
-    const times = join(fixed64(7, NOW_NS), fixed64(8, NOW_NS + 5n))
+    const times = joined(fixed64(7, NOW_NS), fixed64(8, NOW_NS + 5n))
     const { ours, theirs } = await bothWays([
       message(
         1,
@@ -217,9 +250,68 @@ it('hashes as the store does', async () => {
   expect(hashed).toEqual(hashes)
 })
 
-it('a span of the receiver has one lean row', async () => {
-  const request = ProtobufTraceSerializer.serializeRequest(readableOf([sampleSpan()]))!
-  const { ours, theirs } = await bothWays([request, request])
-  expect(ours).toHaveLength(2)
-  expect(theirs).toHaveLength(2)
+describe('inserts of the receiver', () => {
+  const insert = async (store: Store, token: string) => {
+    const block = createBlock()
+    const request = ProtobufTraceSerializer.serializeRequest(readableOf([sampleSpan()]))!
+    createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 })(block, request, WINDOW)
+    await store.insertSpans({ rows: 1, native: encodeBlock(block), columns: COLUMNS, token })
+  }
+  const counts = async ({ client }: Store) => {
+    const query = `SELECT (SELECT count() FROM otel_traces), (SELECT count() FROM otel_traces_trace_id_ts),
+      (SELECT count() FROM spans_lean)`
+    const answer = await client.query({ query, format: 'JSONCompactEachRow' })
+    return (await answer.json<(string | number)[]>())[0]!.map(Number)
+  }
+
+  it('give every table its rows once, however often one token comes', async () => {
+    await emptyStore(received)
+    await insert(received, 'one')
+    await insert(received, 'one')
+    expect(await counts(received)).toEqual([1, 1, 1])
+    await insert(received, 'two')
+    expect(await counts(received)).toEqual([2, 2, 2])
+    await received.client.command({ query: 'TRUNCATE TABLE spans_lean' })
+    // As if the process had died between the tables: what is missing comes, what is there does not come again.
+    await insert(received, 'two')
+    expect(await counts(received)).toEqual([2, 2, 1])
+  })
+
+  it('and those of a Collector do in a store that was there before, also once it was opened again', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'longpole-upgrade-'))
+    let old = await startEngine({ dataDir, host: '127.0.0.1', port: 0, log: quiet })
+    const open = (url: string) =>
+      openStore({ url, database: 'old', retentionDays: 7, rollupRetentionDays: 7, log: quiet })
+    const outside = createClient({ url: old.url })
+    await outside.command({ query: 'CREATE DATABASE old' })
+    await outside.close()
+    let store = open(old.url)
+    try {
+      for (const { version, statements } of readMigrations()) {
+        if (version < 7) for (const query of statements) await store.client.command({ query })
+      }
+      const span = (id: number) => ({
+        TraceId: 'ab'.repeat(16),
+        SpanId: `000000000000000${id}`,
+        startNs: BigInt(Date.now()) * 1_000_000n,
+      })
+      await insertCollectorSpans(store, [span(1)])
+      await store.migrate()
+      await insertCollectorSpans(store, [span(2)])
+      await insert(store, 'one')
+      expect(await counts(store)).toEqual([3, 3, 3])
+      await store.close()
+      await old.stop()
+      old = await startEngine({ dataDir, host: '127.0.0.1', port: 0, log: quiet })
+      store = open(old.url)
+      await insertCollectorSpans(store, [span(3)])
+      await insert(store, 'one')
+      await insert(store, 'two')
+      expect(await counts(store)).toEqual([5, 5, 5])
+    } finally {
+      await store.close()
+      await old.stop()
+      rmSync(dataDir, { recursive: true })
+    }
+  })
 })

@@ -25,7 +25,7 @@ it('spans are inserted with their token, into views as well, and answered once s
     expect(asked.map(({ body }) => body)).toEqual(['rows'])
     const parameters = Object.fromEntries(asked[0]!.url.searchParams)
     expect(parameters).toMatchObject({
-      query: 'INSERT INTO otel_traces (`TraceId`, `Events.Name`) FORMAT Native',
+      query: 'INSERT INTO received_spans (`TraceId`, `Events.Name`) FORMAT Native',
       database: 'd',
       insert_deduplication_token: 'once',
       deduplicate_blocks_in_dependent_materialized_views: '1',

@@ -39,7 +39,10 @@ describe('schema', () => {
 
   it('has the columns that the receiver writes, of the types it writes', async () => {
     const table = new Map(
-      (await rows<{ name: string; type: string }>('DESCRIBE TABLE otel_traces')).map((c) => [c.name, c.type]),
+      (await rows<{ name: string; type: string }>('DESCRIBE TABLE received_spans')).map((c) => [
+        c.name,
+        c.type,
+      ]),
     )
     for (const { name, type } of SPAN_COLUMNS) expect([name, table.get(name)]).toEqual([name, type])
   })
