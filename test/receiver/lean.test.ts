@@ -288,7 +288,7 @@ describe('inserts of the receiver', () => {
     let store = open(old.url)
     try {
       for (const { version, statements } of readMigrations()) {
-        if (version < 7) for (const query of statements) await store.client.command({ query })
+        if (version < 8) for (const query of statements) await store.client.command({ query })
       }
       const span = (id: number) => ({
         TraceId: 'ab'.repeat(16),
