@@ -7,9 +7,10 @@ import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
 import { createFamilyReader, type KnownFamily } from './family.ts'
+import { createFamilyStore, type FamilyStore } from './family-store.ts'
 import { createModel, type Model } from './model.ts'
 import { createNumberTable } from './number-table.ts'
-import { enoughFamilies, type Family, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
+import { enoughFamilies, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
 
 /**
  * Learns over batches of traces what calls wait for. Keeps at most MOST_FAMILIES families a signature, newer batches
@@ -25,12 +26,11 @@ export type Learner = {
 /** Families kept in all; a signature that was not met for longest makes room. */
 const MOST_KEPT = 100_000
 
-type Kept = Family & { batch: number }
 type Signature = {
   context: number
   /** Families that are enough to learn from. */
   enough: number
-  families: Kept[]
+  families: FamilyStore
   lastBatch: number
   /** Families of that batch. */
   added: number
@@ -71,8 +71,7 @@ export function createLearner(earlier?: Model): Learner {
         const to = groups.first[trace + 1]!
         const assembled = assembleTrace(tree, groups.rows, from, to, repairs, offsets)
         const end = assembled.orderFrom.at(-1)!
-        const wholeMs = assembled.millisecondClock
-        reader.read(0, end, wholeMs)
+        reader.read(0, end, assembled.millisecondClock)
         for (let at = 0; at < end; at++) {
           const parent = tree.order[at]!
           const number = reader.signatureOf(parent)
@@ -83,20 +82,23 @@ export function createLearner(earlier?: Model): Learner {
           const family = reader.familyOf(parent, number)
           const signature = met >= 0 ? signaturesNow[met]! : signatureOf(family)
           if (met < 0) signaturesNow[metNow.add(number)] = signature
-          const { calls, starts, ends, lengthNs } = family
           signature.added++
-          signature.families.push({ calls, starts, ends, lengthNs, wholeMs, batch })
+          signature.families.add(family, batch)
           kept++
         }
       }
-      for (const signature of signaturesNow) prune(signature)
+      for (const { families } of signaturesNow) {
+        kept -= Math.max(0, families.count - MOST_FAMILIES)
+        families.keepNewest(MOST_FAMILIES)
+      }
       evict()
     },
     model() {
       const structures = new Map<number, Structure>(earlier?.structures)
       for (const [number, signature] of signatures) {
-        if (signature.families.length < signature.enough) continue
-        if (signature.changed) signature.structure = learnStructure(signature.families, signature.context)
+        if (signature.families.count < signature.enough) continue
+        if (signature.changed)
+          signature.structure = learnStructure(signature.families.list(), signature.context)
         signature.changed = false
         if (signature.structure !== undefined) structures.set(number, signature.structure)
         else structures.delete(number)
@@ -112,7 +114,7 @@ export function createLearner(earlier?: Model): Learner {
       signature = {
         context: family.context,
         enough: enoughFamilies(family),
-        families: [],
+        families: createFamilyStore(family.children.length),
         lastBatch: batch,
         added: 0,
         changed: true,
@@ -126,20 +128,12 @@ export function createLearner(earlier?: Model): Learner {
     return signature
   }
 
-  /** Newer batches before older ones. */
-  function prune({ families }: Signature): void {
-    if (families.length <= MOST_FAMILIES) return
-    families.sort((a, b) => b.batch - a.batch)
-    kept -= families.length - MOST_FAMILIES
-    families.length = MOST_FAMILIES
-  }
-
   function evict(): void {
     if (kept <= MOST_KEPT) return
     const byAge = [...signatures].sort(([a, x], [b, y]) => x.lastBatch - y.lastBatch || a - b)
     for (const [number, { families }] of byAge) {
       if (kept <= MOST_KEPT) return
-      kept -= families.length
+      kept -= families.count
       signatures.delete(number)
     }
   }
