@@ -24,19 +24,21 @@ const MOST_CALLS = 512
 /** Agreeing clocks may be contradicted by this share of the calls: jitter, and calls that were not waited for. */
 const TOLERATED = 0.02
 
-/** Of one call: the second clock is ahead by at least `low` and at most `high`, ns. A CLIENT's bounds are tight. */
-type Bounds = { tight: boolean; low: Float64Array; high: Float64Array; count: number }
+/** Of calls: the second clock is ahead by at least `low` and at most `high`, ns. A CLIENT's bounds are tight. */
+type Bounds = { tight: boolean; low: number[]; high: number[]; rank: number[]; olderCount: number }
 
 export type ClockLearner = {
-  /** Calls of a linked trace, of which nothing was moved yet. */
-  add(tree: TraceTree): void
+  /** Calls of a linked trace, of which nothing was moved yet; `rank`: the same whatever the order of the batch. */
+  add(tree: TraceTree, rank: number): void
+  /** Of each pair's calls the newest are kept: later batches before earlier ones, in a batch higher ranks. */
+  endBatch(): void
   pairs(): ClockPair[]
 }
 
 export function createClockLearner(): ClockLearner {
   const bounds = new Map<string, { loose: Bounds; tight: Bounds }>()
   return {
-    add(tree) {
+    add(tree, rank) {
       const { parent, entry, start, end, shape, kind, failed } = tree
       const { shapeInstance } = tree.spans.dictionary
       for (let c = 0; c < tree.count; c++) {
@@ -58,16 +60,22 @@ export function createClockLearner(): ClockLearner {
           bounds.set(key, known)
         }
         const list = kind[p] === CLIENT ? known.tight : known.loose
-        const slot = list.count++ % MOST_CALLS
-        list.low[slot] = ascending ? low : -high
-        list.high[slot] = ascending ? high : -low
+        list.low.push(ascending ? low : -high)
+        list.high.push(ascending ? high : -low)
+        list.rank.push(rank)
+      }
+    },
+    endBatch() {
+      for (const { loose, tight } of bounds.values()) {
+        keepNewest(loose)
+        keepNewest(tight)
       }
     },
     pairs() {
       const pairs: ClockPair[] = []
       for (const [key, { loose, tight }] of bounds) {
-        const best = tight.count >= LEAST_CALLS ? tight : loose
-        if (best.count < LEAST_CALLS) continue
+        const best = tight.low.length >= LEAST_CALLS ? tight : loose
+        if (best.low.length < LEAST_CALLS) continue
         const [from, to] = key.split('\t') as [string, string]
         pairs.push({ from, to, offsetNs: offsetOf(best) })
       }
@@ -77,17 +85,29 @@ export function createClockLearner(): ClockLearner {
 }
 
 function createBounds(tight: boolean): Bounds {
-  return { tight, low: new Float64Array(MOST_CALLS), high: new Float64Array(MOST_CALLS), count: 0 }
+  return { tight, low: [], high: [], rank: [], olderCount: 0 }
+}
+
+function keepNewest(bounds: Bounds): void {
+  const { low, high, rank, olderCount } = bounds
+  const order = low.map((_, call) => call)
+  // Calls of earlier batches stand in order already, before those of this one; those of one trace stay as they came.
+  const added = order.slice(olderCount).sort((a, b) => rank[a]! - rank[b]! || a - b)
+  const kept = [...order.slice(0, olderCount), ...added].slice(-MOST_CALLS)
+  bounds.low = kept.map((call) => low[call]!)
+  bounds.high = kept.map((call) => high[call]!)
+  bounds.rank = kept.map((call) => rank[call]!)
+  bounds.olderCount = kept.length
 }
 
 /** What most calls allow: a sweep over the ends of their bounds. Whole ns. */
-function offsetOf({ tight, low, high, count }: Bounds): number {
-  const n = Math.min(count, MOST_CALLS)
+function offsetOf({ tight, low, high }: Bounds): number {
+  const n = low.length
   let agree = 0
   for (let i = 0; i < n; i++) if (low[i]! <= 0 && high[i]! >= 0) agree++
   if (agree >= (1 - TOLERATED) * n) return 0
-  const lows = low.slice(0, n).sort()
-  const highs = high.slice(0, n).sort()
+  const lows = Float64Array.from(low).sort()
+  const highs = Float64Array.from(high).sort()
   let open = 0
   let most = 0
   let best = 0

@@ -8,10 +8,12 @@ import { createNumberTable } from './number-table.ts'
  * it: every kind of beginning gets its share of the budget (a stratified sample), or rare ones would not be learned.
  */
 export type TraceDraw = {
-  /** Numbers of traces, by rank: which of them are kept, should there be too many, does not depend on row order. */
+  /** Numbers of traces, ascending: rows of neighbours lie close together. */
   traces: Uint32Array
   /** ... those of them that are enough to see by how much clocks differ. */
   forClocks: Uint32Array
+  /** By trace: where it stands in an order that does not depend on that of the rows. */
+  rank: Uint32Array
 }
 
 /** Spans of a batch that are learned from: all of a small one, of a larger one the share below. */
@@ -29,7 +31,12 @@ export function createTraceDrawer(): (spans: SpanColumns, groups: TraceGroups) =
   return (spans, groups) => {
     const { count, first } = groups
     const byRank = tracesByRank(spans, groups)
-    if (spans.count <= ALL_OF) return { traces: byRank, forClocks: byRank }
+    const rank = new Uint32Array(count)
+    for (let at = 0; at < count; at++) rank[byRank[at]!] = at
+    if (spans.count <= ALL_OF) {
+      const all = rank.map((_, trace) => trace)
+      return { traces: all, forClocks: all, rank }
+    }
 
     const { numbers, beginningOf } = beginningsOf(spans, groups)
     const { byTurn, turnOf } = byTurns(byRank, beginningOf, numbers.length)
@@ -52,11 +59,15 @@ export function createTraceDrawer(): (spans: SpanColumns, groups: TraceGroups) =
     }
     if (drawnBefore.size > MOST_BEGINNINGS) drawnBefore.clear()
     for (let i = 0; i < numbers.length; i++) drawnBefore.set(numbers[i]!, drawn[i]!)
-    return {
-      traces: byRank.filter((trace) => isDrawn[trace] === 1),
-      forClocks: byRank.filter((trace) => isForClocks[trace] === 1),
-    }
+    return { traces: marked(isDrawn), forClocks: marked(isForClocks), rank }
   }
+}
+
+/** Numbers of those that are marked, ascending. */
+function marked(marks: Uint8Array): Uint32Array {
+  const numbers: number[] = []
+  for (let trace = 0; trace < marks.length; trace++) if (marks[trace] === 1) numbers.push(trace)
+  return Uint32Array.from(numbers)
 }
 
 /** More traces than this are sorted without packing a rank and a place into one exact number. */

@@ -6,14 +6,15 @@ import type { Family } from './structure.ts'
  */
 export type FamilyStore = {
   readonly count: number
-  add(family: Family, batch: number): void
-  /** Forgets all but so many; newer batches stay before older ones, and within a batch what was added first. */
+  /** Of a trace of that rank; those of one trace in an order of their own. */
+  add(family: Family, batch: number, rank: number): void
+  /** Forgets all but so many; newer batches stay before older ones, and within a batch lower ranks before higher ones. */
   keepNewest(most: number): void
   list(): Family[]
 }
 
-/** Before the times of the children: number of the batch, length, whether times are whole milliseconds. */
-const HEAD = 3
+/** Before the times of the children: number of the batch, rank, length, whether times are whole milliseconds. */
+const HEAD = 4
 
 export function createFamilyStore(children: number): FamilyStore {
   const width = HEAD + 3 * children
@@ -22,8 +23,8 @@ export function createFamilyStore(children: number): FamilyStore {
     get count() {
       return numbers.length / width
     },
-    add({ calls, starts, ends, lengthNs, wholeMs }, batch) {
-      numbers.push(batch, lengthNs, wholeMs ? 1 : 0)
+    add({ calls, starts, ends, lengthNs, wholeMs }, batch, rank) {
+      numbers.push(batch, rank, lengthNs, wholeMs ? 1 : 0)
       for (const times of [calls, starts, ends]) for (let c = 0; c < children; c++) numbers.push(times[c]!)
     },
     keepNewest(most) {
@@ -31,7 +32,7 @@ export function createFamilyStore(children: number): FamilyStore {
       if (count <= most) return
       const before = numbers
       const newestFirst = Array.from({ length: count }, (_, family) => family * width)
-      newestFirst.sort((a, b) => before[b]! - before[a]! || a - b)
+      newestFirst.sort((a, b) => before[b]! - before[a]! || before[a + 1]! - before[b + 1]! || a - b)
       numbers = []
       for (const from of newestFirst.slice(0, most)) {
         for (let i = from; i < from + width; i++) numbers.push(before[i]!)
@@ -45,8 +46,8 @@ export function createFamilyStore(children: number): FamilyStore {
           calls: numbers.slice(at, at + children),
           starts: numbers.slice(at + children, at + 2 * children),
           ends: numbers.slice(at + 2 * children, from + width),
-          lengthNs: numbers[from + 1]!,
-          wholeMs: numbers[from + 2] === 1,
+          lengthNs: numbers[from + 2]!,
+          wholeMs: numbers[from + 3] === 1,
         })
       }
       return families

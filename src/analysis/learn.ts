@@ -25,6 +25,8 @@ export type Learner = {
 
 /** Families kept in all; a signature that was not met for longest makes room. */
 const MOST_KEPT = 100_000
+/** Families of one signature kept while a batch is read. */
+const KEPT_MEANWHILE = 2 * MOST_FAMILIES
 
 type Signature = {
   context: number
@@ -32,8 +34,6 @@ type Signature = {
   enough: number
   families: FamilyStore
   lastBatch: number
-  /** Families of that batch. */
-  added: number
   changed: boolean
   structure: Structure | undefined
 }
@@ -45,12 +45,11 @@ export function createLearner(earlier?: Model): Learner {
   const draw = createTraceDrawer()
   let pairs = earlier?.clocks ?? []
   let batch = 0
-  let kept = 0
 
   return {
     add(spans, groups = groupByTrace(spans)) {
       batch++
-      const { traces, forClocks } = draw(spans, groups)
+      const { traces, forClocks, rank } = draw(spans, groups)
       const tree = createTree(spans)
       const reader = createFamilyReader(tree, callsOf(spans.dictionary))
       const repairs = createRepairLog()
@@ -58,8 +57,9 @@ export function createLearner(earlier?: Model): Learner {
       for (const trace of forClocks) {
         repairs.count = 0
         linkTrace(tree, groups.rows, groups.first[trace]!, groups.first[trace + 1]!, repairs)
-        clocks.add(tree)
+        clocks.add(tree, rank[trace]!)
       }
+      clocks.endBatch()
       pairs = mergePairs(pairs, clocks.pairs())
       const offsets = offsetsOf(pairs, spans.dictionary)
       /** Signatures of this batch, and by place in it. */
@@ -76,21 +76,15 @@ export function createLearner(earlier?: Model): Learner {
           const parent = tree.order[at]!
           const number = reader.signatureOf(parent)
           if (Number.isNaN(number)) continue
-          // Traces come by rank: the first ones of a batch are the ones to keep.
           const met = metNow.placeOf(number)
-          if (met >= 0 && signaturesNow[met]!.added === MOST_FAMILIES) continue
           const family = reader.familyOf(parent, number)
           const signature = met >= 0 ? signaturesNow[met]! : signatureOf(family)
           if (met < 0) signaturesNow[metNow.add(number)] = signature
-          signature.added++
-          signature.families.add(family, batch)
-          kept++
+          signature.families.add(family, batch, rank[trace]!)
+          if (signature.families.count > KEPT_MEANWHILE) signature.families.keepNewest(MOST_FAMILIES)
         }
       }
-      for (const { families } of signaturesNow) {
-        kept -= Math.max(0, families.count - MOST_FAMILIES)
-        families.keepNewest(MOST_FAMILIES)
-      }
+      for (const { families } of signaturesNow) families.keepNewest(MOST_FAMILIES)
       evict()
     },
     model() {
@@ -116,19 +110,19 @@ export function createLearner(earlier?: Model): Learner {
         enough: enoughFamilies(family),
         families: createFamilyStore(family.children.length),
         lastBatch: batch,
-        added: 0,
         changed: true,
         structure: undefined,
       }
       signatures.set(family.signature, signature)
     }
     signature.lastBatch = batch
-    signature.added = 0
     signature.changed = true
     return signature
   }
 
   function evict(): void {
+    let kept = 0
+    for (const { families } of signatures.values()) kept += families.count
     if (kept <= MOST_KEPT) return
     const byAge = [...signatures].sort(([a, x], [b, y]) => x.lastBatch - y.lastBatch || a - b)
     for (const [number, { families }] of byAge) {

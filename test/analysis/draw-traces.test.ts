@@ -43,7 +43,10 @@ function twoEndpoints(): SpanColumns {
 
 function drawnOf(spans: SpanColumns) {
   const groups = groupByTrace(spans)
-  const { traces, forClocks } = createTraceDrawer()(spans, groups)
+  const draw = createTraceDrawer()(spans, groups)
+  // By rank: an order of their own.
+  const ranked = (list: Uint32Array) => list.sort((a, b) => draw.rank[a]! - draw.rank[b]!)
+  const [traces, forClocks] = [ranked(draw.traces), ranked(draw.forClocks)]
   const sizes = Array.from(traces, (trace) => groups.first[trace + 1]! - groups.first[trace]!)
   const idsOf = (list: Uint32Array) =>
     Array.from(list, (trace) => traceIdHex(spans, groups.rows[groups.first[trace]!]!))
