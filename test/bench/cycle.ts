@@ -6,12 +6,14 @@ import type { Store } from '../../src/store/store.ts'
 import type { SpanColumns } from '../../src/trace/columns.ts'
 import { shapeKeyOf } from '../../src/trace/shape.ts'
 import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
+import { phasesOf } from './phases.ts'
 import { generateRequests, LANDSCAPE } from './requests.ts'
 
 /**
  * The analyzer's whole cycle over spans that are stored already: `npx tsx test/bench/cycle.ts [spans]...`. Read,
  * assemble, learn, path, replay, write, rollup, with the embedded engine. CPU time is this process's and the engine's
- * together; other work on the machine adds little to it, unlike to the time on the clock.
+ * together; other work on the machine adds little to it, unlike to the time on the clock. Phases are from a profile of
+ * the main thread, which costs some per cent.
  */
 const SIZES = process.argv.slice(2).map(Number)
 /** Spans a block, stored a second apart. */
@@ -28,7 +30,7 @@ async function bench(spans: number): Promise<void> {
   const analyzer = startAnalyzer({ store: timed(store, parts), settleSeconds: 0, log: quiet, loop: false })
   const started = performance.now()
   const [own, theirs] = cpuMs(engine)
-  await analyzer.drain()
+  const phases = await phasesOf(() => analyzer.drain())
   const wallMs = performance.now() - started
   const [ownAfter, theirsAfter] = cpuMs(engine)
   const us = (ms: number) => `${((1000 * ms) / columns.count).toFixed(2)} us`
@@ -40,6 +42,9 @@ async function bench(spans: number): Promise<void> {
     `  a span: ${us(wallMs)} on the clock (${Math.round(columns.count / wallMs)}k spans/s), CPU ${us(ownAfter - own)} here, ` +
       `${us(theirsAfter - theirs)} in the engine`,
   )
+  const perSpan = [...phases].sort((a, b) => b[1] - a[1]).map(([phase, ms]) => `${phase} ${us(ms)}`)
+  console.log(`  of this thread: ${perSpan.join(', ')}`)
+  console.log(`  CPU without findings: ${us(ownAfter - own - phases.get('findings')!)} here`)
   for (const [part, ms] of Object.entries(parts).sort((a, b) => b[1] - a[1]))
     console.log(`  waited for ${part}: ${us(ms)}`)
   const sizes = await store.client.query({
