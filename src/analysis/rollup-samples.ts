@@ -1,3 +1,4 @@
+import { epochNs } from '../trace/columns.ts'
 import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import { addNodes, type NodeColumns } from './call-stacks.ts'
 import { addProduct, createSum } from './exact-sum.ts'
@@ -5,6 +6,7 @@ import { addToBin, binOf, createHistogram, histogramQuantile } from './histogram
 import {
   COMPONENTS_KEPT,
   type ComponentRollup,
+  compareTraceIds,
   componentIn,
   componentKey,
   createRollup,
@@ -13,6 +15,7 @@ import {
   meanSavingNs,
   pickExemplars,
   type Rollup,
+  type TraceIdWords,
 } from './rollup.ts'
 
 /** Samples as columns; what belongs to sample i ends at `...Ends[i]`. */
@@ -50,80 +53,109 @@ export type SampleRows = { table: SampleTable; rows: readonly number[] }
 export function rollUpSamples(pieces: readonly SampleRows[], bucketSeconds: number, seconds: number): Rollup {
   const rollup = createRollup()
   const kept = componentsToKeep(pieces)
-  const partsOf = pieces.map(({ table }) => partsIn(rollup, table, kept))
-  makeRoom(rollup, pieces, partsOf)
+  const parts: ComponentRollup[] = []
+  const placeIn = pieces.map(({ table }) => placesIn(rollup, parts, table, kept))
+  makeRoom(rollup, parts, pieces, placeIn)
   pieces.forEach(({ table, rows }, p) => {
     for (const row of rows) {
-      addSample(rollup, table, row, partsOf[p]!, kept !== undefined)
+      addSample(rollup, parts, table, row, placeIn[p]!, kept !== undefined)
       addOverlap(rollup, table, row, bucketSeconds, seconds)
     }
   })
-  addExemplars(rollup, pieces, partsOf)
+  addExemplars(rollup, parts, pieces, placeIn)
   return rollup
 }
 
-type PartOf = (component: number) => ComponentRollup
+/** Where in `parts` each of a table's components is, once it has been asked for. */
+type PlaceOf = (component: number) => number
 
-/** A table's components in the rollup; those that are not kept are service (other). */
-function partsIn(rollup: Rollup, table: SampleTable, kept: ReadonlySet<string> | undefined): PartOf {
-  const parts: (ComponentRollup | undefined)[] = []
+/** Those that are not kept are service (other). */
+function placesIn(
+  rollup: Rollup,
+  parts: ComponentRollup[],
+  table: SampleTable,
+  kept: ReadonlySet<string> | undefined,
+): PlaceOf {
+  const places = new Int32Array(table.components.length).fill(-1)
   return (component) => {
-    let part = parts[component]
-    if (part === undefined) {
+    let place = places[component]!
+    if (place < 0) {
       const of = table.components[component]!
-      part = componentIn(rollup, kept === undefined || kept.has(componentKey(of)) ? of : OTHER_COMPONENT)
-      parts[component] = part
+      const known = rollup.components.size
+      const part = componentIn(
+        rollup,
+        kept === undefined || kept.has(componentKey(of)) ? of : OTHER_COMPONENT,
+      )
+      place = rollup.components.size > known ? parts.push(part) - 1 : parts.indexOf(part)
+      places[component] = place
     }
-    return part
+    return place
   }
 }
 
-/** Durations, ns, that a histogram has to have room for. */
-type Room = { least: number; shortest: number; longest: number }
-
-/** Gives histograms room for just the bins that are needed: growing them would take most of the time. */
-function makeRoom(rollup: Rollup, pieces: readonly SampleRows[], partsOf: readonly PartOf[]): void {
-  const all = createRoom()
-  const rooms = new Map<ComponentRollup, Room>()
+/**
+ * Gives histograms room for just the bins that are needed, all in one array: growing them, or one each, would take most
+ * of the time.
+ */
+function makeRoom(
+  rollup: Rollup,
+  parts: readonly ComponentRollup[],
+  pieces: readonly SampleRows[],
+  placeIn: readonly PlaceOf[],
+): void {
+  let [allShortest, allLongest] = [Number.POSITIVE_INFINITY, 0]
+  const shortest: number[] = []
+  const longest: number[] = []
+  const least: number[] = []
   pieces.forEach(({ table, rows }, p) => {
+    const placeOf = placeIn[p]!
     for (const row of rows) {
       const durationNs = table.durationNs[row]!
-      widen(all, durationNs, durationNs)
-      const [from, to] = rowBounds(table.componentEnds, row)
-      for (let i = from; i < to; i++) {
-        const part = partsOf[p]!(table.component[i]!)
-        let room = rooms.get(part)
-        if (room === undefined) {
-          room = createRoom()
-          rooms.set(part, room)
+      if (durationNs < allShortest) allShortest = durationNs
+      if (durationNs > allLongest) allLongest = durationNs
+      const to = table.componentEnds[row]!
+      for (let i = row === 0 ? 0 : table.componentEnds[row - 1]!; i < to; i++) {
+        const place = placeOf(table.component[i]!)
+        const ifInstantNs = table.ifInstantNs[i]!
+        if (place === least.length) {
+          shortest.push(durationNs)
+          longest.push(durationNs)
+          least.push(ifInstantNs)
+          continue
         }
-        widen(room, durationNs, table.ifInstantNs[i]!)
+        if (durationNs < shortest[place]!) shortest[place] = durationNs
+        if (durationNs > longest[place]!) longest[place] = durationNs
+        if (ifInstantNs < least[place]!) least[place] = ifInstantNs
       }
     }
   })
-  rollup.observed = createHistogram(binOf(all.shortest), binOf(all.longest))
-  for (const [part, { least, shortest, longest }] of rooms) {
-    const last = binOf(longest)
-    part.observed = createHistogram(binOf(shortest), last)
-    // Of what is not shortened beyond a bin there is no shift.
-    const first = binOf(least)
-    if (first < last) part.shift = createHistogram(first, last)
+  rollup.observed = createHistogram(binOf(allShortest), binOf(allLongest))
+  const bins = (of: readonly number[]) => of.map((ns) => binOf(ns))
+  const [first, last, firstShifted] = [bins(shortest), bins(longest), bins(least)]
+  let room = 0
+  for (let place = 0; place < parts.length; place++) {
+    room += 2 * last[place]! + 2 - first[place]! - firstShifted[place]!
   }
+  const counts = new Float64Array(room)
+  let used = 0
+  const take = (first: number, last: number) => {
+    used += last - first + 1
+    return { first, counts: counts.subarray(used - (last - first + 1), used) }
+  }
+  parts.forEach((part, place) => {
+    part.observed = take(first[place]!, last[place]!)
+    part.shift = take(firstShifted[place]!, last[place]!)
+  })
 }
 
-const createRoom = (): Room => ({
-  least: Number.POSITIVE_INFINITY,
-  shortest: Number.POSITIVE_INFINITY,
-  longest: 0,
-})
-
-function widen(room: Room, durationNs: number, ifInstantNs: number): void {
-  if (durationNs < room.shortest) room.shortest = durationNs
-  if (durationNs > room.longest) room.longest = durationNs
-  if (ifInstantNs < room.least) room.least = ifInstantNs
-}
-
-function addSample(rollup: Rollup, table: SampleTable, row: number, partOf: PartOf, capped: boolean): void {
+function addSample(
+  rollup: Rollup,
+  parts: readonly ComponentRollup[],
+  table: SampleTable,
+  row: number,
+  placeOf: PlaceOf,
+  capped: boolean,
+): void {
   const durationNs = table.durationNs[row]!
   const weight = table.weight[row]!
   const bin = binOf(durationNs)
@@ -141,7 +173,7 @@ function addSample(rollup: Rollup, table: SampleTable, row: number, partOf: Part
   let otherNs = 0
   let otherCalls = 0
   for (let i = from; i < to; i++) {
-    const part = partOf(table.component[i]!)
+    const part = parts[placeOf(table.component[i]!)]!
     const calls = callsTo > callsFrom ? table.calls[callsFrom + i - from]! : 0
     // Those beyond the kept are added up a sample.
     if (part === other) {
@@ -213,8 +245,7 @@ function addOverlap(
   seconds: number,
 ): void {
   const lengthNs = seconds * 1e9
-  const start = (BigInt(table.start[2 * row + 1]!) << 32n) | BigInt(table.start[2 * row]!)
-  let at = Number(start - BigInt(bucketSeconds) * 1_000_000_000n)
+  let at = Number(epochNs(table.start, row) - BigInt(bucketSeconds) * 1_000_000_000n)
   let leftNs = table.durationNs[row]!
   for (let later = 0; leftNs > 0; later++) {
     const hereNs = later === LATEST_BUCKET ? leftNs : Math.min(leftNs, lengthNs - at)
@@ -226,58 +257,74 @@ function addOverlap(
 }
 
 /** The worst and the typical traces, of the endpoint and of each component. */
-function addExemplars(rollup: Rollup, pieces: readonly SampleRows[], partsOf: readonly PartOf[]): void {
+function addExemplars(
+  rollup: Rollup,
+  parts: readonly ComponentRollup[],
+  pieces: readonly SampleRows[],
+  placeIn: readonly PlaceOf[],
+): void {
   const mine = createPicker(histogramQuantile(rollup.observed, rollup.weight, 0.5), EXEMPLARS)
-  const places = new Map<ComponentRollup, number>()
-  const usual: number[] = []
-  for (const part of rollup.components.values()) {
-    places.set(part, usual.length)
-    usual.push(meanSavingNs(part))
-  }
-  const worst: (Candidate | undefined)[] = []
-  const typical: (Candidate | undefined)[] = []
+  const usualNs = Float64Array.from(parts, meanSavingNs)
+  const worst = createFirsts(parts.length)
+  const typical = createFirsts(parts.length)
   pieces.forEach(({ table, rows }, p) => {
-    const partOf = partsOf[p]!
+    const placeOf = placeIn[p]!
     for (const row of rows) {
       const durationNs = table.durationNs[row]!
       mine.offer(table, row, durationNs)
-      const [from, to] = rowBounds(table.componentEnds, row)
-      for (let i = from; i < to; i++) {
-        const place = places.get(partOf(table.component[i]!))!
+      const to = table.componentEnds[row]!
+      for (let i = row === 0 ? 0 : table.componentEnds[row - 1]!; i < to; i++) {
+        const place = placeOf(table.component[i]!)
         const ns = durationNs - table.ifInstantNs[i]!
-        offerOne(worst, place, table, row, ns, ns)
-        offerOne(typical, place, table, row, ns, -Math.abs(ns - usual[place]!))
+        if (ns >= worst.rank[place]!) offerTo(worst, place, table, row, ns, ns)
+        const rank = -Math.abs(ns - usualNs[place]!)
+        if (rank >= typical.rank[place]!) offerTo(typical, place, table, row, ns, rank)
       }
     }
   })
   rollup.exemplars = mine.picked()
-  for (const [part, place] of places) {
-    part.exemplars = [exemplarOf(worst[place]!, true), exemplarOf(typical[place]!, false)]
-  }
+  parts.forEach((part, place) => {
+    part.exemplars = [exemplarOf(firstAt(worst, place), true), exemplarOf(firstAt(typical, place), false)]
+  })
 }
 
-/** Keeps the first by rank, then by trace id. */
-function offerOne(
-  kept: (Candidate | undefined)[],
+/** Of each component, the sample that goes first by rank, then by trace id. */
+type Firsts = { rank: Float64Array; ns: Float64Array; row: Uint32Array; table: SampleTable[] }
+
+function createFirsts(count: number): Firsts {
+  const rank = new Float64Array(count).fill(Number.NEGATIVE_INFINITY)
+  return { rank, ns: new Float64Array(count), row: new Uint32Array(count), table: [] }
+}
+
+function firstAt({ rank, ns, row, table }: Firsts, place: number): Candidate {
+  return { table: table[place]!, row: row[place]!, ns: ns[place]!, rank: rank[place]! }
+}
+
+/** Rank is not below that of the first so far. */
+function offerTo(
+  firsts: Firsts,
   place: number,
   table: SampleTable,
   row: number,
   ns: number,
   rank: number,
 ): void {
-  const best = kept[place]
-  if (best !== undefined && rank < best.rank) return
-  const candidate = { table, row, ns, rank }
-  if (best === undefined || rank > best.rank || compareIds(candidate, best) < 0) kept[place] = candidate
+  if (rank === firsts.rank[place]) {
+    const candidate = { table, row, ns, rank }
+    if (compareIds(candidate, firstAt(firsts, place)) >= 0) return
+  }
+  firsts.rank[place] = rank
+  firsts.ns[place] = ns
+  firsts.row[place] = row
+  firsts.table[place] = table
 }
 
 function exemplarOf({ table, row, ns }: Candidate, worst: boolean): Exemplar {
   return {
     worst,
-    high: wordsAt(table.traceHigh, row),
-    low: wordsAt(table.traceLow, row),
+    id: traceIdAt(table, row),
     ns,
-    seconds: Number(wordsAt(table.start, row) / 1_000_000_000n),
+    seconds: Number(epochNs(table.start, row) / 1_000_000_000n),
   }
 }
 
@@ -290,8 +337,14 @@ function createPicker(typicalNs: number, count: number) {
   const typical: Candidate[] = []
   const offerTo = (kept: Candidate[], table: SampleTable, row: number, ns: number, rank: number) => {
     if (kept.length === count && rank < kept[count - 1]!.rank) return
-    kept.push({ table, row, ns, rank })
-    kept.sort((a, b) => b.rank - a.rank || compareIds(a, b))
+    const candidate = { table, row, ns, rank }
+    let at = kept.length
+    while (
+      at > 0 &&
+      (rank > kept[at - 1]!.rank || (rank === kept[at - 1]!.rank && compareIds(candidate, kept[at - 1]!) < 0))
+    )
+      at--
+    kept.splice(at, 0, candidate)
     if (kept.length > count) kept.pop()
   }
   return {
@@ -310,15 +363,9 @@ function createPicker(typicalNs: number, count: number) {
 }
 
 function compareIds(a: Candidate, b: Candidate): number {
-  for (const half of ['traceHigh', 'traceLow'] as const) {
-    for (const word of [1, 0]) {
-      const difference = a.table[half][2 * a.row + word]! - b.table[half][2 * b.row + word]!
-      if (difference !== 0) return difference
-    }
-  }
-  return 0
+  return compareTraceIds(traceIdAt(a.table, a.row), traceIdAt(b.table, b.row))
 }
 
-function wordsAt(words: Uint32Array, row: number): bigint {
-  return (BigInt(words[2 * row + 1]!) << 32n) | BigInt(words[2 * row]!)
+function traceIdAt({ traceHigh, traceLow }: SampleTable, row: number): TraceIdWords {
+  return [traceHigh[2 * row + 1]!, traceHigh[2 * row]!, traceLow[2 * row + 1]!, traceLow[2 * row]!]
 }

@@ -43,11 +43,13 @@ export type ComponentRollup = {
   exemplars: Exemplar[]
 }
 
+export type TraceIdWords = readonly [number, number, number, number]
+
 /** A trace to look at. `ns`: its latency; of a component, what it saves there. */
 export type Exemplar = {
   worst: boolean
-  high: bigint
-  low: bigint
+  /** Trace id, 32 bits each, the highest first. */
+  id: TraceIdWords
   ns: number
   /** Epoch seconds of its start. */
   seconds: number
@@ -178,19 +180,19 @@ export function leaderOf(rollup: Rollup): { component: Component; bin: number } 
   return leader
 }
 
+export function compareTraceIds(a: TraceIdWords, b: TraceIdWords): number {
+  for (let word = 0; word < 4; word++) if (a[word] !== b[word]) return a[word]! - b[word]!
+  return 0
+}
+
 /** A few exemplars: the worst by ns, and the typical ones nearest to `typicalNs`; ties by trace id. */
 export function pickExemplars(exemplars: readonly Exemplar[], typicalNs: number, count: number): Exemplar[] {
-  const byId = (a: Exemplar, b: Exemplar) =>
-    a.high !== b.high ? (a.high < b.high ? -1 : 1) : a.low < b.low ? -1 : a.low > b.low ? 1 : 0
   const take = (worst: boolean, order: (a: Exemplar, b: Exemplar) => number) => {
-    const seen = new Set<string>()
     const taken: Exemplar[] = []
     for (const exemplar of exemplars
       .filter((e) => e.worst === worst)
-      .sort((a, b) => order(a, b) || byId(a, b))) {
-      const id = `${exemplar.high} ${exemplar.low}`
-      if (seen.has(id)) continue
-      seen.add(id)
+      .sort((a, b) => order(a, b) || compareTraceIds(a.id, b.id))) {
+      if (taken.some(({ id }) => compareTraceIds(id, exemplar.id) === 0)) continue
       if (taken.push(exemplar) === count) break
     }
     return taken

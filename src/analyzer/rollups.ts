@@ -12,7 +12,7 @@ import {
 import { rollUpSamples, type SampleTable } from '../analysis/rollup-samples.ts'
 import { STEPS } from '../analysis/steps.ts'
 import { readState, writeState } from '../store/analyzer-store.ts'
-import { type RollupToStore, rollupsBlock } from '../store/rollup-block.ts'
+import { createRollupBlock, type RollupToStore } from '../store/rollup-block.ts'
 import { markChanged, REVISION } from '../store/rollup-changes.ts'
 import { createFrames, type Frames } from '../store/rollup-rows.ts'
 import {
@@ -105,12 +105,15 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
       readSampleBlocks(store, chunk, frames),
     ])
     const wanted = new Map(chunk.map((bucket) => [bucketName(bucket.bucket, bucket.key), bucket]))
-    const rows: RollupToStore[] = []
-    for (const { bucket, key, pieces } of byBucket(blocks, wanted)) {
-      const rollup = rollUpSamples(pieces, bucket, STEPS[0]!.seconds)
-      rows.push({ step: STEPS[0]!.seconds, bucket, key, rollup, version })
+    await write(minutes(), chunk, existing, STEPS[0]!.seconds, version, frames)
+
+    // One at a time: what is added up is written before the next.
+    function* minutes(): Generator<RollupToStore> {
+      for (const { bucket, key, pieces } of byBucket(blocks, wanted)) {
+        const rollup = rollUpSamples(pieces, bucket, STEPS[0]!.seconds)
+        yield { step: STEPS[0]!.seconds, bucket, key, rollup, version }
+      }
     }
-    await write(rows, chunk, existing, STEPS[0]!.seconds, version, frames)
     for (const bucket of chunk) seen(0, bucket)
   }
 
@@ -177,36 +180,39 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     adds.sort((a, b) => a.bucket - b.bucket)
     for (const { add } of adds) add()
     for (const { rollup } of rollups.values()) finish(rollup, EXEMPLARS)
-    await write([...rollups.values()], chunk, existing, seconds, version, frames)
+    await write(rollups.values(), chunk, existing, seconds, version, frames)
   }
 
   /** Stores rows, and empty ones in place of those that have no samples any more. */
   async function write(
-    rows: RollupToStore[],
+    rows: Iterable<RollupToStore>,
     chunk: readonly ChangedBucket[],
     existing: ReadonlyMap<string, readonly string[]>,
     step: number,
     version: number,
     frames: Frames,
   ): Promise<void> {
-    const built = new Set(rows.map(({ bucket, key }) => `${bucketName(bucket, key)}\n${key.version}`))
+    const block = createRollupBlock((frame) => frames.texts[frame]!)
+    const built = new Set<string>()
+    const buckets = new Set<number>()
+    const add = (row: RollupToStore) => {
+      block.add(row)
+      built.add(`${bucketName(row.bucket, row.key)}\n${row.key.version}`)
+      buckets.add(row.bucket)
+    }
+    for (const row of rows) add(row)
     for (const { bucket, key } of chunk) {
       for (const of of existing.get(bucketName(bucket, key)) ?? []) {
         if (built.has(`${bucketName(bucket, key)}\n${of}`)) continue
-        rows.push({ step, bucket, key: { ...key, version: of }, rollup: createRollup(), version })
+        add({ step, bucket, key: { ...key, version: of }, rollup: createRollup(), version })
       }
     }
-    if (rows.length === 0) return
-    const buckets = rows.map(({ bucket }) => bucket)
+    if (block.rows === 0) return
     await markChanged(store, step, buckets)
-    await store.insertBlock(
-      'rollups',
-      rollupsBlock(rows, (frame) => frames.texts[frame]!),
-      `rollups-${randomUUID()}`,
-    )
+    await store.insertBlock('rollups', block.finish(), `rollups-${randomUUID()}`)
     await markChanged(store, step, buckets)
-    counters.rollups += rows.length
-    log.debug({ step, rows: rows.length }, 'rollups written')
+    counters.rollups += block.rows
+    log.debug({ step, rows: block.rows }, 'rollups written')
   }
 
   async function writeRevision(): Promise<void> {

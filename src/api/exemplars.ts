@@ -35,6 +35,6 @@ function pick(exemplars: readonly Exemplar[], typicalNs: number, { days }: Reten
   return { typical: ids(false), worst: ids(true) }
 }
 
-function traceIdOf({ high, low }: Exemplar): string {
-  return high.toString(16).padStart(16, '0') + low.toString(16).padStart(16, '0')
+function traceIdOf({ id }: Exemplar): string {
+  return id.map((word) => word.toString(16).padStart(8, '0')).join('')
 }

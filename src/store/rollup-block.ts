@@ -1,7 +1,7 @@
 import type { CallStacks } from '../analysis/call-stacks.ts'
 import { type ExactSum, sumValue } from '../analysis/exact-sum.ts'
 import { appendSparse, binValue, histogramQuantile } from '../analysis/histogram.ts'
-import { leaderOf, type Rollup, type RollupKey } from '../analysis/rollup.ts'
+import { type Exemplar, leaderOf, type Rollup, type RollupKey } from '../analysis/rollup.ts'
 import { codesById, createCodedTexts } from './column-lists.ts'
 import { type NativeColumn, writeBlock } from './native-writer.ts'
 
@@ -14,186 +14,198 @@ export type RollupToStore = {
   version: number
 }
 
-/** Steps, in seconds, whose rows say who leads. */
+/** Steps, in seconds, whose rows say who leads: minutes have too few samples. */
 const LEADERS_FROM = 600
 
-const NAMED = ['ComponentKinds', 'ComponentNames', 'NodeFrames'] as const
+/** One Native block of `rollups`, gathered row by row; nothing is kept of a row but its columns. */
+export type RollupBlock = {
+  rows: number
+  add(row: RollupToStore): void
+  finish(): Buffer
+}
 
-/** Values of rows of arrays, and where each row ends. */
-type Lists<T> = { values: T[]; ends: number[] }
-
-/** One Native block of `rollups`. `frameName`: the text of a frame number of the stacks. */
-export function rollupsBlock(rows: readonly RollupToStore[], frameName: (frame: number) => string): Buffer {
-  const numbers = (): Lists<number> => ({ values: [], ends: [] })
-  const sums = (): Lists<ExactSum> => ({ values: [], ends: [] })
-  const bins = { Bins: numbers(), PresentBins: numbers(), ShiftBins: numbers() }
-  const counts = { Counts: numbers(), PresentCounts: numbers() }
-  const shiftCounts = numbers()
-  const histogramEnds = { PresentEnds: numbers(), ShiftEnds: numbers() }
+/** `frameName`: the text of a frame number of the stacks. */
+export function createRollupBlock(frameName: (frame: number) => string): RollupBlock {
+  const texts = {
+    Environment: createCodedTexts(),
+    Namespace: createCodedTexts(),
+    Service: createCodedTexts(),
+    Operation: createCodedTexts(),
+    Scope: createCodedTexts(),
+    ServiceVersion: createCodedTexts(),
+    LeaderKind: createCodedTexts(),
+    LeaderName: createCodedTexts(),
+  }
+  const scalars = {
+    UInt32: { Step: list() },
+    DateTime: { Bucket: list() },
+    UInt64: { Version: list(), Samples: list(), Weight: list(), Errors: list() },
+    Float64: { WeightSquares: list(), DurationSquares: list(), P95Ns: list(), LeaderP95Ns: list() },
+  }
+  const durationNs = list()
+  const arrays = {
+    UInt8: { ExemplarWorst: list() },
+    UInt16: { Bins: list(), PresentBins: list(), ShiftBins: list(), NodeParents: list(), ExemplarOf: list() },
+    UInt32: {
+      Counts: list(),
+      PresentCounts: list(),
+      PresentEnds: list(),
+      ShiftEnds: list(),
+      ExemplarSeconds: list(),
+    },
+    Int32: { ShiftCounts: list() },
+    UInt64: { Present: list(), Calls: list(), NodeCalls: list(), ExemplarNs: list() },
+    Float64: { CriticalSquares: list() },
+  }
+  /** UInt64 as words, low first. */
+  const words = {
+    OverlapNs: list(),
+    PresentNs: list(),
+    IfInstantNs: list(),
+    CriticalNs: list(),
+    NodeNs: list(),
+    ExemplarHigh: list(),
+    ExemplarLow: list(),
+  }
   const named = {
     ComponentKinds: createCodedTexts(),
     ComponentNames: createCodedTexts(),
     NodeFrames: createCodedTexts(),
   }
-  const namedEnds = {
-    ComponentKinds: [] as number[],
-    ComponentNames: [] as number[],
-    NodeFrames: [] as number[],
-  }
   const frameOf = codesById(named.NodeFrames, frameName)
-  const summed = {
-    OverlapNs: sums(),
-    PresentNs: sums(),
-    IfInstantNs: sums(),
-    CriticalNs: sums(),
-    NodeNs: sums(),
+  const { UInt8, UInt16, UInt32, Int32, UInt64, Float64 } = arrays
+  /** Where the arrays of each row end; of several columns the same. */
+  const ends = {
+    overlap: list(),
+    bins: list(),
+    parts: list(),
+    present: list(),
+    shift: list(),
+    nodes: list(),
+    exemplars: list(),
   }
-  const counted = { Present: numbers(), Calls: numbers(), NodeCalls: numbers() }
-  const squares = numbers()
-  const nodeParents = numbers()
-  const exemplars = { of: numbers(), worst: numbers(), ns: numbers(), seconds: numbers() }
-  const ids = { ExemplarHigh: [] as bigint[], ExemplarLow: [] as bigint[] }
-  // Minutes have too few samples to say who leads.
-  const leaders = rows.map(({ step, rollup }) => (step < LEADERS_FROM ? undefined : leaderOf(rollup)))
 
-  const all: Lists<unknown>[] = [
-    ...Object.values(bins),
-    ...Object.values(counts),
-    shiftCounts,
-    ...Object.values(histogramEnds),
-    ...Object.values(summed),
-    ...Object.values(counted),
-    squares,
-    nodeParents,
-    ...Object.values(exemplars),
-  ]
-  for (const { rollup } of rows) {
-    appendSparse(rollup.observed, bins.Bins.values, counts.Counts.values)
-    summed.OverlapNs.values.push(...rollup.overlapNs)
-    const parts = [...rollup.components].sort(([a], [b]) => (a < b ? -1 : 1))
-    const presentFrom = bins.PresentBins.values.length
-    const shiftFrom = bins.ShiftBins.values.length
+  const block: RollupBlock = { rows: 0, add, finish }
+  return block
+
+  function add({ step, bucket, key, rollup, version }: RollupToStore): void {
+    block.rows++
+    scalars.UInt32.Step.push(step)
+    scalars.DateTime.Bucket.push(bucket)
+    texts.Environment.push(key.environment)
+    texts.Namespace.push(key.namespace)
+    texts.Service.push(key.service)
+    texts.Operation.push(key.operation)
+    texts.Scope.push(key.scope)
+    texts.ServiceVersion.push(key.version)
+    scalars.UInt64.Version.push(version)
+    scalars.UInt64.Samples.push(rollup.samples)
+    scalars.UInt64.Weight.push(rollup.weight)
+    scalars.UInt64.Errors.push(rollup.errors)
+    scalars.Float64.WeightSquares.push(rollup.weightSquares)
+    scalars.Float64.DurationSquares.push(rollup.durationSquares)
+    scalars.Float64.P95Ns.push(histogramQuantile(rollup.observed, rollup.weight, 0.95))
+    pushSum(durationNs, rollup.durationNs)
+    const leader = step < LEADERS_FROM ? undefined : leaderOf(rollup)
+    texts.LeaderKind.push(leader?.component.kind ?? '')
+    texts.LeaderName.push(leader?.component.name ?? '')
+    scalars.Float64.LeaderP95Ns.push(leader === undefined ? 0 : binValue(leader.bin))
+
+    for (const sum of rollup.overlapNs) pushSum(words.OverlapNs, sum)
+    ends.overlap.push(words.OverlapNs.length / 2)
+    appendSparse(rollup.observed, UInt16.Bins, UInt32.Counts)
+    ends.bins.push(UInt16.Bins.length)
     addExemplars(rollup.exemplars, 0)
-    parts.forEach(([, part], i) => {
+    addParts(rollup)
+    ends.exemplars.push(UInt16.ExemplarOf.length)
+    addNodes(rollup.stacks)
+  }
+
+  function addParts({ components }: Rollup): void {
+    const presentFrom = UInt16.PresentBins.length
+    const shiftFrom = UInt16.ShiftBins.length
+    const keys = [...components.keys()].sort()
+    for (let i = 0; i < keys.length; i++) {
+      const part = components.get(keys[i]!)!
       named.ComponentKinds.push(part.component.kind)
       named.ComponentNames.push(part.component.name)
-      counted.Present.values.push(part.present)
-      summed.PresentNs.values.push(part.presentNs)
-      summed.IfInstantNs.values.push(part.ifInstantNs)
-      summed.CriticalNs.values.push(part.criticalNs)
-      squares.values.push(part.criticalSquares)
-      counted.Calls.values.push(part.calls)
-      appendSparse(part.observed, bins.PresentBins.values, counts.PresentCounts.values)
-      appendSparse(part.shift, bins.ShiftBins.values, shiftCounts.values)
-      histogramEnds.PresentEnds.values.push(bins.PresentBins.values.length - presentFrom)
-      histogramEnds.ShiftEnds.values.push(bins.ShiftBins.values.length - shiftFrom)
+      UInt64.Present.push(part.present)
+      pushSum(words.PresentNs, part.presentNs)
+      pushSum(words.IfInstantNs, part.ifInstantNs)
+      pushSum(words.CriticalNs, part.criticalNs)
+      Float64.CriticalSquares.push(part.criticalSquares)
+      UInt64.Calls.push(part.calls)
+      appendSparse(part.observed, UInt16.PresentBins, UInt32.PresentCounts)
+      appendSparse(part.shift, UInt16.ShiftBins, Int32.ShiftCounts)
+      UInt32.PresentEnds.push(UInt16.PresentBins.length - presentFrom)
+      UInt32.ShiftEnds.push(UInt16.ShiftBins.length - shiftFrom)
       addExemplars(part.exemplars, i + 1)
-    })
-    addNodes(rollup.stacks)
-    for (const lists of all) lists.ends.push(lists.values.length)
-    for (const name of NAMED) namedEnds[name].push(named[name].codes.length)
+    }
+    ends.parts.push(UInt64.Present.length)
+    ends.present.push(UInt16.PresentBins.length)
+    ends.shift.push(UInt16.ShiftBins.length)
   }
 
-  const scalar = (read: (row: RollupToStore) => number) => rows.map(read)
-  const text = (read: (key: RollupKey) => string) => rows.map(({ key }) => read(key))
-  const columns: NativeColumn[] = [
-    { name: 'Step', type: 'UInt32', values: scalar((r) => r.step) },
-    { name: 'Bucket', type: 'DateTime', values: scalar((r) => r.bucket) },
-    { name: 'Environment', type: 'LowCardinality(String)', values: text((k) => k.environment) },
-    { name: 'Namespace', type: 'LowCardinality(String)', values: text((k) => k.namespace) },
-    { name: 'Service', type: 'LowCardinality(String)', values: text((k) => k.service) },
-    { name: 'Operation', type: 'LowCardinality(String)', values: text((k) => k.operation) },
-    { name: 'Scope', type: 'LowCardinality(String)', values: text((k) => k.scope) },
-    { name: 'ServiceVersion', type: 'LowCardinality(String)', values: text((k) => k.version) },
-    { name: 'Version', type: 'UInt64', values: scalar((r) => r.version) },
-    { name: 'Samples', type: 'UInt64', values: scalar((r) => r.rollup.samples) },
-    { name: 'Weight', type: 'UInt64', values: scalar((r) => r.rollup.weight) },
-    { name: 'WeightSquares', type: 'Float64', values: scalar((r) => r.rollup.weightSquares) },
-    { name: 'Errors', type: 'UInt64', values: scalar((r) => r.rollup.errors) },
-    { name: 'DurationNs', type: 'UInt64', words: wordsOf(rows.map((r) => r.rollup.durationNs)) },
-    { name: 'DurationSquares', type: 'Float64', values: scalar((r) => r.rollup.durationSquares) },
-    {
-      name: 'P95Ns',
-      type: 'Float64',
-      values: scalar(({ rollup }) => histogramQuantile(rollup.observed, rollup.weight, 0.95)),
-    },
-    {
-      name: 'LeaderKind',
-      type: 'LowCardinality(String)',
-      values: leaders.map((leader) => leader?.component.kind ?? ''),
-    },
-    {
-      name: 'LeaderName',
-      type: 'LowCardinality(String)',
-      values: leaders.map((leader) => leader?.component.name ?? ''),
-    },
-    {
-      name: 'LeaderP95Ns',
-      type: 'Float64',
-      values: leaders.map((leader) => (leader === undefined ? 0 : binValue(leader.bin))),
-    },
-    ...arrays('Array(UInt16)', { ...bins, NodeParents: nodeParents, ExemplarOf: exemplars.of }),
-    ...arrays('Array(UInt32)', { ...counts, ...histogramEnds, ExemplarSeconds: exemplars.seconds }),
-    ...arrays('Array(Int32)', { ShiftCounts: shiftCounts }),
-    ...arrays('Array(Float64)', { CriticalSquares: squares }),
-    ...arrays('Array(UInt64)', { ...counted, ExemplarNs: exemplars.ns }),
-    ...arrays('Array(UInt8)', { ExemplarWorst: exemplars.worst }),
-    ...NAMED.map((name) => ({
-      name,
-      type: 'Array(LowCardinality(String))' as const,
-      ends: namedEnds[name],
-      ...named[name],
-    })),
-    ...Object.entries(summed).map(([name, { values, ends }]) => ({
-      name,
-      type: 'Array(UInt64)' as const,
-      words: wordsOf(values),
-      ends,
-    })),
-    ...Object.entries(ids).map(([name, values]) => ({
-      name,
-      type: 'Array(UInt64)' as const,
-      words: new Uint32Array(BigUint64Array.from(values).buffer),
-      ends: exemplars.of.ends,
-    })),
-  ]
-  return writeBlock(rows.length, columns)
-
-  function addExemplars(list: Rollup['exemplars'], of: number): void {
-    for (const exemplar of list) {
-      exemplars.of.values.push(of)
-      exemplars.worst.values.push(exemplar.worst ? 1 : 0)
-      exemplars.ns.values.push(exemplar.ns)
-      exemplars.seconds.values.push(exemplar.seconds)
-      ids.ExemplarHigh.push(exemplar.high)
-      ids.ExemplarLow.push(exemplar.low)
+  function addExemplars(exemplars: readonly Exemplar[], of: number): void {
+    for (const { worst, ns, seconds, id } of exemplars) {
+      UInt16.ExemplarOf.push(of)
+      UInt8.ExemplarWorst.push(worst ? 1 : 0)
+      UInt64.ExemplarNs.push(ns)
+      UInt32.ExemplarSeconds.push(seconds)
+      words.ExemplarHigh.push(id[1], id[0])
+      words.ExemplarLow.push(id[3], id[2])
     }
   }
 
   function addNodes({ parent, frame, criticalNs, calls }: CallStacks): void {
     for (let i = 0; i < parent.length; i++) {
-      nodeParents.values.push(parent[i]! + 1)
+      UInt16.NodeParents.push(parent[i]! + 1)
       named.NodeFrames.codes.push(frameOf(frame[i]!))
-      summed.NodeNs.values.push(criticalNs[i]!)
-      counted.NodeCalls.values.push(calls[i]!)
+      pushSum(words.NodeNs, criticalNs[i]!)
+      UInt64.NodeCalls.push(calls[i]!)
     }
+    ends.nodes.push(UInt16.NodeParents.length)
+  }
+
+  function finish(): Buffer {
+    const columns: NativeColumn[] = []
+    for (const [name, { codes, texts: of }] of Object.entries(texts)) {
+      columns.push({ name, type: 'LowCardinality(String)', codes, texts: of })
+    }
+    for (const type of ['UInt32', 'DateTime', 'UInt64', 'Float64'] as const) {
+      for (const [name, values] of Object.entries(scalars[type])) columns.push({ name, type, values })
+    }
+    columns.push({ name: 'DurationNs', type: 'UInt64', words: new Uint32Array(durationNs) })
+    for (const type of ['UInt8', 'UInt16', 'UInt32', 'Int32', 'UInt64', 'Float64'] as const) {
+      for (const [name, values] of Object.entries(arrays[type])) {
+        columns.push({ name, type: `Array(${type})`, ends: endsOf(name), values })
+      }
+    }
+    for (const [name, of] of Object.entries(words)) {
+      columns.push({ name, type: 'Array(UInt64)', ends: endsOf(name), words: new Uint32Array(of) })
+    }
+    for (const [name, { codes, texts }] of Object.entries(named)) {
+      columns.push({ name, type: 'Array(LowCardinality(String))', ends: endsOf(name), codes, texts })
+    }
+    return writeBlock(block.rows, columns)
+  }
+
+  function endsOf(column: string): number[] {
+    if (column === 'OverlapNs') return ends.overlap
+    if (column === 'Bins' || column === 'Counts') return ends.bins
+    if (column === 'PresentBins' || column === 'PresentCounts') return ends.present
+    if (column === 'ShiftBins' || column === 'ShiftCounts') return ends.shift
+    if (column.startsWith('Node')) return ends.nodes
+    return column.startsWith('Exemplar') ? ends.exemplars : ends.parts
   }
 }
 
-function arrays<T extends 'UInt8' | 'UInt16' | 'UInt32' | 'Int32' | 'Float64' | 'UInt64'>(
-  type: `Array(${T})`,
-  lists: Readonly<Record<string, Lists<number>>>,
-): NativeColumn[] {
-  return Object.entries(lists).map(([name, { values, ends }]) => ({ name, type, values, ends }))
+function list(): number[] {
+  return []
 }
 
-/** Sums as UInt64 words, low first. @throws RangeError for one that is larger */
-function wordsOf(sums: readonly ExactSum[]): Uint32Array {
-  const words = new Uint32Array(2 * sums.length)
-  sums.forEach((sum, i) => {
-    if (sum.high >= 2 ** 32) throw new RangeError(`a sum of ${sumValue(sum)} ns does not fit into 64 bits`)
-    words[2 * i] = sum.low
-    words[2 * i + 1] = sum.high
-  })
-  return words
+/** A sum as words of a UInt64. @throws RangeError for one that is larger */
+function pushSum(words: number[], sum: ExactSum): void {
+  if (sum.high >= 2 ** 32) throw new RangeError(`a sum of ${sumValue(sum)} ns does not fit into 64 bits`)
+  words.push(sum.low, sum.high)
 }

@@ -179,8 +179,8 @@ function componentReader(table: NativeTable, parts: RollupParts): (row: number, 
 function exemplarReader(table: NativeTable): (row: number) => (Exemplar[] | undefined)[] {
   const of = table.column('ExemplarOf')
   const worst = table.column('ExemplarWorst')
-  const high = table.column('ExemplarHigh')
-  const low = table.column('ExemplarLow')
+  const high = table.column('ExemplarHigh').words
+  const low = table.column('ExemplarLow').words
   const ns = table.column('ExemplarNs')
   const seconds = table.column('ExemplarSeconds')
   return (row) => {
@@ -189,8 +189,7 @@ function exemplarReader(table: NativeTable): (row: number) => (Exemplar[] | unde
     for (let i = from; i < end; i++) {
       ;(lists[of.values[i]!] ??= []).push({
         worst: worst.values[i] === 1,
-        high: bigintAt(high.words, i),
-        low: bigintAt(low.words, i),
+        id: [high[2 * i + 1]!, high[2 * i]!, low[2 * i + 1]!, low[2 * i]!],
         ns: wordsAt(ns.words, i),
         seconds: seconds.values[i]!,
       })
@@ -248,8 +247,4 @@ function addUInt64(sum: ExactSum, { words }: Column, i: number): void {
 
 function wordsAt(words: Uint32Array, i: number): number {
   return words[2 * i]! + words[2 * i + 1]! * 2 ** 32
-}
-
-function bigintAt(words: Uint32Array, i: number): bigint {
-  return (BigInt(words[2 * i + 1]!) << 32n) | BigInt(words[2 * i]!)
 }
