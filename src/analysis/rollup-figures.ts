@@ -143,8 +143,9 @@ function isUncertain(target: Target, observed: Predicted, instant: Predicted): b
   const [low, high] = bounds(observed)
   if (meetsTarget(low, target) !== meetsTarget(high, target)) return true
   if (meetsTarget(high, target)) return false
-  const isEnough = suffices(instant, target)
-  if (isEnough !== suffices({ ranked: instant.ranked, meanNs: instant.meanNs }, target)) return true
+  // The samples' own value, or bound of the interval, lies between those of its bin.
+  const isEnough = suffices({ ranked: instant.range!.latest, meanNs: instant.meanNs }, target)
+  if (isEnough !== suffices({ ranked: instant.range!.earliest, meanNs: instant.meanNs }, target)) return true
   if (isEnough) return false
   const [lowWithout, highWithout] = bounds(instant)
   const least = 1 - highWithout / low
