@@ -98,11 +98,13 @@ function analyzeBy(
 ): Analysis {
   const lap = createLaps(options.timings)
   const groups = options.groups ?? groupByTrace(spans)
-  const result = createResultBuilder(spans, groups.count, options.range)
+  const { serviceScope = true, callTrees = false } = options
+  const range = options.range === true
+  const result = createResultBuilder(spans, groups.count, { range, serviceScope, callTrees })
   const tree = createTree(spans)
   const { model } = options
   const matcher = model === undefined || model.structures.size === 0 ? undefined : createMatcher(model)
-  const readings = matcher === undefined ? undefined : createReadings(options.range === true)
+  const readings = matcher === undefined ? undefined : createReadings(range)
   const clocks = model === undefined ? undefined : offsetsOf(model.clocks, spans.dictionary)
   const reader = createFamilyReader(tree, callsOf(spans.dictionary))
   const settled = (from: number, to: number, wholeMs: boolean) => {
@@ -114,8 +116,8 @@ function analyzeBy(
     dependencies: readings?.likely,
     settledAgain: settled,
     lap,
-    serviceScope: options.serviceScope ?? true,
-    callTrees: options.callTrees ?? false,
+    serviceScope,
+    callTrees,
   })
   const { traces, repairs } = result
   const { observer } = options

@@ -223,11 +223,14 @@ export function createMeasurer(
     const wanted = new Uint8Array(present.length)
     const rows = samples.map((span) => {
       const met: number[] = []
-      walkCriticalPath(tree, walk, dependencies, span, (on, startNs, endNs) => {
-        const place = placeOf[tree.component[on]!]!
+      walkCriticalPath(tree, walk, dependencies, span)
+      let endNs = tree.cutEnd[span]!
+      for (let i = 0; i < walk.count; i++) {
+        const place = placeOf[tree.component[walk.piece[i]!]!]!
         if (criticalNs[place] === 0) met.push(place)
-        criticalNs[place]! += endNs - startNs
-      })
+        criticalNs[place]! += endNs - walk.startNs[i]!
+        endNs = walk.startNs[i]!
+      }
       const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
       const kept = new Set(mostCritical(met, criticalNs))
       const mine: Row[] = []

@@ -5,12 +5,23 @@ import type { Analysis } from './result.ts'
 /** An Analysis under construction: rows are appended, columns grow. */
 export type ResultBuilder = Analysis & { repairs: RepairLog }
 
-/** Starts with room for what most batches of that many traces and spans give: what is not written to costs nothing. */
-export function createResultBuilder(spans: SpanColumns, traceCount: number, range = false): ResultBuilder {
+/** What the rows are for. */
+export type Wanted = { range: boolean; serviceScope: boolean; callTrees: boolean }
+
+/** Components of an entry for which there is room at first. */
+const ENTRY_COMPONENTS = 16
+
+/** Starts with room for what most batches of that many traces and spans give. */
+export function createResultBuilder(
+  spans: SpanColumns,
+  traceCount: number,
+  { range, serviceScope, callTrees }: Wanted,
+): ResultBuilder {
   const traceRoom = traceCount + 2
-  const sampleRoom = traceCount + Math.ceil(spans.count / 3) + 2
-  const componentRoom = 2 * spans.count + 2
+  const sampleRoom = traceCount + (serviceScope ? Math.ceil(spans.count / 3) : 0) + 2
   const segmentRoom = 2 * spans.count + 2
+  const componentRoom = serviceScope ? segmentRoom : Math.min(segmentRoom, ENTRY_COMPONENTS * traceCount + 2)
+  const nodeRoom = callTrees ? segmentRoom : 2
   return {
     spans,
     traces: {
@@ -54,10 +65,10 @@ export function createResultBuilder(spans: SpanColumns, traceCount: number, rang
     },
     nodes: {
       count: 0,
-      parent: new Int32Array(segmentRoom),
-      frame: new Int32Array(segmentRoom),
-      criticalNs: new Float64Array(segmentRoom),
-      calls: new Uint32Array(segmentRoom),
+      parent: new Int32Array(nodeRoom),
+      frame: new Int32Array(nodeRoom),
+      criticalNs: new Float64Array(nodeRoom),
+      calls: new Uint32Array(nodeRoom),
     },
     repairs: createRepairLog(),
   }
@@ -65,15 +76,18 @@ export function createResultBuilder(spans: SpanColumns, traceCount: number, rang
 
 type Column = Uint8Array | Uint32Array | Int32Array | Float64Array | BigUint64Array
 
-/** Makes room for one more row, and for the offset that closes the last one. All columns have one length. */
-export function makeRoom(rows: { count: number }, column: Column): void {
-  if (rows.count + 2 > column.length) widen(rows as unknown as Record<string, Column | number>)
+/** Makes room for more rows, and for the offset that closes the last one. All columns have one length. */
+export function makeRoom(rows: { count: number }, column: Column, more = 1): void {
+  const length = rows.count + more + 1
+  if (length > column.length) widen(rows as unknown as Record<string, Column | number>, length)
 }
 
-function widen(rows: Record<string, Column | number>): void {
+function widen(rows: Record<string, Column | number>, length: number): void {
   for (const [name, column] of Object.entries(rows)) {
-    if (typeof column === 'number') continue
-    const wider = new (column.constructor as new (length: number) => Column)(2 * column.length)
+    if (typeof column === 'number' || column.length === 0) continue
+    const wider = new (column.constructor as new (length: number) => Column)(
+      Math.max(length, 2 * column.length),
+    )
     wider.set(column as never)
     rows[name] = wider
   }

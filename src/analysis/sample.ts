@@ -10,7 +10,7 @@ import { createPathWalk, walkCriticalPath } from './critical-path.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { Measure } from './measure.ts'
 import { findProducers, queueWaitNs } from './queue-wait.ts'
-import { SERVICE, type SegmentRows } from './result.ts'
+import { SERVICE } from './result.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 import type { Lap } from './timings.ts'
 import { createWeights } from './weights.ts'
@@ -49,8 +49,6 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
   let above = new Int32Array(0)
   let entryAtHand = -1
   let entrySample = -1
-  let firstOfPath = 0
-  let pathOrigin = 0
 
   return {
     sampleTrace(entries, orderFrom, millisecondClock) {
@@ -175,45 +173,32 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
     samples.firstNode[at] = result.nodes.count
   }
 
-  /** The entry's path, ascending, touching pieces of one span joined. */
+  /** The entry's path, ascending. */
   function addSegments(entry: number): void {
     lap('whatIfMs')
-    firstOfPath = segments.count
-    pathOrigin = tree.cutStart[entry]!
-    callTree?.begin(entry)
-    walkCriticalPath(tree, walk, dependencies, entry, addSegment)
-    reverseSegments(segments, firstOfPath)
-    lap('criticalPathMs')
-  }
-
-  function addSegment(span: number, startNs: number, endNs: number): void {
-    callTree?.add(span, endNs - startNs)
-    const last = segments.count - 1
-    const row = tree.row[span]!
-    if (last >= firstOfPath && segments.span[last] === row && segments.startNs[last] === endNs - pathOrigin) {
-      segments.startNs[last] = startNs - pathOrigin
-      return
+    walkCriticalPath(tree, walk, dependencies, entry)
+    const { count, piece, startNs } = walk
+    if (callTree !== undefined) {
+      callTree.begin(entry)
+      let endNs = tree.cutEnd[entry]!
+      for (let i = 0; i < count; i++) {
+        callTree.add(piece[i]!, endNs - startNs[i]!)
+        endNs = startNs[i]!
+      }
     }
-    makeRoom(segments, segments.span)
-    const at = segments.count++
-    segments.span[at] = row
-    segments.component[at] = tree.component[span]!
-    segments.startNs[at] = startNs - pathOrigin
-    segments.endNs[at] = endNs - pathOrigin
-  }
-}
-
-function reverseSegments({ span, component, startNs, endNs, count }: SegmentRows, from: number): void {
-  for (let low = from, high = count - 1; low < high; low++, high--) {
-    const [s, c, start, end] = [span[low]!, component[low]!, startNs[low]!, endNs[low]!]
-    span[low] = span[high]!
-    component[low] = component[high]!
-    startNs[low] = startNs[high]!
-    endNs[low] = endNs[high]!
-    span[high] = s
-    component[high] = c
-    startNs[high] = start
-    endNs[high] = end
+    makeRoom(segments, segments.span, count)
+    const { row, component, cutStart } = tree
+    const originNs = cutStart[entry]!
+    let at = segments.count
+    for (let i = count - 1; i >= 0; i--) {
+      const span = piece[i]!
+      segments.span[at] = row[span]!
+      segments.component[at] = component[span]!
+      segments.startNs[at] = startNs[i]! - originNs
+      segments.endNs[at++] = (i > 0 ? startNs[i - 1]! : tree.cutEnd[entry]!) - originNs
+    }
+    segments.count = at
+    lap('criticalPathMs')
   }
 }
 

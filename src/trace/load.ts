@@ -1,8 +1,8 @@
 import { epochNs } from './columns.ts'
 import { NEGATIVE_DURATION, NO_TIME } from './repair.ts'
 import { logRepair, type RepairLog } from './repair-log.ts'
-import { sortByWhole, sortRange } from './sort.ts'
 import { STATUS_ERROR } from './span.ts'
+import { sortByStart } from './start-order.ts'
 import type { TraceTree } from './tree.ts'
 
 const WORD = 2 ** 32
@@ -111,98 +111,6 @@ export function loadSpans(
     start[i] = starts[at]! - earliest
     end[i] = ends[at]! - earliest
   }
-}
-
-/** Fewer spans than this are compared, more are sorted by numbers. */
-const FEW = 24
-/** From so many on, the engine's own sort of numbers is the slower one. */
-const MANY = 256
-
-/**
- * Fills `order[0..count)` with 0 to count - 1 in span order; `keys` holds starts. Many are sorted by their starts
- * alone; fewer, where a start and an index fit into one exact number, as such numbers. Equal starts are put in order
- * afterwards.
- */
-function sortByStart(tree: TraceTree, count: number, earliest: number, latest: number): void {
-  const { order, keys, scratch, cutStart: packed } = tree
-  let size = 1
-  while (size < count) size *= 2
-  const fits = (latest - earliest + 1) * size <= Number.MAX_SAFE_INTEGER
-  if (count < FEW || count >= MANY || !fits) {
-    for (let i = 0; i < count; i++) order[i] = i
-    if (count < FEW) {
-      sortRange(order, 0, count, scratch, keys, tree, comesFirst)
-      return
-    }
-    sortByWhole(order, 0, count, scratch, keys)
-  } else {
-    for (let i = 0; i < count; i++) packed[i] = (keys[i]! - earliest) * size + i
-    packed.subarray(0, count).sort()
-    for (let at = 0; at < count; at++) {
-      order[at] = packed[at]! - Math.floor(packed[at]! / size) * size
-    }
-  }
-  sortEqual(tree, 0, count, keys, sortByEnd)
-}
-
-/** Gives every run of equal keys in `order[from..to)` to `sort`. */
-function sortEqual(
-  tree: TraceTree,
-  from: number,
-  to: number,
-  keys: Float64Array,
-  sort: (tree: TraceTree, from: number, to: number) => void,
-): void {
-  const { order } = tree
-  let equal = from
-  let key = keys[order[from]!]!
-  for (let at = from + 1; at < to; at++) {
-    const here = keys[order[at]!]!
-    if (here === key) continue
-    if (at - equal > 1) sort(tree, equal, at)
-    equal = at
-    key = here
-  }
-  if (to - equal > 1) sort(tree, equal, to)
-}
-
-/** Spans of one start: by end, the last first. */
-function sortByEnd(tree: TraceTree, from: number, to: number): void {
-  const { order, keys, scratch, shift: ends, cutEnd: ending } = tree
-  if (to - from < FEW) {
-    sortRange(order, from, to, scratch, keys, tree, comesFirst)
-    return
-  }
-  for (let at = from; at < to; at++) ending[order[at]!] = -ends[order[at]!]!
-  sortByWhole(order, from, to, scratch, ending)
-  sortEqual(tree, from, to, ending, sortById)
-}
-
-/** Spans of one start and end: by as much of the id as one number holds exactly, then by all of it. */
-function sortById(tree: TraceTree, from: number, to: number): void {
-  const { order, scratch, scratch2: rows, cutStart: ids } = tree
-  const { spanId } = tree.spans
-  for (let at = from; at < to; at++) {
-    const words = 2 * rows[order[at]!]!
-    ids[order[at]!] = spanId[words + 1]! * 2 ** 21 + (spanId[words]! >>> 11)
-  }
-  sortByWhole(order, from, to, scratch, ids)
-  sortRange(order, from, to, scratch, ids, tree, comesFirst)
-}
-
-/** Span order among equal starts while loading: `shift` holds ends, `scratch2` rows. */
-function comesFirst(tree: TraceTree, a: number, b: number): boolean {
-  const { shift: ends, scratch2: rows } = tree
-  const byEnd = ends[b]! - ends[a]!
-  if (byEnd !== 0) return byEnd < 0
-  const { spanId, shape, dictionary } = tree.spans
-  const rowA = rows[a]!
-  const rowB = rows[b]!
-  const high = spanId[2 * rowA + 1]! - spanId[2 * rowB + 1]!
-  if (high !== 0) return high < 0
-  const low = spanId[2 * rowA]! - spanId[2 * rowB]!
-  if (low !== 0) return low < 0
-  return dictionary.shapeKind[shape[rowA]!]! < dictionary.shapeKind[shape[rowB]!]!
 }
 
 /** The rare trace that spans more than 50 days: exact in bigint. Returns how many are kept, packed to the front. */
