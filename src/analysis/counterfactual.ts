@@ -8,8 +8,8 @@ import { type Block, createWaits, growWaits, isLearned, listWaits, scheduleBlock
  * are worked out again, O(children of those spans).
  */
 export type Counterfactual = {
-  /** Of a settled and charged root, `order[from..to)`; forgets all changes. */
-  begin(tree: TraceTree, dependencies: Dependencies | undefined, from: number, to: number): void
+  /** Of a settled and charged root, `order[from]`; forgets all changes. */
+  begin(tree: TraceTree, dependencies: Dependencies | undefined, from: number): void
   /** Forgets the changes, keeps the root. */
   clear(): void
   /** The span, whatever is in it, takes this long, ns. */
@@ -29,13 +29,15 @@ export type Counterfactual = {
   savedNs(span: number): number
 }
 
+/** In `open`: worked out. */
+const DONE = -1
+
 export function createCounterfactual(): Counterfactual {
   const none = new Float64Array(0)
   const waits = createWaits(undefined)
   let left = none
   let tree!: TraceTree
-  let from = 0
-  let to = 0
+  let root = 0
   /** Per span, valid where the stamp is the current one. */
   let stamp = 1
   let length = none
@@ -49,20 +51,19 @@ export function createCounterfactual(): Counterfactual {
   let leader = new Int32Array(0)
   let leaderAt = new Int32Array(0)
   let visitedAt = new Int32Array(0)
-  const changed: number[] = []
-  /** Places in `order`, worked out when first needed. */
-  let place = new Int32Array(0)
-  let placed = false
-  const byPlace = (a: number, b: number) => place[b]! - place[a]!
+  let changed = new Int32Array(0)
+  let changes = 0
+  /** Spans that changes reach, and how many of their children are still to be worked out. */
+  let reached = new Int32Array(0)
+  let reachedCount = 0
+  let open = new Int32Array(0)
 
   return {
-    begin(of, dependencies, orderFrom, orderTo) {
+    begin(of, dependencies, from) {
       tree = of
-      from = orderFrom
-      to = orderTo
+      root = tree.order[from]!
       waits.dependencies = dependencies
-      placed = false
-      if (place.length < tree.count) grow(tree.capacity)
+      if (open.length < tree.count) grow(tree.capacity)
       forget()
     },
     clear: forget,
@@ -70,41 +71,38 @@ export function createCounterfactual(): Counterfactual {
       length[span] = lengthNs
       lengthAt[span] = stamp
       fixedAt[span] = stamp
-      changed.push(span)
+      change(span)
     },
     cutGap(child, mostNs) {
       gapMost[child] = mostNs
       gapMostAt[child] = stamp
-      changed.push(child)
+      change(child)
     },
     setFactor(span, by) {
       factor[span] = by
       factorAt[span] = stamp
-      changed.push(span)
+      change(span)
     },
     runBeside(children) {
       for (const child of children) {
         leader[child] = children[0]!
         leaderAt[child] = stamp
-        changed.push(child)
+        change(child)
       }
     },
     replay() {
-      if (!placed) {
-        for (let at = from; at < to; at++) place[tree.order[at]!] = at
-        placed = true
-      }
-      const root = tree.order[from]!
-      const touched: number[] = []
-      for (const span of changed) {
-        for (let up = span; up >= 0 && visitedAt[up] !== stamp; up = tree.parent[up]!) {
-          visitedAt[up] = stamp
-          touched.push(up)
-          if (up === root) break
+      reach()
+      // Children first: a span is next when the last of them is done.
+      for (let i = 0; i < reachedCount; i++) {
+        let span = reached[i]!
+        while (open[span] === 0) {
+          open[span] = DONE
+          if (fixedAt[span] !== stamp) reschedule(span)
+          if (span === root || tree.parent[span]! < 0) break
+          span = tree.parent[span]!
+          open[span]!--
         }
       }
-      touched.sort(byPlace)
-      for (const span of touched) if (fixedAt[span] !== stamp) reschedule(span)
     },
     savedNs(span) {
       if (lengthAt[span] !== stamp) return 0
@@ -112,9 +110,42 @@ export function createCounterfactual(): Counterfactual {
     },
   }
 
+  /** Lists the changed spans and all above them. */
+  function reach(): void {
+    const { parent } = tree
+    for (let i = 0; i < changes; i++) {
+      const span = changed[i]!
+      if (visitedAt[span] === stamp) continue
+      visit(span)
+      for (let at = span; at !== root && parent[at]! >= 0; at = parent[at]!) {
+        const up = parent[at]!
+        const isKnown = visitedAt[up] === stamp
+        if (!isKnown) visit(up)
+        open[up]!++
+        if (isKnown) break
+      }
+    }
+  }
+
+  function visit(span: number): void {
+    visitedAt[span] = stamp
+    open[span] = 0
+    reached[reachedCount++] = span
+  }
+
+  function change(span: number): void {
+    if (changes === changed.length) {
+      const wider = new Int32Array(2 * changes + 16)
+      wider.set(changed)
+      changed = wider
+    }
+    changed[changes++] = span
+  }
+
   function forget(): void {
     stamp++
-    changed.length = 0
+    changes = 0
+    reachedCount = 0
   }
 
   function lengthOf(span: number): number {
@@ -169,7 +200,8 @@ export function createCounterfactual(): Counterfactual {
     leader = new Int32Array(capacity)
     leaderAt = new Int32Array(capacity)
     visitedAt = new Int32Array(capacity)
-    place = new Int32Array(capacity)
+    open = new Int32Array(capacity)
+    reached = new Int32Array(capacity)
     left = new Float64Array(capacity)
     growWaits(waits, capacity)
     stamp = 0

@@ -11,11 +11,11 @@ export type EvidenceRows = {
   spentNs: Float64Array
   amount: Float64Array
   unproven: Uint8Array
-  /** Keys of subjects (subject.ts), by number. */
-  subjects: string[]
+  /** Keys of subjects (subject.ts), by number; also those of earlier batches. */
+  subjects: readonly string[]
 }
 
-export function createEvidence(): EvidenceRows {
+export function createEvidence(subjects: readonly string[]): EvidenceRows {
   return {
     count: 0,
     sample: new Uint32Array(64),
@@ -25,23 +25,33 @@ export function createEvidence(): EvidenceRows {
     spentNs: new Float64Array(64),
     amount: new Float64Array(64),
     unproven: new Uint8Array(64),
-    subjects: [],
+    subjects,
   }
 }
 
 const COLUMNS = ['sample', 'pattern', 'subject', 'savedNs', 'spentNs', 'amount', 'unproven'] as const
 
-export function addEvidence(rows: EvidenceRows, values: Record<(typeof COLUMNS)[number], number>): void {
+/** Adds a row; values are cut to whole ns, and none saves less than nothing. */
+export function addEvidence(
+  rows: EvidenceRows,
+  sample: number,
+  pattern: number,
+  subject: number,
+  savedNs: number,
+  spentNs: number,
+  amount: number,
+  unproven: boolean,
+): void {
   const at = rows.count++
   if (at === rows.sample.length) for (const name of COLUMNS) widen(rows, name)
   // By name: a loop over names looks each up anew, many times the cost.
-  rows.sample[at] = values.sample
-  rows.pattern[at] = values.pattern
-  rows.subject[at] = values.subject
-  rows.savedNs[at] = values.savedNs
-  rows.spentNs[at] = values.spentNs
-  rows.amount[at] = values.amount
-  rows.unproven[at] = values.unproven
+  rows.sample[at] = sample
+  rows.pattern[at] = pattern
+  rows.subject[at] = subject
+  rows.savedNs[at] = Math.max(0, savedNs)
+  rows.spentNs[at] = Math.round(spentNs)
+  rows.amount[at] = amount
+  rows.unproven[at] = unproven ? 1 : 0
 }
 
 function widen(rows: EvidenceRows, name: (typeof COLUMNS)[number]): void {

@@ -11,7 +11,7 @@ import { createQueryHistory, type Tail } from './query-history.ts'
 import type { Scan } from './scan.ts'
 import { createServerHistory } from './server-history.ts'
 
-/** A span of the batch that many traces together make suspect; without a change nothing would be saved. */
+/** A span of the batch that many traces together make suspect; without a change nothing is saved. */
 export type Suspect = Evidence & {
   trace: number
   row: number

@@ -101,7 +101,7 @@ describe('counterfactual', () => {
               if (changes.groups[0]!.length < 2) changes.groups.pop()
             }
           }
-          counterfactual.begin(tree, undefined, from, to)
+          counterfactual.begin(tree, undefined, from)
           apply(counterfactual, changes)
           counterfactual.replay()
           for (let at = from; at < to; at++) {
@@ -132,9 +132,9 @@ describe('counterfactual', () => {
   )
   const savedBy = (change: (counterfactual: Counterfactual) => void) => {
     let saved = -1
-    eachRoot(columns, (tree, from, to) => {
+    eachRoot(columns, (tree, from) => {
       const counterfactual = createCounterfactual()
-      counterfactual.begin(tree, undefined, from, to)
+      counterfactual.begin(tree, undefined, from)
       change(counterfactual)
       counterfactual.replay()
       saved = counterfactual.savedNs(0) / 1000

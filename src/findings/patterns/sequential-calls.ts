@@ -25,7 +25,7 @@ export const sequentialCalls = definePattern({
       for (const run of runsOf(scan, parent)) {
         if (run.length < limits.calls || mostSaved(scan, run) < leastNs) continue
         const children = run.map(({ child }) => child)
-        counterfactual.begin(tree, scan.dependencies, scan.from, scan.to)
+        counterfactual.begin(tree, scan.dependencies, scan.from)
         counterfactual.runBeside(children)
         counterfactual.replay()
         const savedNs = counterfactual.savedNs(scan.entry)

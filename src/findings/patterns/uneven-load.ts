@@ -37,7 +37,6 @@ export const unevenLoad = definePattern({
             trace: group.trace[i]!,
             row: group.row[i]!,
             // What balance would change about waiting cannot be replayed.
-            change: () => {},
           })
         }
       }
