@@ -1,5 +1,5 @@
 import type { ByteBuffer } from './column-buffers.ts'
-import { pushAscii, pushString, pushText } from './text.ts'
+import { pushAscii, pushShortText, pushSmallNumber, pushString, pushText } from './text.ts'
 import { MalformedError, readFixed64, readLength, readTag, readVarint, skipField, type Wire } from './wire.ts'
 
 /** Protobuf's own readers stop at about as many messages within messages. */
@@ -12,6 +12,8 @@ const DOUBLE = 0x21
 const ARRAY = 0x2a
 const KEY_VALUES = 0x32
 const BYTES = 0x3a
+/** What begins and ends within so many bytes has a length of one byte. */
+const SHORT = 0x7f
 const KNOWN = new Set([STRING, BOOL, INT, DOUBLE, ARRAY, KEY_VALUES, BYTES])
 
 /**
@@ -19,17 +21,39 @@ const KNOWN = new Set([STRING, BOOL, INT, DOUBLE, ARRAY, KEY_VALUES, BYTES])
  * them, bytes in base64, arrays and maps as JSON, nothing as ''. A oneof that is set more than once: the last counts.
  */
 export function pushAnyValue(to: ByteBuffer, wire: Wire, end: number): void {
-  const { at } = wire
-  // By far the most: one string that is the whole value.
-  if (at < end && wire.bytes[at] === STRING) {
-    wire.at = at + 1
-    const length = readLength(wire, end)
-    if (wire.at + length === end) {
-      pushText(to, wire.bytes, wire.view, wire.at, length)
-      wire.at = end
-      return
+  const { bytes, at } = wire
+  // By far the most: one value, in few bytes.
+  if (end - at <= SHORT) {
+    const size = end - at - 2
+    const first = bytes[at + 1]!
+    switch (size < 0 ? 0 : bytes[at]) {
+      case STRING:
+        if (first === size) {
+          wire.at = end
+          pushShortText(to, bytes, wire.view, at + 1, size)
+          return
+        }
+        break
+      case INT:
+        if (size === 0 && first < 0x80) {
+          wire.at = end
+          pushSmallNumber(to, first)
+          return
+        }
+        if (size === 1 && first >= 0x80 && bytes[at + 2]! < 0x80) {
+          wire.at = end
+          pushSmallNumber(to, (first & 0x7f) | (bytes[at + 2]! << 7))
+          return
+        }
+        break
+      case BOOL:
+        if (size === 0 && first < 0x80) {
+          wire.at = end
+          pushAscii(to, first === 0 ? 'false' : 'true')
+          return
+        }
+        break
     }
-    wire.at = at
   }
   const start = to.length
   while (wire.at < end) {

@@ -35,12 +35,24 @@ export function pushWide(list: WordList, low: number, high: number): void {
   list.length += 2
 }
 
-export function pushWords(list: WordList, from: WordList): void {
-  growWords(list, from.length)
-  const { words } = list
+/** Appends `word` `count` times. */
+export function pushSameWord(list: WordList, word: number, count: number): void {
+  growWords(list, count)
+  list.words.fill(word, list.length, list.length + count)
+  list.length += count
+}
+
+/** Appends all of `from` `count` times. */
+export function pushWordsAgain(list: WordList, from: WordList, count: number): void {
+  growWords(list, count * from.length)
   const at = list.length
-  for (let i = 0; i < from.length; i++) words[at + i] = from.words[i]!
-  list.length = at + from.length
+  const size = from.length
+  list.words.set(from.words.subarray(0, size), at)
+  // What is there already is doubled.
+  for (let done = 1; done < count; done *= 2) {
+    list.words.copyWithin(at + done * size, at, at + Math.min(done, count - done) * size)
+  }
+  list.length = at + count * size
 }
 
 function growWords(list: WordList, more: number): void {
@@ -104,8 +116,17 @@ export function copyBytes(
 /** Any of the four bytes beyond ASCII. */
 export const NOT_ASCII = 0x80808080 | 0
 
-export function appendAll(to: ByteBuffer, from: ByteBuffer): void {
-  copyBytes(from.bytes, from.view, 0, from.length, to)
+/** Appends all of `from` `count` times. */
+export function pushBytesAgain(to: ByteBuffer, from: ByteBuffer, count: number): void {
+  const size = from.length
+  reserveBytes(to, count * size)
+  const at = to.length
+  to.bytes.set(from.bytes.subarray(0, size), at)
+  // What is there already is doubled.
+  for (let done = 1; done < count; done *= 2) {
+    to.bytes.copyWithin(at + done * size, at, at + Math.min(done, count - done) * size)
+  }
+  to.length = at + count * size
 }
 
 /** A varint that was pushed at `at`, and where what comes after it begins. */

@@ -1,4 +1,4 @@
-import { appendAll, pushVarint, pushWide, pushWord, pushWords } from './column-buffers.ts'
+import { pushVarint, pushWide, pushWord } from './column-buffers.ts'
 import { ABSENT, clearRoles, pushAttribute } from './decode-attributes.ts'
 import { decodeEvent, decodeLink } from './decode-events.ts'
 import { codeName, type Decoding, readEnum, readName, type TimeWindow } from './decoding.ts'
@@ -36,14 +36,15 @@ const STATUS = { message: 0x12, code: 0x18 } as const
 const TWO_32 = 0x1_0000_0000
 
 /**
- * Reads a span up to `end` into a row of the block, or rejects it and leaves no row. Fields come in any order: what
+ * Reads a span up to `end` into a row of the block, or rejects it and leaves no row; what it shares with others of its
+ * resource and scope is for the caller to append. Fields come in any order: what
  * goes into flat columns (attributes, events, links) is appended as it comes, the others are noted and appended last.
  */
 export function decodeSpan(decoding: Decoding, end: number): void {
   const { wire, block, limits, log, shared, spanAttributes } = decoding
   const { bytes, view } = wire
   decoding.received++
-  takeMark(block, decoding.rowMark)
+  takeMark(block.early, decoding.rowMark)
   log.anyCut = shared.isCut
   spanAttributes.count = 0
   clearRoles(spanAttributes.roles)
@@ -163,7 +164,7 @@ export function decodeSpan(decoding: Decoding, end: number): void {
   else reason = timeProblem(timeHigh * TWO_32 + timeLow, decoding.window)
   if (reason !== undefined) {
     decoding.rejected[reason]++
-    rollBack(block, decoding.rowMark)
+    rollBack(block.early, decoding.rowMark)
     return
   }
 
@@ -181,13 +182,6 @@ export function decodeSpan(decoding: Decoding, end: number): void {
   pushWide(block.attributes.ends, spanAttributes.codes.length, 0)
   pushWide(block.eventEnds, block.eventName.codes.length, 0)
   pushWide(block.linkEnds, block.linkAttributes.ends.length / 2, 0)
-
-  pushWord(block.serviceName.codes, shared.serviceCode)
-  appendAll(block.scopeName, shared.scopeName)
-  appendAll(block.scopeVersion, shared.scopeVersion)
-  appendAll(block.resource.values, shared.values)
-  pushWords(block.resource.keys.codes, shared.codes)
-  pushWide(block.resource.ends, block.resource.keys.codes.length, 0)
 
   pushWide(block.timestamp, timeLow, timeHigh)
   pushLength(block, timeLow, timeHigh, endLow, endHigh)

@@ -1,11 +1,25 @@
-import { pushVarint, readVarintAt } from './column-buffers.ts'
+import {
+  pushBytesAgain,
+  pushSameWord,
+  pushVarint,
+  pushWide,
+  pushWordsAgain,
+  readVarintAt,
+} from './column-buffers.ts'
 import { ABSENT, clearRoles, pushAttribute } from './decode-attributes.ts'
 import { decodeSpan } from './decode-span.ts'
-import { aimAt, createDecoding, type Decoding, readName, type TimeWindow } from './decoding.ts'
+import {
+  aimAt,
+  createDecoding,
+  type Decoding,
+  readName,
+  type SharedColumns,
+  type TimeWindow,
+} from './decoding.ts'
 import { readShapeParts } from './lean-columns.ts'
 import { RESOURCE_ROLE } from './lean-roles.ts'
 import { type CutCounts, noCuts, noRejects, type RejectCounts, type SpanLimits } from './limits.ts'
-import { rollBack, type SpanBlock, takeMark } from './native-columns.ts'
+import { FLAG_CUT, rollBack, type SpanBlock, takeMark } from './native-columns.ts'
 import { numberOf } from './text-dictionary.ts'
 import { closeWire, MalformedError, openWire, readLength, readTag, skipField } from './wire.ts'
 
@@ -82,13 +96,12 @@ function decodeResourceSpans(decoding: Decoding, end: number, maxRowBytes: numbe
   const { wire, log, shared } = decoding
   const from = wire.at
   readResource(decoding, end)
-  const isResourceCut = log.anyCut
+  shared.isCut = log.anyCut
   wire.at = from
   while (wire.at < end) {
     const tag = readTag(wire, end)
     if (tag === RESOURCE_SPANS.scopeSpans) {
       const length = readLength(wire, end)
-      shared.isCut = isResourceCut
       decodeScopeSpans(decoding, wire.at + length, maxRowBytes)
     } else skipField(wire, tag, end)
   }
@@ -120,7 +133,7 @@ function readResource(decoding: Decoding, end: number): void {
     }
   }
   shared.serviceCode = codeOfService(decoding, resource.roles.at[RESOURCE_ROLE['service.name']]!)
-  readShapeParts(shared, decoding.block.serviceName.dictionary, resource.roles)
+  readShapeParts(decoding.lean, shared, decoding.block.serviceName.dictionary, resource.roles)
 }
 
 /** The service named by the attribute at `at` of the resource's values. */
@@ -130,46 +143,60 @@ function codeOfService({ block, shared }: Decoding, at: number): number {
   return numberOf(block.serviceName.dictionary, values.bytes, values.view, next, value)
 }
 
+/** The scope may come behind the spans, and in parts: what is its goes into the rows at the end. */
 function decodeScopeSpans(decoding: Decoding, end: number, maxRowBytes: number): void {
-  const { wire, shared } = decoding
-  const from = wire.at
-  readScope(decoding, end)
-  const sharedBytes = shared.values.length + shared.scopeName.length + shared.scopeVersion.length
-  wire.at = from
+  const { wire, log, shared, block } = decoding
+  const { scopeName, scopeVersion } = shared
+  const { rows } = block
+  scopeName.length = 0
+  scopeVersion.length = 0
+  let isScopeCut = false
   while (wire.at < end) {
     const tag = readTag(wire, end)
     if (tag === SCOPE_SPANS.span) {
       const length = readLength(wire, end)
       // Ids and numbers take up to twice as much as text.
-      decoding.rowBytes += 2 * length + sharedBytes + ROW_OVERHEAD_BYTES
-      if (decoding.rowBytes > maxRowBytes) throw new TooLargeError()
+      countBytes(decoding, 2 * length + shared.values.length + ROW_OVERHEAD_BYTES, maxRowBytes)
       decodeSpan(decoding, wire.at + length)
+    } else if (tag === SCOPE_SPANS.scope) {
+      const length = readLength(wire, end)
+      log.anyCut = false
+      readScope(decoding, wire.at + length)
+      isScopeCut ||= log.anyCut
     } else skipField(wire, tag, end)
   }
+  if (block.rows === rows) return
+  if (scopeName.length === 0) pushVarint(scopeName, 0)
+  if (scopeVersion.length === 0) pushVarint(scopeVersion, 0)
+  const count = block.rows - rows
+  countBytes(decoding, count * (scopeName.length + scopeVersion.length), maxRowBytes)
+  pushShared(block, shared, count)
+  if (isScopeCut) for (let row = rows; row < block.rows; row++) block.flags.words[row]! |= FLAG_CUT
+}
+
+function countBytes(decoding: Decoding, bytes: number, maxRowBytes: number): void {
+  decoding.rowBytes += bytes
+  if (decoding.rowBytes > maxRowBytes) throw new TooLargeError()
+}
+
+/** What rows of one resource and scope have in common. */
+function pushShared(block: SpanBlock, shared: SharedColumns, rows: number): void {
+  const { resource, serviceName, scopeName, scopeVersion } = block
+  pushSameWord(serviceName.codes, shared.serviceCode, rows)
+  pushBytesAgain(scopeName, shared.scopeName, rows)
+  pushBytesAgain(scopeVersion, shared.scopeVersion, rows)
+  pushBytesAgain(resource.values, shared.values, rows)
+  const first = resource.keys.codes.length
+  pushWordsAgain(resource.keys.codes, shared.codes, rows)
+  for (let row = 1; row <= rows; row++) pushWide(resource.ends, first + row * shared.codes.length, 0)
 }
 
 function readScope(decoding: Decoding, end: number): void {
-  const { wire, log, shared } = decoding
-  const { scopeName, scopeVersion } = shared
-  scopeName.length = 0
-  scopeVersion.length = 0
-  log.anyCut = shared.isCut
+  const { wire, shared } = decoding
   while (wire.at < end) {
     const tag = readTag(wire, end)
-    if (tag !== SCOPE_SPANS.scope) {
-      skipField(wire, tag, end)
-      continue
-    }
-    const length = readLength(wire, end)
-    const scopeEnd = wire.at + length
-    while (wire.at < scopeEnd) {
-      const inner = readTag(wire, scopeEnd)
-      if (inner === SCOPE.name) readName(decoding, scopeName, scopeEnd, 0)
-      else if (inner === SCOPE.version) readName(decoding, scopeVersion, scopeEnd, 0)
-      else skipField(wire, inner, scopeEnd)
-    }
+    if (tag === SCOPE.name) readName(decoding, shared.scopeName, end, 0)
+    else if (tag === SCOPE.version) readName(decoding, shared.scopeVersion, end, 0)
+    else skipField(wire, tag, end)
   }
-  if (scopeName.length === 0) pushVarint(scopeName, 0)
-  if (scopeVersion.length === 0) pushVarint(scopeVersion, 0)
-  shared.isCut = log.anyCut
 }

@@ -43,6 +43,8 @@ export type SharedColumns = {
   /** Of a shape's key: the service; what comes behind the name up to the instance, a separator before each. */
   shapeService: ByteBuffer
   shapeResource: ByteBuffer
+  /** Of both: equal where they are. */
+  resourceNumber: number
 }
 
 export function createDecoding(limits: SpanLimits): Decoding {
@@ -56,6 +58,7 @@ export function createDecoding(limits: SpanLimits): Decoding {
     isCut: false,
     shapeService: createBytes(),
     shapeResource: createBytes(),
+    resourceNumber: 0,
   }
   const target = ({ keys, values }: MapColumn): AttributeTarget => ({
     dictionary: keys.dictionary,
@@ -75,7 +78,7 @@ export function createDecoding(limits: SpanLimits): Decoding {
     rejected: noRejects(),
     rowBytes: 0,
     requestMark: createMark(block),
-    rowMark: createMark(block),
+    rowMark: createMark(block.early),
     resource: { ...target(block.resource), codes: shared.codes, values: shared.values },
     spanAttributes: target(block.attributes),
     eventAttributes: target(block.eventAttributes),

@@ -12,11 +12,26 @@ import {
 } from './column-buffers.ts'
 import { ABSENT, type FoundRoles } from './decode-attributes.ts'
 import type { SharedColumns } from './decoding.ts'
-import { RESOURCE_ROLE, SPAN_ROLE } from './lean-roles.ts'
+import {
+  GROUP_OF_ROLE,
+  KEY_GROUP,
+  QUERY_GROUP,
+  RESOURCE_ROLE,
+  SAMPLING_GROUP,
+  SIZES_GROUP,
+  SPAN_ROLE,
+  URL_GROUP,
+} from './lean-roles.ts'
 import { murmurHash3 } from './murmur.ts'
-import type { CodedColumn, SpanBlock } from './native-columns.ts'
+import type { SpanBlock } from './native-columns.ts'
 import { createQueryMemory, type QueryFacts, type QueryMemory } from './query-memory.ts'
-import { isValue, numberOf, type TextDictionary } from './text-dictionary.ts'
+import {
+  createDictionary,
+  isSame,
+  numberOf,
+  type TextDictionary,
+  truncateDictionary,
+} from './text-dictionary.ts'
 
 /**
  * What `spans_lean` holds of a span, worked out while its attributes are at hand, by the rules of src/trace/shape.ts,
@@ -26,13 +41,38 @@ import { isValue, numberOf, type TextDictionary } from './text-dictionary.ts'
 export type LeanWork = {
   /** A key in the making. */
   key: ByteBuffer
-  /** Shape and detail that a span of the same name had. */
-  shapes: Uint32Array
-  details: Uint32Array
+  /** By name, kind and resource: the last such span. */
+  templates: (LeanTemplate | undefined)[]
+  /** What shapes have of resources, numbered: the same from request to request. */
+  resources: TextDictionary
   queries: QueryMemory
 }
 
-const GUESSES = 1024
+/** Most spans have the shape and the detail of the one of their name before, which is cheaper to see than to make. */
+type LeanTemplate = {
+  nameCode: number
+  kind: number
+  resource: number
+  transport: boolean
+  /** Roles in order of appearance, and their values with their lengths, one after the other: where each ends. */
+  roles: Uint8Array
+  count: number
+  ends: Uint32Array
+  values: ByteBuffer
+  /** Numbers in these dictionaries, while they have these generations. */
+  shape: number
+  detail: number
+  shapes: TextDictionary
+  details: TextDictionary
+  shapeGeneration: number
+  detailGeneration: number
+}
+
+const TEMPLATES = 1024
+/** Values beyond this are not kept for comparison. */
+const TEMPLATE_BYTES = 2048
+const KNOWN_RESOURCES = 4096
+const KEYED = KEY_GROUP | QUERY_GROUP
 const SEPARATOR = SHAPE_SEPARATOR.charCodeAt(0)
 const SPACE = 0x20
 const ONE = 0x31
@@ -47,14 +87,19 @@ const UINT64_END = 2n ** 64n
 export function createLeanWork(): LeanWork {
   return {
     key: createBytes(),
-    shapes: new Uint32Array(GUESSES),
-    details: new Uint32Array(GUESSES),
+    templates: new Array<LeanTemplate | undefined>(TEMPLATES).fill(undefined),
+    resources: createDictionary(),
     queries: createQueryMemory(),
   }
 }
 
 /** What all shapes of a resource's spans have in common, once its attributes are read. */
-export function readShapeParts(shared: SharedColumns, service: TextDictionary, roles: FoundRoles): void {
+export function readShapeParts(
+  work: LeanWork,
+  shared: SharedColumns,
+  service: TextDictionary,
+  roles: FoundRoles,
+): void {
   const { at } = roles
   const { shapeService, shapeResource, values, serviceCode } = shared
   shapeService.length = 0
@@ -72,6 +117,15 @@ export function readShapeParts(shared: SharedColumns, service: TextDictionary, r
   ]) {
     pushField(shapeResource, values, role)
   }
+  if (work.resources.count === KNOWN_RESOURCES) {
+    truncateDictionary(work.resources, 0)
+    work.templates.fill(undefined)
+  }
+  const { key } = work
+  key.length = 0
+  copyAll(key, shapeService)
+  copyAll(key, shapeResource)
+  shared.resourceNumber = numberOf(work.resources, key.bytes, key.view, 0, key.length)
 }
 
 /** Appends ids as numbers; each is at its place in `bytes`, ABSENT stands for none. */
@@ -103,33 +157,107 @@ export function pushLean(
   nameCode: number,
   traceStateAt: number,
 ): void {
+  const { at, groups } = roles
   const { values } = block.attributes
-  const { at } = roles
-  const dbSystem = firstOf(values, at[SPAN_ROLE['db.system.name']]!, at[SPAN_ROLE['db.system']]!)
-  const queryAt = firstOf(values, at[SPAN_ROLE['db.query.text']]!, at[SPAN_ROLE['db.statement']]!)
-  const query = queryAt === ABSENT ? undefined : queryFacts(work.queries, values, dbSystem, queryAt)
-  const method = firstOf(values, at[SPAN_ROLE['http.request.method']]!, at[SPAN_ROLE['http.method']]!)
-  pushShape(work, block, shared, roles, kind, nameCode, dbSystem)
-  pushDetail(work, block, roles, nameCode, query, method)
-  pushWord(block.weight, weightOf(block, at, traceStateAt))
-  pushWord(block.bodyBytes, bodyBytes(values, at))
-  pushWord(block.returnedRows, wholeNumber(values, at[SPAN_ROLE['db.response.returned_rows']]!))
+  const place = (Math.imul(nameCode, 31) + 7 * kind + Math.imul(shared.resourceNumber, 131)) & (TEMPLATES - 1)
+  const template = work.templates[place]
+  if (template !== undefined && fits(template, block, shared, roles, kind, nameCode)) {
+    pushWord(block.shape.codes, template.shape)
+    pushWord(block.detail.codes, template.detail)
+  } else {
+    const shape = shapeOf(work, block, shared, roles, kind, nameCode)
+    const detail = detailOf(work, block, roles)
+    pushWord(block.shape.codes, shape)
+    pushWord(block.detail.codes, detail)
+    work.templates[place] = templateOf(block, shared, roles, kind, nameCode, shape, detail)
+  }
+  pushWord(block.weight, weightOf(block, roles, traceStateAt))
+  const hasSizes = (groups & SIZES_GROUP) !== 0
+  pushWord(block.bodyBytes, hasSizes ? bodyBytes(values, at) : 0)
   pushWord(
-    block.valueHash,
-    query === undefined ? urlHash(values, at, method) : queryHash(work, block, roles, query, queryAt),
+    block.returnedRows,
+    hasSizes ? wholeNumber(values, at[SPAN_ROLE['db.response.returned_rows']]!) : 0,
   )
+  const hasValue = (groups & (QUERY_GROUP | URL_GROUP)) !== 0
+  pushWord(block.valueHash, hasValue ? valueHash(work, block, roles) : 0)
 }
 
-function pushShape(
-  work: LeanWork,
+function fits(
+  template: LeanTemplate,
+  { shape, detail, attributes: { values } }: SpanBlock,
+  { resourceNumber }: SharedColumns,
+  { list, count, at, transport }: FoundRoles,
+  kind: number,
+  nameCode: number,
+): boolean {
+  if (
+    template.nameCode !== nameCode ||
+    template.kind !== kind ||
+    template.resource !== resourceNumber ||
+    template.transport !== transport ||
+    template.shapes !== shape.dictionary ||
+    template.details !== detail.dictionary ||
+    template.shapeGeneration !== shape.dictionary.generation ||
+    template.detailGeneration !== detail.dictionary.generation
+  ) {
+    return false
+  }
+  let known = 0
+  let from = 0
+  for (let i = 0; i < count; i++) {
+    const role = list[i]!
+    if ((GROUP_OF_ROLE[role]! & KEYED) === 0) continue
+    if (known === template.count || template.roles[known] !== role) return false
+    const size = template.ends[known]! - from
+    const start = at[role]!
+    // The length is compared, too: it comes first.
+    if (start + size > values.length || !isSame(values.view, start, template.values.view, from, size))
+      return false
+    from += size
+    known++
+  }
+  return known === template.count
+}
+
+function templateOf(
+  { shape: shapes, detail: details, attributes: { values } }: SpanBlock,
+  { resourceNumber }: SharedColumns,
+  { list, count, at, transport }: FoundRoles,
+  kind: number,
+  nameCode: number,
+  shape: number,
+  detail: number,
+): LeanTemplate | undefined {
+  const roles = new Uint8Array(count)
+  const ends = new Uint32Array(count)
+  const kept = createBytes(128)
+  let known = 0
+  for (let i = 0; i < count; i++) {
+    const role = list[i]!
+    if ((GROUP_OF_ROLE[role]! & KEYED) === 0) continue
+    const start = at[role]!
+    const { value, next } = readVarintAt(values, start)
+    if (kept.length + value > TEMPLATE_BYTES) return undefined
+    copyBytes(values.bytes, values.view, start, next - start + value, kept)
+    roles[known] = role
+    ends[known++] = kept.length
+  }
+  return {
+    ...{ nameCode, kind, resource: resourceNumber, transport, roles, count: known, ends, values: kept },
+    ...{ shape, detail, shapes: shapes.dictionary, details: details.dictionary },
+    shapeGeneration: shapes.dictionary.generation,
+    detailGeneration: details.dictionary.generation,
+  }
+}
+
+function shapeOf(
+  { key }: LeanWork,
   block: SpanBlock,
   shared: SharedColumns,
   { at, transport }: FoundRoles,
   kind: number,
   nameCode: number,
-  dbSystem: number,
-): void {
-  const { key } = work
+): number {
   const { values } = block.attributes
   const name = block.spanName.dictionary
   key.length = 0
@@ -139,7 +267,7 @@ function pushShape(
   pushSeparator(key)
   copyField(key, name.values.bytes, name.values.view, name.start[nameCode]!, name.size[nameCode]!)
   copyAll(key, shared.shapeResource)
-  pushField(key, values, dbSystem)
+  pushField(key, values, dbSystemAt(values, at))
   pushField(key, values, firstOf(values, at[SPAN_ROLE['db.namespace']]!, at[SPAN_ROLE['db.name']]!))
   pushField(key, values, at[SPAN_ROLE['db.query.summary']]!)
   pushField(key, values, at[SPAN_ROLE['server.address']]!)
@@ -152,25 +280,18 @@ function pushShape(
   pushField(key, values, at[SPAN_ROLE['rpc.method']]!)
   pushSeparator(key)
   if (transport) pushByte(key, ONE)
-  pushKey(block.shape, key, work.shapes, nameCode)
+  return numberOf(block.shape.dictionary, key.bytes, key.view, 0, key.length)
 }
 
-function pushDetail(
-  work: LeanWork,
-  block: SpanBlock,
-  { at }: FoundRoles,
-  nameCode: number,
-  query: QueryFacts | undefined,
-  method: number,
-): void {
-  const { key } = work
+function detailOf({ key, queries }: LeanWork, block: SpanBlock, { at }: FoundRoles): number {
   const { values } = block.attributes
   key.length = 0
-  if (query !== undefined) {
-    const { bytes, view, length } = query.normal
+  const query = queryAt(values, at)
+  if (query !== ABSENT) {
+    const { bytes, view, length } = queryFacts(queries, values, at, query).normal
     copyField(key, bytes, view, 0, length)
   }
-  pushField(key, values, method)
+  pushField(key, values, methodAt(values, at))
   const httpStatus = firstOf(
     values,
     at[SPAN_ROLE['http.response.status_code']]!,
@@ -195,20 +316,21 @@ function pushDetail(
   pushField(key, values, at[SPAN_ROLE['faas.timeout']]!)
   // Nothing but separators: it says nothing.
   if (key.length === DETAIL_SEPARATORS) key.length = 0
-  pushKey(block.detail, key, work.details, nameCode)
+  return numberOf(block.detail.dictionary, key.bytes, key.view, 0, key.length)
 }
 
 const DETAIL_SEPARATORS = 8
 
-/** Codes a key; spans of one name mostly have the same. */
-function pushKey(column: CodedColumn, key: ByteBuffer, guesses: Uint32Array, nameCode: number): void {
-  const place = nameCode & (GUESSES - 1)
-  let code = guesses[place]!
-  if (!isValue(column.dictionary, code, key.view, 0, key.length)) {
-    code = numberOf(column.dictionary, key.bytes, key.view, 0, key.length)
-    guesses[place] = code
-  }
-  pushWord(column.codes, code)
+function dbSystemAt(values: ByteBuffer, at: Int32Array): number {
+  return firstOf(values, at[SPAN_ROLE['db.system.name']]!, at[SPAN_ROLE['db.system']]!)
+}
+
+function queryAt(values: ByteBuffer, at: Int32Array): number {
+  return firstOf(values, at[SPAN_ROLE['db.query.text']]!, at[SPAN_ROLE['db.statement']]!)
+}
+
+function methodAt(values: ByteBuffer, at: Int32Array): number {
+  return firstOf(values, at[SPAN_ROLE['http.request.method']]!, at[SPAN_ROLE['http.method']]!)
 }
 
 /** The first of two values that is there and not empty. */
@@ -250,25 +372,34 @@ function copyField(to: ByteBuffer, bytes: Uint8Array, view: DataView, from: numb
   for (let i = at; i < to.length; i++) if (copied[i] === SEPARATOR) copied[i] = SPACE
 }
 
-function queryFacts(queries: QueryMemory, values: ByteBuffer, systemAt: number, at: number): QueryFacts {
-  const text = readVarintAt(values, at)
+function queryFacts(queries: QueryMemory, values: ByteBuffer, at: Int32Array, query: number): QueryFacts {
+  const text = readVarintAt(values, query)
+  const systemAt = dbSystemAt(values, at)
   if (systemAt === ABSENT) return queries(values, 0, 0, text.next, text.value)
   const system = readVarintAt(values, systemAt)
   return queries(values, system.next, system.value, text.next, text.value)
 }
 
 /** Equal where a query with its values, or a GET, asks for the very same; 0: not known. */
+function valueHash(work: LeanWork, block: SpanBlock, roles: FoundRoles): number {
+  const { values } = block.attributes
+  const query = queryAt(values, roles.at)
+  if (query !== ABSENT) return queryHash(work, block, roles, query)
+  const url = firstOf(values, roles.at[SPAN_ROLE['url.full']]!, roles.at[SPAN_ROLE['http.url']]!)
+  if (url === ABSENT || !isText(values, methodAt(values, roles.at), GET)) return 0
+  const { value, next } = readVarintAt(values, url)
+  return (murmurHash3(values.view, next, value) | 1) >>> 0
+}
+
 function queryHash(
-  { key }: LeanWork,
+  { key, queries }: LeanWork,
   block: SpanBlock,
-  roles: FoundRoles,
-  query: QueryFacts,
-  queryAt: number,
+  { at, parameters }: FoundRoles,
+  query: number,
 ): number {
-  const { parameters } = roles
-  if (parameters.length === 0 && !query.isWhole) return 0
   const { values, keys } = block.attributes
-  const text = readVarintAt(values, queryAt)
+  if (parameters.length === 0 && !queryFacts(queries, values, at, query).isWhole) return 0
+  const text = readVarintAt(values, query)
   key.length = 0
   copyBytes(values.bytes, values.view, text.next, text.value, key)
   pushByte(key, 0x0a)
@@ -283,13 +414,6 @@ function queryHash(
     pushByte(key, 0x0a)
   }
   return (murmurHash3(key.view, 0, key.length) | 1) >>> 0
-}
-
-function urlHash(values: ByteBuffer, at: Int32Array, method: number): number {
-  const url = firstOf(values, at[SPAN_ROLE['url.full']]!, at[SPAN_ROLE['http.url']]!)
-  if (url === ABSENT || !isText(values, method, GET)) return 0
-  const { value, next } = readVarintAt(values, url)
-  return (murmurHash3(values.view, next, value) | 1) >>> 0
 }
 
 function bodyBytes(values: ByteBuffer, at: Int32Array): number {
@@ -316,20 +440,15 @@ function wholeNumber(values: ByteBuffer, at: number): number {
   return BigInt(stringOf(values, at)) < UINT64_END ? MOST : 0
 }
 
-function weightOf(block: SpanBlock, at: Int32Array, traceStateAt: number): number {
+function weightOf(block: SpanBlock, { at, groups }: FoundRoles, traceStateAt: number): number {
+  if (block.traceState.bytes[traceStateAt] === 0 && (groups & SAMPLING_GROUP) === 0) return 0
   const { values } = block.attributes
-  const share = at[SPAN_ROLE['sampling.probability']]!
-  const rate = at[SPAN_ROLE.SampleRate]!
-  const percent = at[SPAN_ROLE['_MS.sampleRate']]!
-  const parameter = at[SPAN_ROLE['sampler.param']]!
-  const isSaid = (share & rate & percent & parameter) !== ABSENT
-  if (block.traceState.bytes[traceStateAt] === 0 && !isSaid) return 0
   return samplingWeight(stringOf(block.traceState, traceStateAt), {
-    'sampling.probability': stringOf(values, share),
-    SampleRate: stringOf(values, rate),
-    '_MS.sampleRate': stringOf(values, percent),
+    'sampling.probability': stringOf(values, at[SPAN_ROLE['sampling.probability']]!),
+    SampleRate: stringOf(values, at[SPAN_ROLE.SampleRate]!),
+    '_MS.sampleRate': stringOf(values, at[SPAN_ROLE['_MS.sampleRate']]!),
     'sampler.type': stringOf(values, at[SPAN_ROLE['sampler.type']]!),
-    'sampler.param': stringOf(values, parameter),
+    'sampler.param': stringOf(values, at[SPAN_ROLE['sampler.param']]!),
   })
 }
 

@@ -69,6 +69,35 @@ export const RESOURCE_ROLE = rolesOf(RESOURCE_KEYS)
 export const PARAMETER_ROLE = SPAN_KEYS.length + 1
 export const ROLES = PARAMETER_ROLE + 1
 
+/** What is worked out only where one of its attributes is there. */
+export const SIZES_GROUP = 1
+export const SAMPLING_GROUP = 2
+export const QUERY_GROUP = 4
+export const URL_GROUP = 8
+/** All that shape and detail are made of. */
+export const KEY_GROUP = 16
+
+const GROUPS: readonly [group: number, keys: readonly (keyof typeof SPAN_ROLE)[]][] = [
+  [
+    SIZES_GROUP,
+    [
+      'http.response.body.size',
+      'http.request.body.size',
+      'http.response_content_length',
+      'http.request_content_length',
+      'messaging.message.body.size',
+      'db.response.returned_rows',
+    ],
+  ],
+  [SAMPLING_GROUP, ['sampling.probability', 'SampleRate', '_MS.sampleRate', 'sampler.type', 'sampler.param']],
+  [QUERY_GROUP, ['db.query.text', 'db.statement']],
+  [URL_GROUP, ['url.full', 'http.url']],
+]
+
+/** Groups of a role of spans. */
+export const GROUP_OF_ROLE: Uint8Array = new Uint8Array(ROLES).fill(KEY_GROUP)
+for (const [group, keys] of GROUPS) for (const key of keys) GROUP_OF_ROLE[SPAN_ROLE[key]] = group
+
 export const ROLE_BITS = 0x7f
 export const TRANSPORT_BIT = 0x80
 

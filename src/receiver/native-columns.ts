@@ -66,7 +66,13 @@ export type SpanBlock = {
   bodyBytes: WordList
   returnedRows: WordList
   valueHash: WordList
-  /** Everything above that grows, for marks and sizes. */
+  /** Of these what a span is read into before it is known whether it makes a row. */
+  early: Growing
+} & Growing
+
+/** Parts of a block that grow, for marks and sizes. */
+export type Growing = {
+  rows: number
   byteBuffers: ByteBuffer[]
   wordLists: WordList[]
   dictionaries: TextDictionary[]
@@ -147,7 +153,7 @@ export function createBlock(): SpanBlock {
     codes: words(),
   })
   const map = (classify?: Classify): MapColumn => ({ ends: words(), keys: coded(classify), values: bytes() })
-  return {
+  const block: SpanBlock = {
     rows: 0,
     timestamp: words(),
     duration: words(),
@@ -185,10 +191,23 @@ export function createBlock(): SpanBlock {
     bodyBytes: words(),
     returnedRows: words(),
     valueHash: words(),
+    early: { rows: 0, byteBuffers: [], wordLists: [], dictionaries: [] },
     byteBuffers,
     wordLists,
     dictionaries,
   }
+  const { attributes, eventAttributes, linkAttributes, eventName, linkTraceId, linkSpanId } = block
+  const maps = [attributes, eventAttributes, linkAttributes]
+  block.early.byteBuffers.push(
+    ...[block.traceState, block.statusMessage, linkTraceId, linkSpanId, block.linkTraceState],
+    ...maps.map((map) => map.values),
+  )
+  block.early.wordLists.push(
+    ...[block.eventTime, eventName.codes, eventAttributes.ends, linkAttributes.ends],
+    ...maps.map((map) => map.keys.codes),
+  )
+  block.early.dictionaries.push(eventName.dictionary, ...maps.map((map) => map.keys.dictionary))
+  return block
 }
 
 /** Its values are numbered as they are listed, whatever is truncated. */
@@ -203,32 +222,31 @@ function fixedDictionary(names: readonly string[]): TextDictionary {
   return dictionary
 }
 
-/** A place to go back to: the lengths of all that grows. */
+/** A place to go back to: the lengths of what grows. */
 export type BlockMark = { rows: number; lengths: Float64Array }
 
-export function createMark(block: SpanBlock): BlockMark {
-  const { byteBuffers, wordLists, dictionaries } = block
+export function createMark({ byteBuffers, wordLists, dictionaries }: Growing): BlockMark {
   return { rows: 0, lengths: new Float64Array(byteBuffers.length + wordLists.length + dictionaries.length) }
 }
 
-export function takeMark(block: SpanBlock, mark: BlockMark): void {
-  const { byteBuffers, wordLists, dictionaries } = block
+export function takeMark(growing: Growing, mark: BlockMark): void {
+  const { byteBuffers, wordLists, dictionaries } = growing
   const { lengths } = mark
   let at = 0
   for (let i = 0; i < byteBuffers.length; i++) lengths[at++] = byteBuffers[i]!.length
   for (let i = 0; i < wordLists.length; i++) lengths[at++] = wordLists[i]!.length
   for (let i = 0; i < dictionaries.length; i++) lengths[at++] = dictionaries[i]!.count
-  mark.rows = block.rows
+  mark.rows = growing.rows
 }
 
-export function rollBack(block: SpanBlock, mark: BlockMark): void {
-  const { byteBuffers, wordLists, dictionaries } = block
+export function rollBack(growing: Growing, mark: BlockMark): void {
+  const { byteBuffers, wordLists, dictionaries } = growing
   const { lengths } = mark
   let at = 0
   for (let i = 0; i < byteBuffers.length; i++) byteBuffers[i]!.length = lengths[at++]!
   for (let i = 0; i < wordLists.length; i++) wordLists[i]!.length = lengths[at++]!
   for (let i = 0; i < dictionaries.length; i++) truncateDictionary(dictionaries[i]!, lengths[at++]!)
-  block.rows = mark.rows
+  growing.rows = mark.rows
 }
 
 /** Empties it; its memory is kept. */

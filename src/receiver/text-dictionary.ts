@@ -7,6 +7,8 @@ import { repairUtf8, viewOf } from './text.ts'
  */
 export type TextDictionary = {
   count: number
+  /** How often values were forgotten: a number from before may be another value's now. */
+  generation: number
   values: ByteBuffer
   /** Where value i's bytes are in `values`, behind its length. */
   start: Uint32Array
@@ -34,6 +36,7 @@ const SEED = (Math.random() * 0x1_0000_0000) | 0
 export function createDictionary(classify?: Classify): TextDictionary {
   return {
     count: 0,
+    generation: 0,
     values: createBytes(),
     start: new Uint32Array(INITIAL_VALUES),
     size: new Uint32Array(INITIAL_VALUES),
@@ -90,6 +93,7 @@ export function isValue(
 /** Forgets the values from number `count` on. */
 export function truncateDictionary(dictionary: TextDictionary, count: number): void {
   if (count >= dictionary.count) return
+  dictionary.generation++
   if (count === 0) {
     if (dictionary.slots.length > MAX_KEPT_SLOTS) dictionary.slots = new Int32Array(4 * INITIAL_VALUES)
     else dictionary.slots.fill(0)
@@ -165,7 +169,8 @@ function hashOf(view: DataView, from: number, length: number): number {
   return hash ^ (hash >>> 13)
 }
 
-function isSame(a: DataView, atA: number, b: DataView, atB: number, length: number): boolean {
+/** Whether two runs of bytes are equal. */
+export function isSame(a: DataView, atA: number, b: DataView, atB: number, length: number): boolean {
   let i = 0
   for (; i + 4 <= length; i += 4) {
     if (a.getUint32(atA + i, true) !== b.getUint32(atB + i, true)) return false

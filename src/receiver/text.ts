@@ -59,17 +59,49 @@ export function pushText(
   copyBytes(repaired, viewOf(repaired), 0, repaired.length, to)
 }
 
-const HEX_PAIRS = Uint16Array.from({ length: 256 }, (_, byte) => {
-  const text = byte.toString(16).padStart(2, '0')
-  return text.charCodeAt(0) | (text.charCodeAt(1) << 8)
-})
+/** The same for a text of less than 128 bytes whose length is right before it, at `from`: both are copied in one go. */
+export function pushShortText(
+  to: ByteBuffer,
+  source: Uint8Array,
+  view: DataView,
+  from: number,
+  length: number,
+): void {
+  const start = to.length
+  const seen = copyBytes(source, view, from, length + 1, to)
+  if ((seen & NOT_ASCII) === 0 || repairUtf8(source, from + 1, length) === undefined) return
+  to.length = start
+  pushText(to, source, view, from + 1, length)
+}
+
+/** A whole number below 2^14 in decimal. */
+export function pushSmallNumber(to: ByteBuffer, value: number): void {
+  reserveBytes(to, 6)
+  const size = value < 10 ? 1 : value < 100 ? 2 : value < 1000 ? 3 : value < 10_000 ? 4 : 5
+  const { bytes } = to
+  const at = to.length
+  bytes[at] = size
+  for (let i = at + size; i > at; i--) {
+    bytes[i] = 0x30 + (value % 10)
+    value = (value / 10) | 0
+  }
+  to.length = at + size + 1
+}
 
 /** Appends an id as lower-case hex. `length` is below 64 bytes. */
 export function pushHex(to: ByteBuffer, source: Uint8Array, from: number, length: number): void {
-  pushVarint(to, 2 * length)
-  reserveBytes(to, 2 * length)
-  const { view } = to
-  const at = to.length
-  for (let i = 0; i < length; i++) view.setUint16(at + 2 * i, HEX_PAIRS[source[from + i]!]!, true)
+  // Of an odd number the last two digits are beyond the end.
+  reserveBytes(to, 2 * length + 3)
+  const { bytes, view } = to
+  bytes[to.length] = 2 * length
+  const at = to.length + 1
+  // Two bytes at a time: each half byte in a byte of its own, lowest first; those beyond 9 are letters.
+  for (let i = 0; i < length; i += 2) {
+    const one = source[from + i]!
+    const two = source[from + i + 1]!
+    const digits = (one >>> 4) | ((one & 0xf) << 8) | ((two >>> 4) << 16) | ((two & 0xf) << 24)
+    const letters = ((digits + 0x06060606) >>> 4) & 0x01010101
+    view.setUint32(at + 2 * i, digits + 0x30303030 + Math.imul(letters, 0x27), true)
+  }
   to.length = at + 2 * length
 }

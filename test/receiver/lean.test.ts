@@ -181,9 +181,33 @@ describe('lean rows are the same whether the receiver or the view works them out
     )
     const { ours, theirs } = await bothWays(requests)
     expect(ours, `seed ${seed}`).toEqual(theirs)
+    // What is compared says something.
     for (const column of ['Weight', 'BodyBytes', 'ReturnedRows', 'ValueHash', 'Detail', 'Shape']) {
       expect(new Set(ours.map((row) => row[column])).size, column).toBeGreaterThan(5)
     }
+  })
+
+  it('for spans that are much like each other, as those of a service are', async () => {
+    const bases = fc.sample(span, { numRuns: 8, seed })
+    const resources = bases.slice(0, 2).map((base) => base.resource)
+    const likeOne = fc
+      .tuple(fc.constantFrom(...bases), fc.constantFrom(...resources), attribute, fc.nat(5), span)
+      .map(([base, resource, [key, value], change, other]) => ({
+        ...base,
+        resource,
+        ...(change === 0 ? { attributes: { ...base.attributes, [key]: value } } : {}),
+        ...(change === 1 ? { name: other.name } : {}),
+        ...(change === 2 ? { kind: other.kind } : {}),
+        ...(change === 3 ? { startNs: 5n } : {}), // rejected
+      }))
+    const spans = fc.sample(likeOne, { numRuns: 3000, seed })
+    const requests = Array.from(
+      { length: 60 },
+      (_, i) => ProtobufTraceSerializer.serializeRequest(readableOf(spans.slice(50 * i, 50 * i + 50)))!,
+    )
+    const { ours, theirs } = await bothWays(requests)
+    expect(ours, `seed ${seed}`).toEqual(theirs)
+    expect(new Set(ours.map((row) => row.Shape)).size).toBeGreaterThan(20)
   })
 
   it('where queries are stored without their values, and much is cut', async () => {
