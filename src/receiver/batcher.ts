@@ -20,6 +20,8 @@ export type BatchLimits = {
   maxRows: number
   /** ... at the latest this long after its first export, ... */
   waitMs: number
+  /** ... or this long while another insert is under way: two at a time share the processor, and both are late, ... */
+  besideMs: number
   /** ... or, if the store is idle, once no export has come for this long and the last insert began this long ago. */
   quietMs: number
   gapMs: number
@@ -32,10 +34,11 @@ export type BatchLimits = {
 }
 
 export const DEFAULT_BATCH_LIMITS: BatchLimits = {
-  rows: 20_000,
+  rows: 40_000,
   bytes: 32 * 1024 * 1024,
   maxRows: 60_000,
   waitMs: 100,
+  besideMs: 1000,
   quietMs: 20,
   gapMs: 50,
   smallRows: 256,
@@ -171,7 +174,9 @@ export function createBatcher(options: BatcherOptions): Batcher {
     const atLatest = open.firstAt + (isSmall ? limits.smallWaitMs : limits.waitMs)
     const afterLast = lastStartAt + (isSmall ? limits.smallWaitMs : limits.gapMs)
     const dueAt =
-      running.size > 0 ? atLatest : Math.min(atLatest, Math.max(open.lastAt + limits.quietMs, afterLast))
+      running.size > 0
+        ? open.firstAt + Math.max(limits.besideMs, limits.waitMs)
+        : Math.min(atLatest, Math.max(open.lastAt + limits.quietMs, afterLast))
     const waitMs = dueAt - performance.now()
     if (waitMs <= 0) {
       run(seal())

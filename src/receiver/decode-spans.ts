@@ -16,7 +16,7 @@ import {
   type SharedColumns,
   type TimeWindow,
 } from './decoding.ts'
-import { readShapeParts } from './lean-columns.ts'
+import { readShapeParts } from './lean-keys.ts'
 import { RESOURCE_ROLE } from './lean-roles.ts'
 import { type CutCounts, noCuts, noRejects, type RejectCounts, type SpanLimits } from './limits.ts'
 import { FLAG_CUT, rollBack, type SpanBlock, takeMark } from './native-columns.ts'

@@ -7,7 +7,7 @@ import { repairUtf8, viewOf } from './text.ts'
  */
 export type TextDictionary = {
   count: number
-  /** How often values were forgotten: a number from before may be another value's now. */
+  /** Its own, and another once values were forgotten: a number from before may be another value's then. */
   generation: number
   values: ByteBuffer
   /** Where value i's bytes are in `values`, behind its length. */
@@ -33,10 +33,13 @@ const MAX_KEPT_SLOTS = 0x1_0000
 /** Differs from process to process, so that collisions cannot be prepared. */
 const SEED = (Math.random() * 0x1_0000_0000) | 0
 
+/** Of all dictionaries. */
+let generations = 0
+
 export function createDictionary(classify?: Classify): TextDictionary {
   return {
     count: 0,
-    generation: 0,
+    generation: ++generations,
     values: createBytes(),
     start: new Uint32Array(INITIAL_VALUES),
     size: new Uint32Array(INITIAL_VALUES),
@@ -93,7 +96,7 @@ export function isValue(
 /** Forgets the values from number `count` on. */
 export function truncateDictionary(dictionary: TextDictionary, count: number): void {
   if (count >= dictionary.count) return
-  dictionary.generation++
+  dictionary.generation = ++generations
   if (count === 0) {
     if (dictionary.slots.length > MAX_KEPT_SLOTS) dictionary.slots = new Int32Array(4 * INITIAL_VALUES)
     else dictionary.slots.fill(0)

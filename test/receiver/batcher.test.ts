@@ -89,6 +89,35 @@ describe('sharing inserts', () => {
     expect(sink.inserts.map(({ rows }) => rows)).toEqual([10, 10, 40, 40, 20])
   })
 
+  it('a second insert begins beside another only for a full batch, or one that has waited long', async () => {
+    const sink = createMemorySink()
+    const { opened, open } = gate()
+    sink.before = () => opened
+    const { send } = batcherOn(sink, { rows: 50, waitMs: 1, besideMs: 1e9, concurrentInserts: 3 })
+    const sent = [send(sampleSpans(10))]
+    await until(() => sink.inserts.length === 1)
+    sent.push(send(sampleSpans(10, 11)))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(sink.inserts.map(({ rows }) => rows)).toEqual([10])
+    sent.push(send(sampleSpans(40, 21)))
+    await until(() => sink.inserts.length === 2)
+    sent.push(send(sampleSpans(10, 61)))
+    open()
+    await Promise.all(sent)
+    expect(sink.inserts.map(({ rows }) => rows)).toEqual([10, 50, 10])
+
+    const another = createMemorySink()
+    const second = gate()
+    another.before = () => second.opened
+    const patient = batcherOn(another, { waitMs: 1, besideMs: 50, concurrentInserts: 2 })
+    const both = [patient.send(sampleSpans(10))]
+    await until(() => another.inserts.length === 1)
+    both.push(patient.send(sampleSpans(10, 11)))
+    await until(() => another.inserts.length === 2)
+    second.open()
+    await Promise.all(both)
+  })
+
   it('few rows wait longer than many, and are not inserted as often', async () => {
     const sink = createMemorySink()
     const { send } = batcherOn(sink, { smallRows: 50, smallWaitMs: 1500, waitMs: 1e9 })

@@ -21,6 +21,7 @@ import {
   startTestEngine,
   type TestEngine,
 } from '../support/store.ts'
+import { readNative } from './native-reader.ts'
 import { field, join as joined, message, string, varint } from './proto-writer.ts'
 import { anySpan, NOW_NS, readableOf, type SampleSpan, type SampleValue, sampleSpan } from './span-samples.ts'
 
@@ -257,6 +258,22 @@ describe('lean rows are the same whether the receiver or the view works them out
     ])
     expect(ours).toEqual(theirs)
   })
+})
+
+it('what a malformed request left behind is not taken for the next one', () => {
+  const decode = createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 })
+  const block = createBlock()
+  const requestOf = (name: string) =>
+    ProtobufTraceSerializer.serializeRequest(readableOf([sampleSpan({ name })]))!
+  decode(block, requestOf('a b'), WINDOW)
+  // Its name is another, its shape the same: after it the name's number is free, the shape's is not.
+  const broken = joined(requestOf('a\x1fb'), Buffer.from([0x0a, 0x05, 0x0a]))
+  expect(decode(block, broken, WINDOW).kind).toBe('malformed')
+  decode(block, requestOf('c'), WINDOW)
+  expect(readNative(encodeBlock(block)).map(({ Shape }) => String(Shape).split('\x1f')[2])).toEqual([
+    'a b',
+    'c',
+  ])
 })
 
 it('hashes as the store does', async () => {
