@@ -22,7 +22,14 @@ const ROLES: Readonly<Record<Component['kind'], number>> = {
 }
 
 /** What is called: the same number, the same operation, whichever instance calls it. */
-export type Call = { component: Component; service: string; label: string; isRead: boolean }
+export type Call = {
+  component: Component
+  service: string
+  label: string
+  isRead: boolean
+  /** A write that an answer seldom depends on, by what it is called. */
+  isAfterwards: boolean
+}
 
 /** What a span's name says about it. */
 export const IS_POOL_WAIT = 1
@@ -56,6 +63,10 @@ const READING = /^\s*\(?\s*(select|with|get|mget|hget|hgetall|find|aggregate|sca
 const WRITING =
   /^(insert|update|delete|merge|upsert|replace|set|put|post|patch|create|begin|commit|rollback|start)/i
 
+/** `POST /audit`, `send e-mail`, `metrics.example` */
+const AFTERWARDS =
+  /audit|analytics|metric|notif|e-?mail|smtp|webhook|track|telemetry|newsletter|log(s|ging)?\b|index(er|ing)\b/i
+
 export function createCallIndex(dictionary: Dictionary): CallIndex {
   let roles = new Uint8Array(64)
   let known = 0
@@ -63,7 +74,7 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
   let marked = 0
   const calls: Call[] = []
   const numbers = new Map<string, number>()
-  /** By shape and what else decides: the query, or the callee's shape. */
+  /** By shape and what else decides: the detail, or the callee's shape. */
   const byPair = createPairTable()
   /** By shape where nothing else decides, plus 1. */
   let byShape = new Int32Array(256)
@@ -113,12 +124,16 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
   return index
 
   function numberOf(shape: number, component: number, detail: number, calleeShape: number): number {
-    const other = calleeShape >= 0 ? 1 + 2 * calleeShape : 2 * dictionary.details.query[detail]!
-    if (other === 0) {
-      if (shape >= byShape.length) byShape = widened(byShape, dictionary.shapeCount)
-      byShape[shape] ||= 1 + intern(shape, component, detail, calleeShape)
-      return byShape[shape]! - 1
+    if (calleeShape < 0) {
+      // A driver's transport, charged to what it is for.
+      if (component !== dictionary.shapeComponent[shape]) return intern(shape, component, detail, -1)
+      if (detail === 0) {
+        if (shape >= byShape.length) byShape = widened(byShape, dictionary.shapeCount)
+        byShape[shape] ||= 1 + intern(shape, component, detail, calleeShape)
+        return byShape[shape]! - 1
+      }
     }
+    const other = calleeShape >= 0 ? 1 + 2 * calleeShape : 2 * detail
     let number = byPair.get(shape, other)
     if (number < 0) {
       number = intern(shape, component, detail, calleeShape)
@@ -148,7 +163,9 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
     const key = [shape.kind, shape.service, of.kind, of.name, shape.name, label, query].join('\n')
     let number = numbers.get(key)
     if (number === undefined) {
-      number = calls.push({ component: of, service: shape.service, label: shortened(label), isRead }) - 1
+      const shown = shortened(label)
+      const isAfterwards = !isRead && AFTERWARDS.test(`${shown} ${of.name}`)
+      number = calls.push({ component: of, service: shape.service, label: shown, isRead, isAfterwards }) - 1
       numbers.set(key, number)
     }
     return number

@@ -7,7 +7,7 @@ import { addEvidence, createEvidence, type EvidenceRows } from './evidence.ts'
 import type { Evidence, Report } from './pattern.ts'
 import { PATTERNS } from './patterns.ts'
 import { createPopulation, type Suspect } from './population.ts'
-import { createScan, type Scan, scanRoot } from './scan.ts'
+import { createScan, LISTS, listBits, type Scan, scanRoot } from './scan.ts'
 import { type FindingLimits, limitsOf } from './settings.ts'
 import { type Claim, createClaimSettler } from './settle-claims.ts'
 import { createSubjects, type Subjects } from './subject.ts'
@@ -37,7 +37,8 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
       claims.push(claimOf(found, number, span, change))
     }
     const of = limits.get(pattern.id)!
-    return [(at: Scan) => detect(at, of, report)]
+    const needs = listBits(pattern.needs ?? LISTS)
+    return [{ needs, detect: (at: Scan) => detect(at, of, report) }]
   })
 
   const observer: TraceObserver = {
@@ -57,7 +58,7 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
       for (let e = 0; e < entries.length; e++) {
         scanRoot(scan!, orderFrom[e]!, orderFrom[e + 1]!)
         population.observe(scan!, trace)
-        for (const detect of detectors) detect(scan!)
+        for (const { needs, detect } of detectors) if ((needs & scan!.present) !== 0) detect(scan!)
         if (claims.length === 0) continue
         settler.replay(tree, dependencies, orderFrom[e]!, claims)
         claims.length = 0

@@ -1,6 +1,6 @@
 import type { Analysis } from '../analysis/result.ts'
 import type { Population, SuspectReport } from './population.ts'
-import type { Scan } from './scan.ts'
+import type { ListName, Scan } from './scan.ts'
 import type { Subject } from './subject.ts'
 
 /** A number that decides, with the reason for it. */
@@ -48,6 +48,8 @@ export type Pattern<T extends Thresholds = Thresholds> = {
   readonly id: string
   readonly title: string
   readonly thresholds: T
+  /** `detect` is called where one of these lists is not empty; everywhere if not given. */
+  readonly needs?: readonly ListName[]
   /** Looks at one settled root. */
   readonly detect?: (scan: Scan, limits: Limits<T>, report: Report) => void
   /** Looks at many traces together, and names spans of this batch whose traces are looked at again. */

@@ -4,9 +4,10 @@ import type { SpanColumns } from '../trace/columns.ts'
 import { INTERNAL, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { type CallIndex, MESSAGE, OWN, QUERY, REMOTE } from './calls.ts'
+import { createFamily, type Family, forgetFamily } from './family.ts'
 
 /** An INTERNAL span around a single call (a repository's method) is looked through, this many deep. */
-const WRAPPERS = 4
+export const WRAPPERS = 4
 
 /** One settled root as patterns look at it. All spans listed are waited for: none is detached, or below one that is. */
 export type Scan = {
@@ -33,6 +34,8 @@ export type Scan = {
   marked: number[]
   /** Parents that wait for at least two calls, directly or through wrappers. */
   families: Families
+  /** The one looked at last. */
+  family: Family
   /** Per span: SERVERs at or above it; and the span with the most, the first of several. */
   depth: Int32Array
   deepest: number
@@ -40,8 +43,9 @@ export type Scan = {
   off: Uint8Array
   /** Per row of the batch: whether it has a flag, a size, a hash. */
   says: Uint8Array
-  /** All the lists above. */
+  /** All the lists above, in the order of LISTS, and the bits of those that are not empty (`listBits`). */
   lists: number[][]
+  present: number
   lengthOf(span: number): number
 }
 
@@ -53,8 +57,23 @@ export type Families = {
   longestNs: Float64Array
 }
 
-/** A call that a parent waits for, and the child of the parent that it is or that wraps it. */
-export type FamilyCall = { call: number; child: number }
+/** What patterns look at. */
+export const LISTS = [
+  'queries',
+  'remotes',
+  'servers',
+  'flagged',
+  'failed',
+  'sized',
+  'hashed',
+  'marked',
+  'parents',
+] as const
+export type ListName = (typeof LISTS)[number]
+
+export function listBits(names: readonly ListName[]): number {
+  return names.reduce((bits, name) => bits | (1 << LISTS.indexOf(name)), 0)
+}
 
 /** Bits of `Scan.says`. */
 const FLAGGED = 1
@@ -77,6 +96,8 @@ export function createScan(tree: TraceTree, index: CallIndex, counterfactual: Co
   return {
     ...spans,
     families,
+    family: createFamily(),
+    present: 0,
     lists: [...Object.values(spans), families.parent],
     tree,
     index,
@@ -130,6 +151,7 @@ export function scanRoot(scan: Scan, from: number, to: number): void {
   scan.durationNs = cutEnd[root]! - cutStart[root]!
   // Setting the length gives the memory back, which costs more than the list.
   for (let l = 0; l < scan.lists.length; l++) while (scan.lists[l]!.length > 0) scan.lists[l]!.pop()
+  forgetFamily(scan.family)
 
   // Parents come before children.
   for (let at = from; at < to; at++) {
@@ -180,6 +202,8 @@ export function scanRoot(scan: Scan, from: number, to: number): void {
     sumNs[up]! += lengthNs
     if (lengthNs > longestNs[up]!) longestNs[up] = lengthNs
   }
+  scan.present = 0
+  for (let l = 0; l < scan.lists.length; l++) if (scan.lists[l]!.length > 0) scan.present |= 1 << l
 }
 
 function grow(scan: Scan, capacity: number): void {
@@ -188,31 +212,6 @@ function grow(scan: Scan, capacity: number): void {
   scan.families.count = new Int32Array(capacity)
   scan.families.sumNs = new Float64Array(capacity)
   scan.families.longestNs = new Float64Array(capacity)
-}
-
-/** The call that a child is or wraps, -1 if neither. */
-function callWithin(tree: TraceTree, roles: Uint8Array, child: number): number {
-  const { kind, live, component } = tree
-  let span = child
-  for (let depth = 0; ; depth++) {
-    if (roles[component[span]!] !== OWN) return span
-    if (kind[span] !== INTERNAL || live[span] !== 1 || depth === WRAPPERS) return -1
-    span = tree.child[tree.firstChild[span]!]!
-  }
-}
-
-/** The calls of a family, in span order. */
-export function familyCalls(scan: Scan, parent: number): FamilyCall[] {
-  const { tree } = scan
-  const roles = scan.index.roles()
-  const first = tree.firstChild[parent]!
-  const calls: FamilyCall[] = []
-  for (let slot = first; slot < first + tree.live[parent]!; slot++) {
-    const child = tree.child[slot]!
-    const call = callWithin(tree, roles, child)
-    if (call >= 0) calls.push({ call, child })
-  }
-  return calls
 }
 
 /** Where a span's code is: the nearest SERVER, CONSUMER or root at or above it. */

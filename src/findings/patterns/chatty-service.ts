@@ -23,40 +23,43 @@ export const chattyService = definePattern({
 
 function detectCalls(scan: Scan, least: number, report: Report): void {
   const { tree, index } = scan
-  if (!hasPeer(scan, least)) return
-  const byPeer = new Map<number, number[]>()
-  for (const span of scan.remotes) {
-    // Attempts of one call are retries.
-    if (tree.failed[span] === 1) continue
-    const key = tree.component[span]! * 2 ** 16 + tree.service[span]!
-    const known = byPeer.get(key)
-    if (known === undefined) byPeer.set(key, [span])
-    else known.push(span)
-  }
-  for (const spans of byPeer.values()) {
+  for (const spans of callsByPeer(scan, least)) {
     if (spans.length < least) continue
-    const labels = new Set(spans.map((span) => index.calls[index.callOf(tree, span)]!.label))
+    const labels = new Set<string>()
+    let spentNs = 0
+    for (const span of spans) {
+      labels.add(index.calls[index.callOf(tree, span)]!.label)
+      spentNs += scan.lengthOf(span)
+    }
     const subject = {
       component: tree.spans.dictionary.components[tree.component[spans[0]!]!]!,
       ...codeAround(scan, spans[0]!),
       operation: [...labels].slice(0, 3).join(', '),
     }
-    const spentNs = spans.reduce((sum, span) => sum + scan.lengthOf(span), 0)
     report({ subject, amount: spans.length, spentNs }, spans[0]!, () => collapse(scan, spans))
   }
 }
 
-/** By component; all 0 between uses. */
+/** By component: calls; all 0 between uses. */
 let counts = new Uint32Array(0)
 
-/** Whether there are so many calls to any one peer at all. */
-function hasPeer({ tree, remotes }: Scan, least: number): boolean {
+/** Calls to peers that are called so often at all, by peer and caller. Attempts of one call are retries. */
+function callsByPeer({ tree, remotes }: Scan, least: number): Iterable<number[]> {
   const { components } = tree.spans.dictionary
   if (counts.length < components.length) counts = new Uint32Array(2 * components.length)
-  let found = false
-  for (const span of remotes) if (++counts[tree.component[span]!]! >= least) found = true
+  let isAny = false
+  for (const span of remotes) if (++counts[tree.component[span]!]! >= least) isAny = true
+  const byPeer = new Map<number, number[]>()
+  for (const span of remotes) {
+    if (!isAny) break
+    if (counts[tree.component[span]!]! < least || tree.failed[span] === 1) continue
+    const key = tree.component[span]! * 2 ** 16 + tree.service[span]!
+    const known = byPeer.get(key)
+    if (known === undefined) byPeer.set(key, [span])
+    else known.push(span)
+  }
   for (const span of remotes) counts[tree.component[span]!] = 0
-  return found
+  return byPeer.values()
 }
 
 /** Of the calls of one parent, one does it all: the longest. */

@@ -12,6 +12,7 @@ export const failureCascade = definePattern({
       source: 'one alone is no cascade',
     },
   },
+  needs: ['failed'],
   detect(scan, { services }, report) {
     const { tree, failed, entry } = scan
     if (tree.failed[entry] === 0 || failed.length < 2) return

@@ -10,8 +10,8 @@ export const largePayload = definePattern({
     bytes: { value: 300_000, unit: 'bytes of a body', source: 'what Sentry starts from' },
     lengthMs: { value: 100, unit: 'ms of the call', source: 'below this the size costs little' },
   },
+  needs: ['sized'],
   detect(scan, { bytes, lengthMs }, report) {
-    if (scan.sized.length === 0) return
     const { tree, index, counterfactual } = scan
     for (const span of scan.sized) {
       const size = tree.spans.bodyBytes[tree.row[span]!]!

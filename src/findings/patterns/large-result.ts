@@ -10,8 +10,8 @@ export const largeResult = definePattern({
     rows: { value: 1000, unit: 'rows of one query', source: 'nobody reads more on a page' },
     lengthMs: { value: 100, unit: 'ms of the query', source: 'below this the size costs little' },
   },
+  needs: ['sized'],
   detect(scan, { rows, lengthMs }, report) {
-    if (scan.sized.length === 0) return
     const { tree, index } = scan
     for (const span of scan.sized) {
       const returned = tree.spans.returnedRows[tree.row[span]!]!

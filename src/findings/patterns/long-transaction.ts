@@ -13,8 +13,9 @@ export const longTransaction = definePattern({
   thresholds: {
     lengthMs: { value: 1000, unit: 'ms', source: 'its locks are held all the while' },
   },
+  needs: ['marked'],
   detect(scan, { lengthMs }, report) {
-    if (scan.marked.length === 0 || scan.durationNs < lengthMs * MS) return
+    if (scan.durationNs < lengthMs * MS) return
     const { tree } = scan
     const { dictionary } = tree.spans
     for (const span of scan.marked) {

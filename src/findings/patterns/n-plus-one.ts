@@ -1,6 +1,7 @@
 import { QUERY } from '../calls.ts'
+import { familyOf } from '../family.ts'
 import { definePattern } from '../pattern.ts'
-import { codeAround, type FamilyCall, familyCalls, type Scan } from '../scan.ts'
+import { codeAround, type Scan } from '../scan.ts'
 import { inMs, MS } from '../words.ts'
 
 /** Equivalent queries of one parent, in span order. */
@@ -18,6 +19,7 @@ export const nPlusOne = definePattern({
       source: 'a loop that loads an object graph',
     },
   },
+  needs: ['parents'],
   detect(scan, limits, report) {
     const { families, tree, index } = scan
     for (const parent of families.parent) {
@@ -44,31 +46,34 @@ export const nPlusOne = definePattern({
 /** Queries of a parent that are run at least `least` times, for different values as far as these are known. */
 function repeatedQueries(scan: Scan, parent: number, least: number): Repeated[] {
   const { tree, index } = scan
-  const byCall = new Map<number, number[]>()
-  const queries = familyCalls(scan, parent).filter(
-    ({ call }: FamilyCall) => index.roleOf(tree.component[call]!) === QUERY,
-  )
-  for (const { call } of queries) {
-    const number = index.callOf(tree, call)
-    const known = byCall.get(number)
-    if (known === undefined) byCall.set(number, [call])
-    else known.push(call)
+  const { count, call, number, times } = familyOf(scan, parent)
+  let repeated: Map<number, number[]> | undefined
+  for (let i = 0; i < count; i++) {
+    if (times[number[i]!]! < least || index.roleOf(tree.component[call[i]!]!) !== QUERY) continue
+    repeated ??= new Map()
+    const known = repeated.get(number[i]!)
+    if (known === undefined) repeated.set(number[i]!, [call[i]!])
+    else known.push(call[i]!)
   }
-  return [...byCall]
-    .map(([call, spans]) => ({ call, spans }))
+  if (repeated === undefined) return []
+  return [...repeated]
+    .map(([number, spans]) => ({ call: number, spans }))
     .filter(({ spans }) => spans.length >= least && differentValues(scan, spans) >= least)
 }
 
 /** The very same query again and again is another mistake (repeated-query). */
 function differentValues({ tree }: Scan, spans: readonly number[]): number {
-  const seen = new Set<number>()
+  let seen: Set<number> | undefined
   let unknown = 0
   for (const span of spans) {
     const hash = tree.spans.valueHash[tree.row[span]!]!
     if (hash === 0) unknown++
-    else seen.add(hash)
+    else {
+      seen ??= new Set()
+      seen.add(hash)
+    }
   }
-  return seen.size + unknown
+  return unknown + (seen?.size ?? 0)
 }
 
 /** Queries that take turns (A B A B ...) are one loop. */

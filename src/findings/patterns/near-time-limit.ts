@@ -13,6 +13,7 @@ export const nearTimeLimit = definePattern({
       source: 'what is left is no margin',
     },
   },
+  needs: ['flagged'],
   detect(scan, { percent }, report) {
     const { tree } = scan
     const { detail, dictionary } = tree.spans

@@ -9,6 +9,7 @@ export const poolWait = definePattern({
   thresholds: {
     waitMs: { value: 10, unit: 'ms', source: 'a free connection is had in microseconds' },
   },
+  needs: ['marked'],
   detect(scan, { waitMs }, report) {
     const { tree } = scan
     for (const span of scan.marked) {

@@ -1,5 +1,5 @@
 import { definePattern } from '../pattern.ts'
-import { codeAround } from '../scan.ts'
+import { codeAround, type Scan } from '../scan.ts'
 import { inMs, inPercent, MS } from '../words.ts'
 
 export const repeatedQuery = definePattern({
@@ -14,8 +14,9 @@ export const repeatedQuery = definePattern({
       source: 'a common hit ratio of request caches',
     },
   },
+  needs: ['hashed'],
   detect(scan, { times, togetherMs, hitPercent }, report) {
-    if (scan.hashed.length < times) return
+    if (!isAnyRepeated(scan, times)) return
     const { tree, index } = scan
     const byValue = new Map<number, number[]>()
     for (const list of [scan.queries, scan.remotes]) {
@@ -45,3 +46,20 @@ export const repeatedQuery = definePattern({
   advice: ({ service, caller, operation }, { amount, spentNs }, { hitPercent }) =>
     `${service} ${caller} asks ${operation} ${Math.round(amount)} times for the same (${inMs(spentNs)} together): ask once, or cache it (the saving counts ${inPercent(hitPercent! / 100)} hits).`,
 })
+
+/** Spans whose values are compared each with each: for a few that is the fastest. */
+const FEW = 32
+
+/** Whether so many spans have the same values at all. */
+function isAnyRepeated({ hashed, tree }: Scan, times: number): boolean {
+  if (hashed.length < times) return false
+  if (hashed.length > FEW) return true
+  const { valueHash } = tree.spans
+  for (let i = 0; i + times <= hashed.length; i++) {
+    const hash = valueHash[tree.row[hashed[i]!]!]!
+    let same = 1
+    for (let j = i + 1; j < hashed.length; j++) if (valueHash[tree.row[hashed[j]!]!] === hash) same++
+    if (same >= times) return true
+  }
+  return false
+}

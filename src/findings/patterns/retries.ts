@@ -1,7 +1,8 @@
 import { IS_RESENT } from '../../trace/detail.ts'
 import { INTERNAL } from '../../trace/span.ts'
+import { familyOf } from '../family.ts'
 import { definePattern } from '../pattern.ts'
-import { codeAround, type FamilyCall, familyCalls, type Scan } from '../scan.ts'
+import { codeAround, type Scan } from '../scan.ts'
 import { inMs } from '../words.ts'
 
 export const retries = definePattern({
@@ -15,12 +16,12 @@ export const retries = definePattern({
       source: 'the load is doubled: retries keep the failure alive',
     },
   },
+  needs: ['failed', 'flagged'],
   detect(scan, _limits, report) {
     const { tree, index, counterfactual } = scan
-    if (scan.failed.length === 0 && scan.flagged.length === 0) return
     for (const parent of parentsOf(scan)) {
-      for (const attempts of attemptsOf(scan, familyCalls(scan, parent))) {
-        const [first] = attempts as [FamilyCall]
+      for (const attempts of attemptsOf(scan, parent)) {
+        const [first] = attempts as [Attempt]
         const wasted = attempts.slice(0, -1)
         const { component, label } = index.calls[index.callOf(tree, first.call)]!
         const subject = { component, ...codeAround(scan, first.call), operation: label }
@@ -62,28 +63,33 @@ function parentsOf({ tree, failed, flagged, families, entry }: Scan): Set<number
   return parents
 }
 
+type Attempt = { call: number; child: number }
+
+/** By number of the call: the attempts so far, of the family at hand. */
+const open = new Map<number, Attempt[]>()
+
 /** Calls that were made again: by the count they carry, or because the one before of the same kind had failed. */
-function attemptsOf(scan: Scan, calls: readonly FamilyCall[]): FamilyCall[][] {
-  const { tree, index } = scan
+function attemptsOf(scan: Scan, parent: number): Attempt[][] {
+  const { tree } = scan
   const { detail, dictionary } = tree.spans
-  const open = new Map<number, FamilyCall[]>()
-  const all: FamilyCall[][] = []
-  for (const one of calls) {
-    const { call } = one
-    const number = index.callOf(tree, call)
-    const before = open.get(number)
+  const { count, call, child, number, times } = familyOf(scan, parent)
+  const all: Attempt[][] = []
+  for (let i = 0; i < count; i++) {
+    // Made once, it was not made again.
+    if (times[number[i]!] === 1) continue
+    const span = call[i]!
+    const before = open.get(number[i]!)
     const last = before?.at(-1)
-    const resent = (dictionary.details.flags[detail[tree.row[call]!]!]! & IS_RESENT) !== 0
+    const resent = (dictionary.details.flags[detail[tree.row[span]!]!]! & IS_RESENT) !== 0
     const again =
       last !== undefined &&
-      tree.cutEnd[last.call]! <= tree.cutStart[call]! &&
+      tree.cutEnd[last.call]! <= tree.cutStart[span]! &&
       (resent || tree.failed[last.call] === 1)
-    if (again) before!.push(one)
-    else {
-      const attempts = [one]
-      open.set(number, attempts)
-      all.push(attempts)
-    }
+    const attempt = { call: span, child: child[i]! }
+    if (again) {
+      if (before!.push(attempt) === 2) all.push(before!)
+    } else open.set(number[i]!, [attempt])
   }
-  return all.filter((attempts) => attempts.length > 1)
+  open.clear()
+  return all
 }

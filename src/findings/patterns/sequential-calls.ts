@@ -1,5 +1,6 @@
-import { definePattern } from '../pattern.ts'
-import { codeAround, type FamilyCall, familyCalls, type Scan } from '../scan.ts'
+import { familyOf } from '../family.ts'
+import { definePattern, type Report } from '../pattern.ts'
+import { codeAround, type Scan } from '../scan.ts'
 import { inMs, MS } from '../words.ts'
 
 /** More of one call than this are a loop over items, which n-plus-one and chatty-service know better. */
@@ -17,32 +18,17 @@ export const sequentialCalls = definePattern({
     },
     savesPercent: { value: 10, unit: '% of the request', source: 'the same' },
   },
+  needs: ['parents'],
   detect(scan, limits, report) {
-    const { families, counterfactual, tree, index } = scan
+    const { families } = scan
     const leastNs = Math.max(limits.savesMs * MS, (limits.savesPercent / 100) * scan.durationNs)
     for (const parent of families.parent) {
       if (families.sumNs[parent]! - families.longestNs[parent]! < leastNs) continue
-      for (const run of runsOf(scan, parent)) {
-        if (run.length < limits.calls || mostSaved(scan, run) < leastNs) continue
-        const children = run.map(({ child }) => child)
-        counterfactual.begin(tree, scan.dependencies, scan.from)
-        counterfactual.runBeside(children)
-        counterfactual.replay()
-        const savedNs = counterfactual.savedNs(scan.entry)
-        counterfactual.clear()
-        if (savedNs < leastNs) continue
-        const longest = run.reduce((a, b) => (scan.lengthOf(b.call) > scan.lengthOf(a.call) ? b : a)).call
-        const labels = new Set(run.map(({ call }) => index.calls[index.callOf(tree, call)]!.label))
-        const subject = {
-          component: tree.spans.dictionary.components[tree.component[longest]!]!,
-          ...codeAround(scan, longest),
-          operation: [...labels].join(', '),
-        }
-        const spentNs = run.reduce((sum, { call }) => sum + scan.lengthOf(call), 0)
-        // The values that the later calls need may come from the earlier ones: no trace shows that.
-        report({ subject, amount: run.length, spentNs, unproven: true }, parent, () =>
-          counterfactual.runBeside(children),
-        )
+      const { count } = familyOf(scan, parent)
+      for (let from = 0, to = 0; from < count; from = Math.max(to, from + 1)) {
+        to = endOfRun(scan, parent, from)
+        if (to - from < Math.max(2, limits.calls) || mostSaved(scan, parent, from, to) < leastNs) continue
+        reportRun(scan, parent, from, to, leastNs, report)
       }
     }
   },
@@ -50,39 +36,66 @@ export const sequentialCalls = definePattern({
     `${service} ${caller} makes ${Math.round(amount)} calls one after the other (${operation}; ${inMs(spentNs)} together): start those that need nothing from each other at once.`,
 })
 
-function mostSaved(scan: Scan, run: readonly FamilyCall[]): number {
+/**
+ * Where a run ends that begins with that call: reading calls in a row, none of which starts before the one before has
+ * ended. Writes and repetitions end a run.
+ */
+function endOfRun(scan: Scan, parent: number, from: number): number {
+  const { tree, index } = scan
+  const { count, call, child, number, times } = familyOf(scan, parent)
+  let to = from
+  for (; to < count; to++) {
+    const n = number[to]!
+    if (!index.calls[n]!.isRead || times[n]! >= LOOP || tree.failed[call[to]!] === 1) break
+    if (to > from && tree.cutStart[child[to]!]! < tree.cutEnd[child[to - 1]!]!) break
+  }
+  return to
+}
+
+function mostSaved(scan: Scan, parent: number, from: number, to: number): number {
+  const { child } = familyOf(scan, parent)
   let sumNs = 0
   let longestNs = 0
-  for (const { child } of run) {
-    const lengthNs = scan.lengthOf(child)
+  for (let i = from; i < to; i++) {
+    const lengthNs = scan.lengthOf(child[i]!)
     sumNs += lengthNs
     if (lengthNs > longestNs) longestNs = lengthNs
   }
   return sumNs - longestNs
 }
 
-/** Reading calls in a row, none of which starts before the one before has ended. Writes and repetitions end a run. */
-function runsOf(scan: Scan, parent: number): FamilyCall[][] {
-  const { tree, index } = scan
-  const calls = familyCalls(scan, parent)
-  const times = new Map<number, number>()
-  for (const { call } of calls) {
-    const number = index.callOf(tree, call)
-    times.set(number, (times.get(number) ?? 0) + 1)
+function reportRun(
+  scan: Scan,
+  parent: number,
+  from: number,
+  to: number,
+  leastNs: number,
+  report: Report,
+): void {
+  const { tree, index, counterfactual } = scan
+  const { call, child, number } = familyOf(scan, parent)
+  const children = [...child.subarray(from, to)]
+  counterfactual.begin(tree, scan.dependencies, scan.from)
+  counterfactual.runBeside(children)
+  counterfactual.replay()
+  const savedNs = counterfactual.savedNs(scan.entry)
+  counterfactual.clear()
+  if (savedNs < leastNs) return
+  let longest = call[from]!
+  let spentNs = 0
+  const labels = new Set<string>()
+  for (let i = from; i < to; i++) {
+    if (scan.lengthOf(call[i]!) > scan.lengthOf(longest)) longest = call[i]!
+    spentNs += scan.lengthOf(call[i]!)
+    labels.add(index.calls[number[i]!]!.label)
   }
-  const runs: FamilyCall[][] = []
-  let run: FamilyCall[] = []
-  let lastEnd = Number.NEGATIVE_INFINITY
-  for (const one of calls) {
-    const number = index.callOf(tree, one.call)
-    const fits = index.calls[number]!.isRead && times.get(number)! < LOOP && tree.failed[one.call] === 0
-    if (!fits || tree.cutStart[one.child]! < lastEnd) {
-      if (run.length > 1) runs.push(run)
-      run = []
-    }
-    if (fits) run.push(one)
-    lastEnd = tree.cutEnd[one.child]!
+  const subject = {
+    component: tree.spans.dictionary.components[tree.component[longest]!]!,
+    ...codeAround(scan, longest),
+    operation: [...labels].join(', '),
   }
-  if (run.length > 1) runs.push(run)
-  return runs
+  // The values that the later calls need may come from the earlier ones: no trace shows that.
+  report({ subject, amount: to - from, spentNs, unproven: true }, parent, () =>
+    counterfactual.runBeside(children),
+  )
 }

@@ -12,6 +12,7 @@ export const slowQuery = definePattern({
       source: 'MySQL and PostgreSQL guides log from 0.5 to 1 s',
     },
   },
+  needs: ['queries'],
   detect(scan, { lengthMs }, report) {
     if (scan.durationNs < lengthMs * MS) return
     const { tree, index } = scan

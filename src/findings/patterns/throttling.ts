@@ -10,6 +10,7 @@ export const throttling = definePattern({
   thresholds: {
     percent: { value: 1, unit: '% of the requests', source: 'now and then is what a limit is for' },
   },
+  needs: ['flagged'],
   detect(scan, _limits, report) {
     const { tree, index } = scan
     const { detail, dictionary } = tree.spans

@@ -15,9 +15,9 @@ export const timeouts = definePattern({
       source: 'clocks differ by less',
     },
   },
+  needs: ['failed', 'flagged'],
   detect(scan, { overPercent }, report) {
     const { tree, index } = scan
-    if (scan.flagged.length === 0 && scan.failed.length === 0) return
     for (const span of new Set([...scan.flagged, ...scan.failed])) {
       if (tree.kind[span] !== CLIENT || index.roleOf(tree.component[span]!) === OWN) continue
       if (!saysTimeout(scan, span) && !isOutlived(scan, span, overPercent / 100)) continue

@@ -4,10 +4,6 @@ import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
 import { inMs, MS } from '../words.ts'
 
-/** Work that an answer seldom depends on, by what it is called. */
-const AFTERWARDS =
-  /audit|analytics|metric|notif|e-?mail|smtp|webhook|track|telemetry|newsletter|log(s|ging)?\b|index(er|ing)\b/i
-
 export const trailingWork = definePattern({
   id: 'trailing-work',
   title: 'Work before the answer that could come after it',
@@ -36,21 +32,24 @@ export const trailingWork = definePattern({
     `${service} ${caller} does ${operation} before it answers (${inMs(spentNs)}): answer first, and do that from a queue.`,
 })
 
+const NONE: readonly number[] = []
+
 /** The last calls of a server that are of that kind, with nothing waited for after them. */
-function trailingCalls({ tree, index }: Scan, server: number): number[] {
+function trailingCalls({ tree, index }: Scan, server: number): readonly number[] {
   const { firstChild, live, byEnd, component } = tree
-  const trailing: number[] = []
+  if (live[server] === 0) return NONE
+  let trailing: number[] | undefined
   for (let slot = firstChild[server]! + live[server]! - 1; slot >= firstChild[server]!; slot--) {
     const call = byEnd[slot]!
     const role = index.roleOf(component[call]!)
     if (role === OWN || role === QUERY || !isForLater(index, tree, call, role)) break
-    trailing.push(call)
+    if (trailing === undefined) trailing = [call]
+    else trailing.push(call)
   }
-  return trailing
+  return trailing ?? NONE
 }
 
 function isForLater(index: CallIndex, tree: TraceTree, call: number, role: number): boolean {
   if (role === MESSAGE) return true
-  const { isRead, label, component } = index.calls[index.callOf(tree, call)]!
-  return !isRead && AFTERWARDS.test(`${label} ${component.name}`)
+  return index.calls[index.callOf(tree, call)]!.isAfterwards
 }

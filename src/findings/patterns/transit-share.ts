@@ -14,6 +14,7 @@ export const transitShare = definePattern({
     },
     transitMs: { value: 20, unit: 'ms', source: 'more than a round trip within a region' },
   },
+  needs: ['remotes'],
   detect(scan, { percent, transitMs }, report) {
     const { tree, index } = scan
     for (const span of scan.remotes) {
