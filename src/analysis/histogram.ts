@@ -48,31 +48,27 @@ export function binValue(bin: number): number {
 const VALUES = Float64Array.from({ length: BINS }, (_, bin) => binValue(bin))
 const HIGHEST = Float64Array.from({ length: BINS }, (_, bin) => binBounds(bin)[1])
 
-/** The bins that are not empty: their values, least and greatest values, and the weight up to each. */
-export type FilledBins = {
+/** From the first bin that is not empty to the last: values, least and greatest values, and the weight up to each. */
+export type CumulativeBins = {
   values: Float64Array
   lowest: Float64Array
   highest: Float64Array
   cumulative: Float64Array
 }
 
-export function filledBins({ first, counts }: Histogram): FilledBins {
-  let filled = 0
-  for (let i = 0; i < counts.length; i++) if (counts[i] !== 0) filled++
-  const values = new Float64Array(filled)
-  const lowest = new Float64Array(filled)
-  const highest = new Float64Array(filled)
-  const cumulative = new Float64Array(filled)
+export function cumulativeBins({ first, counts }: Histogram): CumulativeBins {
+  let begin = 0
+  let end = counts.length
+  while (begin < end && counts[begin] === 0) begin++
+  while (end > begin && counts[end - 1] === 0) end--
+  const cumulative = new Float64Array(end - begin)
   let weight = 0
-  for (let i = 0, at = 0; i < counts.length; i++) {
-    if (counts[i] === 0) continue
+  for (let i = begin; i < end; i++) {
     weight += counts[i]!
-    values[at] = VALUES[first + i]!
-    lowest[at] = LOWEST[first + i]!
-    highest[at] = HIGHEST[first + i]!
-    cumulative[at++] = weight
+    cumulative[i - begin] = weight
   }
-  return { values, lowest, highest, cumulative }
+  const of = (table: Float64Array) => table.subarray(first + begin, first + end)
+  return { values: of(VALUES), lowest: of(LOWEST), highest: of(HIGHEST), cumulative }
 }
 
 /** With room for the bins from `first` to `last`, where they are known. */

@@ -1,7 +1,7 @@
 import type { Component } from '../trace/component.ts'
 import type { Bottleneck, BottleneckComponent } from './bottlenecks.ts'
 import { sumValue } from './exact-sum.ts'
-import { counterfactual, filledBins, type Histogram } from './histogram.ts'
+import { counterfactual, cumulativeBins, type Histogram } from './histogram.ts'
 import { compareComponents } from './measure.ts'
 import { distributionOf, intervalsOf, type Predicted, quantileAt, type Ranked } from './ranked.ts'
 import { type ComponentRollup, componentKey, type Rollup, type RollupKey } from './rollup.ts'
@@ -86,7 +86,7 @@ export function meanWithout(rollup: Rollup, part: ComponentRollup): number {
 /** A histogram as quantiles, intervals and verdicts see it; the interval covers the bounds of its bins. */
 export function predictedOf(histogram: Histogram, rollup: Rollup, meanNs: number): Predicted {
   const samples = effectiveSamples(rollup)
-  const { values, lowest, highest, cumulative } = filledBins(histogram)
+  const { values, lowest, highest, cumulative } = cumulativeBins(histogram)
   const rankedBy = (values: Float64Array): Ranked => ({ values, cumulative, samplesAt: () => samples })
   return {
     ranked: rankedBy(values),

@@ -187,20 +187,35 @@ export function compareTraceIds(a: TraceIdWords, b: TraceIdWords): number {
 
 /** A few exemplars: the worst by ns, and the typical ones nearest to `typicalNs`; ties by trace id. */
 export function pickExemplars(exemplars: readonly Exemplar[], typicalNs: number, count: number): Exemplar[] {
-  const take = (worst: boolean, order: (a: Exemplar, b: Exemplar) => number) => {
-    const taken: Exemplar[] = []
-    for (const exemplar of exemplars
-      .filter((e) => e.worst === worst)
-      .sort((a, b) => order(a, b) || compareTraceIds(a.id, b.id))) {
-      if (taken.some(({ id }) => compareTraceIds(id, exemplar.id) === 0)) continue
-      if (taken.push(exemplar) === count) break
-    }
-    return taken
+  const worst: Exemplar[] = []
+  const typical: Exemplar[] = []
+  for (const exemplar of exemplars) {
+    if (exemplar.worst) keepFirst(worst, exemplar, count, ({ ns }) => -ns)
+    else keepFirst(typical, exemplar, count, ({ ns }) => Math.abs(ns - typicalNs))
   }
-  return [
-    ...take(true, (a, b) => b.ns - a.ns),
-    ...take(false, (a, b) => Math.abs(a.ns - typicalNs) - Math.abs(b.ns - typicalNs)),
-  ]
+  return [...worst, ...typical]
+}
+
+/** Keeps a trace among the `count` that go first by rank, then by trace id; each once, by its first. */
+function keepFirst(
+  kept: Exemplar[],
+  exemplar: Exemplar,
+  count: number,
+  rankOf: (exemplar: Exemplar) => number,
+): void {
+  const rank = rankOf(exemplar)
+  let at = kept.length
+  while (at > 0) {
+    const before = rankOf(kept[at - 1]!)
+    if (before < rank || (before === rank && compareTraceIds(kept[at - 1]!.id, exemplar.id) <= 0)) break
+    at--
+  }
+  if (at === count) return
+  const same = kept.findIndex(({ id }) => compareTraceIds(id, exemplar.id) === 0)
+  if (same >= 0 && same < at) return
+  if (same >= 0) kept.splice(same, 1)
+  kept.splice(at, 0, exemplar)
+  if (kept.length > count) kept.pop()
 }
 
 /** What a component usually saves where it is on the path: the mean. */

@@ -36,5 +36,5 @@ function pick(exemplars: readonly Exemplar[], typicalNs: number, { days }: Reten
 }
 
 function traceIdOf({ id }: Exemplar): string {
-  return id.map((word) => word.toString(16).padStart(8, '0')).join('')
+  return id.map((word) => (2 ** 32 + word).toString(16).slice(1)).join('')
 }
