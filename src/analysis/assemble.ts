@@ -18,15 +18,11 @@ export function assembleTrace(
   repairs: RepairLog,
   clocks?: ClockOffsets,
 ): Assembled {
-  const entries: number[] = []
+  const entries = linkTrace(tree, rows, from, to, repairs)
   const orderFrom = [0]
-  linkTrace(tree, rows, from, to, repairs)
   if (tree.count === 0) return { entries, orderFrom, millisecondClock: false }
 
   const millisecondClock = hasMillisecondClock(tree)
-  for (let i = 0; i < tree.count; i++) {
-    if (tree.parent[i]! < 0) entries.push(i)
-  }
   // Outer entries first: they move what hangs below them. Inner ones join the list as they are met.
   let end = 0
   for (let e = 0; e < entries.length; e++) {
@@ -37,17 +33,15 @@ export function assembleTrace(
   return { entries, orderFrom, millisecondClock }
 }
 
-/** The first half of it: loaded and linked, times as the clocks showed them (`shift` is 0). */
+/** The first half of it: loaded and linked, times as the clocks showed them. Returns the spans without a parent. */
 export function linkTrace(
   tree: TraceTree,
   rows: Uint32Array,
   from: number,
   to: number,
   repairs: RepairLog,
-): void {
+): number[] {
   growTree(tree, to - from)
   loadSpans(tree, rows, from, to, repairs)
-  if (tree.count === 0) return
-  linkSpans(tree, repairs)
-  tree.shift.fill(0, 0, tree.count)
+  return tree.count === 0 ? [] : linkSpans(tree, repairs)
 }

@@ -90,8 +90,9 @@ export function createMeasurer(
     .filter((reading) => reading !== undefined)
     .map((reading) => createReplayTable(reading))
   const walk = createPathWalk()
-  /** Components of the root at hand, in the order met; the place of each (stamped: never cleared), and by span. */
+  /** The first `places` are components of the root at hand, as met; the place of each (stamped: never cleared), and by span. */
   const present: number[] = []
+  let places = 0
   let placeOf = new Int32Array(256)
   let stampOf = new Int32Array(256)
   let stamp = 0
@@ -101,9 +102,9 @@ export function createMeasurer(
   return (samples, entry, from, to, addSample) => {
     listPresent(from, to)
     for (const span of samples) keep[span] = 1
-    if (present.length > REPLAYED_COMPONENTS) measureMany(samples, entry, from, to, addSample)
+    if (places > REPLAYED_COMPONENTS) measureMany(samples, entry, from, to, addSample)
     else {
-      replayColumns(from, to, 0, present.length)
+      replayColumns(from, to, 0, places)
       for (const span of samples) {
         addSample(span)
         if (!readings?.differ) addCells(span)
@@ -126,15 +127,16 @@ export function createMeasurer(
       keep = new Uint8Array(tree.capacity)
     }
     stamp++
-    present.length = 0
+    places = 0
     for (let at = from; at < to; at++) {
-      const c = component[order[at]!]!
+      const span = order[at]!
+      const c = component[span]!
       if (stampOf[c] !== stamp) {
         stampOf[c] = stamp
-        placeOf[c] = present.length
-        present.push(c)
+        placeOf[c] = places
+        present[places++] = c
       }
-      placeOfSpan[order[at]!] = placeOf[c]!
+      placeOfSpan[span] = placeOf[c]!
     }
   }
 
@@ -171,15 +173,17 @@ export function createMeasurer(
     const { first, last, column, critical, saved } = cells
     const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
     const range = components.earliestNs.length > 0
-    for (let cell = first[span]!, end = last[span]!; cell < end; cell++) {
-      makeRoom(components, components.component)
-      const at = components.count++
+    const end = last[span]!
+    makeRoom(components, components.component, end - first[span]!)
+    let at = components.count
+    for (let cell = first[span]!; cell < end; cell++, at++) {
       const ifInstantNs = durationNs - saved[cell]!
       components.component[at] = present[column[cell]!]!
       components.criticalNs[at] = critical[cell]!
       components.ifInstantNs[at] = ifInstantNs
       if (range) components.earliestNs[at] = components.latestNs[at] = ifInstantNs
     }
+    components.count = at
   }
 
   /** What replaying the components of places from `first` on left in a cell of a span. */
@@ -219,8 +223,9 @@ export function createMeasurer(
     to: number,
     addSample: (span: number) => void,
   ): void {
-    const criticalNs = new Float64Array(present.length)
-    const wanted = new Uint8Array(present.length)
+    const criticalNs = new Float64Array(places)
+    const wanted = new Uint8Array(places)
+    present.length = places
     const rows = samples.map((span) => {
       const met: number[] = []
       walkCriticalPath(tree, walk, dependencies, span)

@@ -18,6 +18,8 @@ export type ReplayTable = {
   keep: Uint8Array
   /** Per span: its collector, which may be itself; NOBODY: not waited for, and in no sample. */
   collector: Int32Array
+  /** The collectors, parents first. */
+  collectors: Int32Array
   /** A list for each collector: other spans that add their own work, and samples that add their cells. */
   firstMember: Int32Array
   nextMember: Int32Array
@@ -35,6 +37,7 @@ export function createReplayTable(dependencies: Dependencies | undefined): Repla
     blocks: createBlockTable(dependencies),
     keep: new Uint8Array(0),
     collector: none,
+    collectors: none,
     firstMember: none,
     nextMember: none,
     ownNs: new Float64Array(0),
@@ -47,6 +50,7 @@ function growReplayTable(table: ReplayTable, spans: number, columns: number): vo
   growBlockTable(table.blocks, spans, columns)
   if (table.collector.length >= spans) return
   table.collector = new Int32Array(spans)
+  table.collectors = new Int32Array(spans)
   table.firstMember = new Int32Array(spans)
   table.nextMember = new Int32Array(spans)
   table.ownNs = new Float64Array(spans)
@@ -56,15 +60,14 @@ function growReplayTable(table: ReplayTable, spans: number, columns: number): vo
 /** Fills the cells of `order[orderFrom..orderTo)`; places, their range and what to keep are to be set. */
 export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): void {
   growReplayTable(table, tree.capacity, table.blocks.places)
-  listMembers(tree, table, orderFrom, orderTo)
-  const { order, live } = tree
-  const { collector, firstMember, nextMember, ownNs, hasBlocks } = table
+  const count = listMembers(tree, table, orderFrom, orderTo)
+  const { live } = tree
+  const { collectors, collector, firstMember, nextMember, ownNs, hasBlocks } = table
   const { cells, sums, placeOf, firstPlace, places } = table.blocks
   cells.count = 0
   cells.holderCount = 0
-  for (let at = orderTo - 1; at >= orderFrom; at--) {
-    const span = order[at]!
-    if (collector[span] !== span) continue
+  for (let i = count - 1; i >= 0; i--) {
+    const span = collectors[i]!
     if (cells.count + places > cells.column.length) makeCellRoom(cells, places)
     let member = firstMember[span]!
     const k = placeOf[span]! - firstPlace
@@ -87,11 +90,12 @@ export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number
   }
 }
 
-/** Who adds what to whom, parents first. */
-function listMembers(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): void {
+/** Who adds what to whom, parents first; returns how many `collectors` there are. */
+function listMembers(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): number {
   const { order, parent, detached, overlap, live, cutStart, cutEnd } = tree
-  const { keep, collector, firstMember, nextMember, ownNs, hasBlocks } = table
-  const { waits } = table.blocks
+  const { keep, collectors, collector, firstMember, nextMember, ownNs, hasBlocks } = table
+  const learned = table.blocks.waits.dependencies?.learned
+  let count = 0
   for (let at = orderFrom; at < orderTo; at++) {
     const span = order[at]!
     const lengthNs = cutEnd[span]! - cutStart[span]!
@@ -114,11 +118,15 @@ function listMembers(tree: TraceTree, table: ReplayTable, orderFrom: number, ord
     if (its === NOBODY) continue
     ownNs[span] = lengthNs
     hasBlocks[span] = 0
-    firstMember[span] = -1
-    if (overlap[span] === 1 || (live[span]! > 0 && isLearned(waits, span))) {
+    if (its === span) {
+      collectors[count++] = span
+      firstMember[span] = -1
+    }
+    if (overlap[span] === 1 || (learned !== undefined && live[span]! > 0 && learned[span] === 1)) {
       findBlocks(tree, table, span)
     }
   }
+  return count
 }
 
 /** Tells apart which children of a span are in blocks, and what time is left for its own work outside of them. */

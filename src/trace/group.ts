@@ -15,8 +15,11 @@ export function groupByTrace(columns: SpanColumns): TraceGroups {
   const traceOf = new Uint32Array(count)
   let mask = 1023
   let table = new Int32Array(mask + 1).fill(-1)
-  let firstRow = new Uint32Array(512)
+  /** By trace: its id, four words each; how many rows it has. */
+  let ids = new Uint32Array(4 * 512)
+  let sizes = new Uint32Array(512)
   let traces = 0
+  let last = -1
 
   for (let row = 0; row < count; row++) {
     const a = traceHigh[2 * row]!
@@ -24,65 +27,60 @@ export function groupByTrace(columns: SpanColumns): TraceGroups {
     const c = traceLow[2 * row]!
     const d = traceLow[2 * row + 1]!
     // Runs of one trace are the rule: exporters and stores keep a trace's spans close together.
-    if (row > 0) {
-      const before = row - 1
-      if (
-        c === traceLow[2 * before]! &&
-        d === traceLow[2 * before + 1]! &&
-        a === traceHigh[2 * before]! &&
-        b === traceHigh[2 * before + 1]!
-      ) {
-        traceOf[row] = traceOf[before]!
-        continue
+    let trace = last
+    if (trace < 0 || !isTrace(ids, trace, a, b, c, d)) {
+      let slot = hash(a, b, c, d) & mask
+      for (trace = table[slot]!; trace >= 0; trace = table[slot]!) {
+        if (isTrace(ids, trace, a, b, c, d)) break
+        slot = (slot + 1) & mask
       }
-    }
-    let slot = hash(a, b, c, d) & mask
-    let trace = table[slot]!
-    while (trace >= 0) {
-      const known = 2 * firstRow[trace]!
-      if (
-        c === traceLow[known]! &&
-        d === traceLow[known + 1]! &&
-        a === traceHigh[known]! &&
-        b === traceHigh[known + 1]!
-      ) {
-        break
+      if (trace < 0) {
+        trace = traces++
+        table[slot] = trace
+        if (trace === sizes.length) widen()
+        ids[4 * trace] = a
+        ids[4 * trace + 1] = b
+        ids[4 * trace + 2] = c
+        ids[4 * trace + 3] = d
+        if (2 * traces > mask) rehash()
       }
-      slot = (slot + 1) & mask
-      trace = table[slot]!
-    }
-    if (trace < 0) {
-      trace = traces++
-      table[slot] = trace
-      if (trace === firstRow.length) {
-        const wider = new Uint32Array(2 * trace)
-        wider.set(firstRow)
-        firstRow = wider
-      }
-      firstRow[trace] = row
-      if (2 * traces > mask) rehash()
+      last = trace
     }
     traceOf[row] = trace
+    sizes[trace]!++
   }
 
   const first = new Uint32Array(traces + 1)
-  for (let row = 0; row < count; row++) first[traceOf[row]! + 1]!++
-  for (let trace = 0; trace < traces; trace++) first[trace + 1]! += first[trace]!
+  for (let trace = 0; trace < traces; trace++) first[trace + 1] = first[trace]! + sizes[trace]!
   const next = first.slice(0, traces)
   const rows = new Uint32Array(count)
   for (let row = 0; row < count; row++) rows[next[traceOf[row]!]!++] = row
   return { count: traces, rows, first }
 
+  function widen() {
+    const widerIds = new Uint32Array(2 * ids.length)
+    const widerSizes = new Uint32Array(2 * sizes.length)
+    widerIds.set(ids)
+    widerSizes.set(sizes)
+    ids = widerIds
+    sizes = widerSizes
+  }
+
   function rehash() {
     mask = 2 * mask + 1
     table = new Int32Array(mask + 1).fill(-1)
     for (let trace = 0; trace < traces; trace++) {
-      const i = 2 * firstRow[trace]!
-      let slot = hash(traceHigh[i]!, traceHigh[i + 1]!, traceLow[i]!, traceLow[i + 1]!) & mask
+      const i = 4 * trace
+      let slot = hash(ids[i]!, ids[i + 1]!, ids[i + 2]!, ids[i + 3]!) & mask
       while (table[slot]! >= 0) slot = (slot + 1) & mask
       table[slot] = trace
     }
   }
+}
+
+function isTrace(ids: Uint32Array, trace: number, a: number, b: number, c: number, d: number): boolean {
+  const i = 4 * trace
+  return c === ids[i + 2]! && d === ids[i + 3]! && a === ids[i]! && b === ids[i + 1]!
 }
 
 /** Ids are random by specification, but not all generators are: mix all words (murmur3's finalizer). */

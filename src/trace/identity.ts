@@ -10,13 +10,17 @@ export const ROOT_ENTRY = 0
 export const ORPHAN_ENTRY = 1
 export const CONSUMER_ENTRY = 2
 
-/** Repairs 2 and 3, then parents, entries and children. Needs `loadSpans`. */
-export function linkSpans(tree: TraceTree, log: RepairLog): void {
+/**
+ * Repairs 2 and 3, then parents, entries and children; nothing is moved yet. Needs `loadSpans`. Returns the spans
+ * without a parent, in span order.
+ */
+export function linkSpans(tree: TraceTree, log: RepairLog): number[] {
   const halves = settleSharedIds(tree, log)
   findParents(tree, halves, log)
   cutCycles(tree, log)
-  markEntries(tree)
+  const roots = markEntries(tree)
   listChildren(tree)
+  return roots
 }
 
 function slotOf(low: number, high: number, mask: number): number {
@@ -171,16 +175,21 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** Parent of every span, by the rules for shared ids; what is not in the trace makes an orphan. */
+/** Parent of every span, by the rules for shared ids; what is not in the trace makes an orphan. Clears what comes next. */
 function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
-  const { count, row, kind, service, parent, entry } = tree
+  const { count, row, kind, service, parent, entry, shift, hasRemote, firstChild } = tree
   const { parentId } = tree.spans
   const mask = tableSize(count) - 1
   // Siblings come one after the other as often as not.
   let lastLow = 0
   let lastHigh = 0
   let last = -1
+  let orphans = 0
+  firstChild[0] = 0
   for (let i = 0; i < count; i++) {
+    shift[i] = 0
+    hasRemote[i] = 0
+    firstChild[i + 1] = 0
     const words = 2 * row[i]!
     const low = parentId[words]!
     const high = parentId[words + 1]!
@@ -195,7 +204,11 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
       lastHigh = high
     }
     parent[i] = last
-    entry[i] = last < 0 ? ORPHAN_ENTRY : NOT_ENTRY
+    entry[i] = NOT_ENTRY
+    if (last < 0) {
+      entry[i] = ORPHAN_ENTRY
+      orphans++
+    }
     const server = halves.size === 0 ? undefined : halves.get(last)
     if (server !== undefined) {
       const callersOwn =
@@ -207,6 +220,7 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
     if (entry[server] === ORPHAN_ENTRY || entry[server] === ROOT_ENTRY) entry[server] = NOT_ENTRY
     parent[server] = client
   }
+  if (orphans === 0) return
   for (let i = 0; i < count; i++) if (entry[i] === ORPHAN_ENTRY) logRepair(log, ORPHAN, row[i]!)
 }
 
@@ -233,14 +247,21 @@ function cutCycles(tree: TraceTree, log: RepairLog): void {
   }
 }
 
-/** Entries: a CONSUMER, unless it goes on with what one of its service took in; a remote child of a PRODUCER. */
-function markEntries(tree: TraceTree): void {
-  const { count, parent, kind, service, entry, shape, hasRemote } = tree
+/**
+ * Entries: a CONSUMER, unless it goes on with what one of its service took in; a remote child of a PRODUCER. Counts the
+ * children of each span, in the element of `firstChild` behind it; returns the spans without a parent.
+ */
+function markEntries(tree: TraceTree): number[] {
+  const { count, parent, kind, service, entry, shape, hasRemote, firstChild } = tree
   const { shapeFlags } = tree.spans.dictionary
-  hasRemote.fill(0, 0, count)
+  const roots: number[] = []
   for (let i = 0; i < count; i++) {
     const p = parent[i]!
-    if (p < 0) continue
+    if (p < 0) {
+      roots.push(i)
+      continue
+    }
+    firstChild[p + 1]!++
     const sameService = service[p] === service[i]
     if (kind[i] === CONSUMER) {
       const goesOn = kind[p] === CONSUMER && sameService && (shapeFlags[shape[p]!]! & IS_RECEIVE) === 0
@@ -250,13 +271,12 @@ function markEntries(tree: TraceTree): void {
     }
     if (isRemote(tree, p, i)) hasRemote[p] = 1
   }
+  return roots
 }
 
 /** Children by a counting sort: each parent's in span order. */
 function listChildren(tree: TraceTree): void {
   const { count, parent, firstChild, child, scratch: next } = tree
-  firstChild.fill(0, 0, count + 1)
-  for (let i = 0; i < count; i++) if (parent[i]! >= 0) firstChild[parent[i]! + 1]!++
   for (let i = 0; i < count; i++) {
     next[i] = firstChild[i]!
     firstChild[i + 1]! += firstChild[i]!

@@ -159,10 +159,17 @@ function moveWithParent(tree: TraceTree, from: number, to: number, shiftNs: numb
   }
 }
 
-/** Whether any child lies outside its parent: what lies within need not be moved. */
-function sticksOut({ child, start, end }: TraceTree, parent: number, from: number, to: number): boolean {
+/** Whether any child may have to be moved: one that starts before its parent, or outlives a call that did not fail. */
+function sticksOut(
+  { child, start, end, kind, failed }: TraceTree,
+  parent: number,
+  from: number,
+  to: number,
+): boolean {
+  const earliest = start[parent]!
+  const latest = kind[parent] === CLIENT && failed[parent] === 0 ? end[parent]! : Number.POSITIVE_INFINITY
   for (let slot = from; slot < to; slot++) {
-    if (start[child[slot]!]! < start[parent]! || end[child[slot]!]! > end[parent]!) return true
+    if (start[child[slot]!]! < earliest || end[child[slot]!]! > latest) return true
   }
   return false
 }
