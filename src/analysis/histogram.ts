@@ -128,6 +128,10 @@ export function addHistogram(to: Histogram, from: Histogram): void {
   for (let i = begin; i < end; i++) counts[i + shift]! += from.counts[i]!
 }
 
+export function isEmpty({ counts }: Histogram): boolean {
+  return counts.every((count) => count === 0)
+}
+
 /** All counts together. */
 export function weightOf({ counts }: Histogram): number {
   let sum = 0

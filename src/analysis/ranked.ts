@@ -127,8 +127,10 @@ export type Intervals = {
   /** How many more samples as these a bound needs, where there is none. */
   needMore?: { p50?: number; p95?: number; p99?: number }
   /** The percentiles, if calls waited for as little, and for as much, as the evidence allows; where it leaves that open. */
-  structuralRange?: { p50Ns: Interval; p95Ns: Interval; p99Ns: Interval }
+  structuralRange?: StructuralRange
 }
+
+export type StructuralRange = { p50Ns: Interval; p95Ns: Interval; p99Ns: Interval }
 
 const SHOWN = { p50: 0.5, p95: 0.95, p99: 0.99 } as const
 
@@ -144,14 +146,14 @@ export function intervalsOf(predicted: Predicted): Intervals {
     p95Interval: predictedInterval(predicted, 0.95) ?? null,
     p99Interval: predictedInterval(predicted, 0.99) ?? null,
     ...(Object.keys(needMore).length === 0 ? {} : { needMore }),
-    ...(range === undefined
-      ? {}
-      : { structuralRange: { p50Ns: between(0.5), p95Ns: between(0.95), p99Ns: between(0.99) } }),
+    ...(range === undefined ? {} : { structuralRange: structuralRangeOf(range) }),
   }
+}
 
-  function between(q: number): Interval {
-    return [quantileAt(range!.earliest, q), quantileAt(range!.latest, q)]
-  }
+/** Percentiles at either end of what the evidence leaves open. */
+export function structuralRangeOf(range: { earliest: Ranked; latest: Ranked }): StructuralRange {
+  const between = (q: number): Interval => [quantileAt(range.earliest, q), quantileAt(range.latest, q)]
+  return { p50Ns: between(0.5), p95Ns: between(0.95), p99Ns: between(0.99) }
 }
 
 export function weightedMean(values: Float64Array, weights?: Float64Array): number {

@@ -1,9 +1,16 @@
 import type { Component } from '../trace/component.ts'
 import type { Bottleneck, BottleneckComponent } from './bottlenecks.ts'
 import { sumValue } from './exact-sum.ts'
-import { counterfactual, cumulativeBins, type Histogram } from './histogram.ts'
+import { counterfactual, cumulativeBins, type Histogram, isEmpty } from './histogram.ts'
 import { compareComponents } from './measure.ts'
-import { distributionOf, intervalsOf, type Predicted, quantileAt, type Ranked } from './ranked.ts'
+import {
+  distributionOf,
+  type Intervals,
+  intervalsOf,
+  type Predicted,
+  type Ranked,
+  structuralRangeOf,
+} from './ranked.ts'
 import { type ComponentRollup, componentKey, type Rollup, type RollupKey } from './rollup.ts'
 import { ENOUGH, type Sampling, type SamplingBias } from './sampling-bias.ts'
 import { meetsTarget, type Target } from './target.ts'
@@ -23,11 +30,7 @@ export function bottleneckOfRollup(key: RollupKey, rollup: Rollup, target?: Targ
   const distribution = distributionOf(observed.ranked, observed.meanNs)
   const totalNs = sumValue(rollup.durationNs)
   const measured = [...rollup.components.values()].map((part) => {
-    const predicted = predictedOf(
-      counterfactual(rollup.observed, part.shift),
-      rollup,
-      meanWithout(rollup, part),
-    )
+    const predicted = predictedWithout(rollup, part)
     return {
       component: part.component,
       criticalShare: totalNs === 0 ? 0 : sumValue(part.criticalNs) / totalNs,
@@ -51,12 +54,11 @@ export function bottleneckOfRollup(key: RollupKey, rollup: Rollup, target?: Targ
     entries: rollup.samples,
     observed: distribution,
     components: measured.map(({ component, predicted, ...figures }, place) => {
-      const { structuralRange: _, ...intervals } = intervalsOf(predicted)
       return {
         kind: component.kind,
         name: component.name,
         ...figures,
-        ...intervals,
+        ...intervalsOfBins(predicted),
         verdict:
           target !== undefined
             ? verdictOf(target, observed, predicted)
@@ -83,16 +85,59 @@ export function meanWithout(rollup: Rollup, part: ComponentRollup): number {
   return meanNs(rollup) - (sumValue(part.presentNs) - sumValue(part.ifInstantNs)) / rollup.weight
 }
 
-/** A histogram as quantiles, intervals and verdicts see it; the interval covers the bounds of its bins. */
-export function predictedOf(histogram: Histogram, rollup: Rollup, meanNs: number): Predicted {
+/**
+ * As quantiles, intervals and verdicts see it: `range`, and with it the intervals, goes to the bounds of the bins and of
+ * what the evidence for dependencies leaves open. `bins`: with every value at a bound of its bin; those of the samples
+ * lie in between. `open`: the ends of what the evidence leaves open, where it does.
+ */
+export type PredictedBins = Predicted & {
+  bins: { lowest: Predicted; highest: Predicted }
+  open?: { earliest: Ranked; latest: Ranked }
+}
+
+/** A histogram as a distribution. */
+export function predictedOf(histogram: Histogram, rollup: Rollup, meanNs: number): PredictedBins {
+  const { values, lowest, highest } = rankedBins(histogram, rollup)
+  return {
+    ranked: values,
+    meanNs,
+    range: { earliest: lowest, latest: highest },
+    bins: { lowest: { ranked: lowest, meanNs }, highest: { ranked: highest, meanNs } },
+  }
+}
+
+/** The latencies of all if a component took no time. */
+function predictedWithout(rollup: Rollup, part: ComponentRollup): PredictedBins {
+  const likely = counterfactual(rollup.observed, part.shift)
+  const predicted = predictedOf(likely, rollup, meanWithout(rollup, part))
+  if (isEmpty(part.earlier) && isEmpty(part.later)) return predicted
+  const earliest = rankedBins(counterfactual(likely, part.earlier), rollup)
+  const latest = rankedBins(counterfactual(likely, part.later), rollup)
+  const { lowest, highest } = predicted.bins
+  return {
+    ...predicted,
+    range: { earliest: earliest.lowest, latest: latest.highest },
+    bins: {
+      lowest: { ...lowest, range: { earliest: earliest.lowest, latest: latest.lowest } },
+      highest: { ...highest, range: { earliest: earliest.highest, latest: latest.highest } },
+    },
+    open: { earliest: earliest.values, latest: latest.values },
+  }
+}
+
+function intervalsOfBins(predicted: PredictedBins): Intervals {
+  const { structuralRange: _, ...intervals } = intervalsOf(predicted)
+  return predicted.open === undefined
+    ? intervals
+    : { ...intervals, structuralRange: structuralRangeOf(predicted.open) }
+}
+
+/** A histogram by what is reported for its bins, and by their bounds. */
+function rankedBins(histogram: Histogram, rollup: Rollup): Record<'values' | 'lowest' | 'highest', Ranked> {
   const samples = effectiveSamples(rollup)
   const { values, lowest, highest, cumulative } = cumulativeBins(histogram)
   const rankedBy = (values: Float64Array): Ranked => ({ values, cumulative, samplesAt: () => samples })
-  return {
-    ranked: rankedBy(values),
-    meanNs,
-    range: { earliest: rankedBy(lowest), latest: rankedBy(highest) },
-  }
+  return { values: rankedBy(values), lowest: rankedBy(lowest), highest: rankedBy(highest) }
 }
 
 /** (sum w)^2 / sum w^2 (Kish, Survey Sampling, 1965): the number itself where all weigh the same. */
@@ -135,17 +180,17 @@ function tiedWithLeader([leader, ...others]: readonly Measured[], observedP95Ns:
 }
 
 /** Whether the bins' bounds leave room for another verdict. */
-function isUncertain(target: Target, observed: Predicted, instant: Predicted): boolean {
-  const bounds = (of: Predicted): [number, number] =>
-    target.quantile === undefined
-      ? [of.meanNs, of.meanNs]
-      : [quantileAt(of.range!.earliest, target.quantile), quantileAt(of.range!.latest, target.quantile)]
+function isUncertain(target: Target, observed: PredictedBins, instant: PredictedBins): boolean {
+  const bounds = ({ bins }: PredictedBins): [number, number] => [
+    statisticOf(bins.lowest, target),
+    statisticOf(bins.highest, target),
+  ]
   const [low, high] = bounds(observed)
   if (meetsTarget(low, target) !== meetsTarget(high, target)) return true
   if (meetsTarget(high, target)) return false
   // The samples' own value, or bound of the interval, lies between those of its bin.
-  const isEnough = suffices({ ranked: instant.range!.latest, meanNs: instant.meanNs }, target)
-  if (isEnough !== suffices({ ranked: instant.range!.earliest, meanNs: instant.meanNs }, target)) return true
+  const isEnough = suffices(instant.bins.highest, target)
+  if (isEnough !== suffices(instant.bins.lowest, target)) return true
   if (isEnough) return false
   const [lowWithout, highWithout] = bounds(instant)
   const least = 1 - highWithout / low

@@ -2,7 +2,7 @@ import { epochNs } from '../trace/columns.ts'
 import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import { addNodes, type NodeColumns } from './call-stacks.ts'
 import { addProduct, createSum } from './exact-sum.ts'
-import { addToBin, binOf, createHistogram, histogramQuantile } from './histogram.ts'
+import { addToBin, binOf, createHistogram, type Histogram, histogramQuantile } from './histogram.ts'
 import {
   COMPONENTS_KEPT,
   type ComponentRollup,
@@ -32,6 +32,10 @@ export type SampleTable = {
   component: ArrayLike<number>
   criticalNs: Float64Array
   ifInstantNs: Float64Array
+  /** By how much that could be earlier, and later; one a component of samples where any could be, none of others. */
+  rangeEnds: ArrayLike<number>
+  earlierNs: Float64Array
+  laterNs: Float64Array
   /** One a component of an entry, none of a service-scope sample. */
   callEnds: ArrayLike<number>
   calls: ArrayLike<number>
@@ -169,6 +173,7 @@ function addSample(
 
   const [from, to] = rowBounds(table.componentEnds, row)
   const [callsFrom, callsTo] = rowBounds(table.callEnds, row)
+  const [rangesFrom, rangesTo] = rowBounds(table.rangeEnds, row)
   const other = capped ? componentIn(rollup, OTHER_COMPONENT) : undefined
   let otherNs = 0
   let otherCalls = 0
@@ -179,7 +184,14 @@ function addSample(
     if (part === other) {
       otherNs += table.criticalNs[i]!
       otherCalls += calls
-    } else addToComponent(part, durationNs, table.criticalNs[i]!, table.ifInstantNs[i]!, calls, weight, bin)
+      continue
+    }
+    const ifInstantNs = table.ifInstantNs[i]!
+    addToComponent(part, durationNs, table.criticalNs[i]!, ifInstantNs, calls, weight, bin)
+    if (rangesTo === rangesFrom) continue
+    const range = rangesFrom + i - from
+    move(part.earlier, ifInstantNs, ifInstantNs - table.earlierNs[range]!, weight)
+    move(part.later, ifInstantNs, ifInstantNs + table.laterNs[range]!, weight)
   }
   if (otherNs > 0) {
     addToComponent(other!, durationNs, otherNs, durationNs - otherNs, otherCalls, weight, bin)
@@ -211,6 +223,15 @@ function addToComponent(
   if (instant === bin) return
   addToBin(part.shift, bin, -weight)
   addToBin(part.shift, instant, weight)
+}
+
+/** Adds the move of a sample from one duration to another. */
+function move(histogram: Histogram, fromNs: number, toNs: number, weight: number): void {
+  const from = binOf(fromNs)
+  const to = binOf(toNs)
+  if (from === to) return
+  addToBin(histogram, from, -weight)
+  addToBin(histogram, to, weight)
 }
 
 /** Keys of the components with the most critical time; undefined: all. */

@@ -40,6 +40,9 @@ export type ComponentRollup = {
   observed: Histogram
   /** If infinitely fast, minus observed. */
   shift: Histogram
+  /** The earliest and the latest that the evidence for dependencies allows, minus if infinitely fast. */
+  earlier: Histogram
+  later: Histogram
   exemplars: Exemplar[]
 }
 
@@ -97,6 +100,8 @@ export function componentIn(rollup: Rollup, component: Component): ComponentRoll
       calls: 0,
       observed: createHistogram(),
       shift: createHistogram(),
+      earlier: createHistogram(),
+      later: createHistogram(),
       exemplars: [],
     }
     rollup.components.set(key, part)
@@ -139,6 +144,8 @@ function addComponent(to: ComponentRollup, from: ComponentRollup): void {
   to.calls += from.calls
   addHistogram(to.observed, from.observed)
   addHistogram(to.shift, from.shift)
+  addHistogram(to.earlier, from.earlier)
+  addHistogram(to.later, from.later)
   to.exemplars.push(...from.exemplars)
 }
 

@@ -225,7 +225,13 @@ export function startAnalyzer(options: {
     if (spans.count === 0) return
     const groups = groupByTrace(spans)
     const { number: modelVersion, model } = await models.learn(spans, groups)
-    const analysis = analyzeSpans(spans, { model, groups, callTrees: true, observer: detector.observer })
+    const analysis = analyzeSpans(spans, {
+      model,
+      groups,
+      range: true,
+      callTrees: true,
+      observer: detector.observer,
+    })
     const rowCounts = countRows(spans, groups)
     const version = versionNow()
     const again = [...rowCounts.keys()].filter((id) => wanted.get(id)!.analyses > 0 || torn.has(id))

@@ -158,6 +158,10 @@ function endpointOf({ observed, components, ...figures }: RollupBottleneck) {
     p99Ns: observed.p99Ns,
     leader: saves ? { kind: leader.kind, name: leader.name } : null,
     verdict: saves ? leader.verdict : null,
+    p95IntervalWithout: saves ? leader.p95Interval : null,
+    ...(saves && leader.structuralRange !== undefined
+      ? { p95RangeWithout: leader.structuralRange.p95Ns }
+      : {}),
   }
 }
 

@@ -150,6 +150,11 @@ export const Endpoint = z
     p99Ns: Ns,
     leader: Component.nullable().openapi({ description: 'The component that would save most at p95' }),
     verdict: Verdict.nullable().openapi({ description: "The leader's verdict" }),
+    p95IntervalWithout: interval('p95Ns without the leader'),
+    p95RangeWithout: range.optional().openapi({
+      description:
+        'p95 without the leader at the ends of what the evidence leaves open, where it does (structuralRange)',
+    }),
     ...Doubts.shape,
   })
   .openapi('Endpoint')

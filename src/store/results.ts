@@ -68,6 +68,9 @@ export function samplesBlock(
   const nameCodeOf = codesById(part.names, (component) => dictionary.components[component]!.name)
   const criticalNs: number[] = []
   const ifInstantNs: number[] = []
+  const earlierNs: number[] = []
+  const laterNs: number[] = []
+  const rangeEnds: number[] = []
   const isDeleted: number[] = []
   const calls: number[] = []
   const callEnds: number[] = []
@@ -124,6 +127,7 @@ export function samplesBlock(
     isDeleted.push(1)
     ends.push(kinds.length)
     callEnds.push(calls.length)
+    rangeEnds.push(earlierNs.length)
     nodes.endRow()
     findings.addNothing()
   }
@@ -150,6 +154,8 @@ export function samplesBlock(
     { name: 'ComponentNames', type: 'Array(LowCardinality(String))', ends, ...part.names },
     { name: 'CriticalNs', type: 'Array(UInt64)', ends, values: criticalNs },
     { name: 'IfInstantNs', type: 'Array(UInt64)', ends, values: ifInstantNs },
+    { name: 'EarlierNs', type: 'Array(UInt64)', ends: rangeEnds, values: earlierNs },
+    { name: 'LaterNs', type: 'Array(UInt64)', ends: rangeEnds, values: laterNs },
     { name: 'ComponentCalls', type: 'Array(UInt32)', ends: callEnds, values: calls },
     ...nodes.columns(),
     ...findings.columns(),
@@ -175,10 +181,25 @@ export function samplesBlock(
     text.Scope.push(scope)
   }
 
+  /** Whether the evidence for dependencies leaves open what any component would save. */
+  function isOpen(s: number): boolean {
+    if (components.earliestNs.length === 0) return false
+    for (let i = samples.firstComponent[s]!; i < samples.firstComponent[s + 1]!; i++) {
+      if (components.bound[i] === 0 && components.earliestNs[i] !== components.latestNs[i]) return true
+    }
+    return false
+  }
+
+  function pushRange(ifInstantNs: number, earliest: number, latest: number): void {
+    earlierNs.push(ifInstantNs - earliest)
+    laterNs.push(latest - ifInstantNs)
+  }
+
   /** Components beyond the first 64 are one: service (other). */
   function pushComponents(s: number): void {
     // Only entries have call stacks.
     const hasCalls = samples.firstNode[s + 1]! > samples.firstNode[s]!
+    const hasRange = isOpen(s)
     let otherNs = 0
     let otherCalls = 0
     for (let i = samples.firstComponent[s]!; i < samples.firstComponent[s + 1]!; i++) {
@@ -192,6 +213,7 @@ export function samplesBlock(
       names.push(nameCodeOf(component))
       criticalNs.push(components.criticalNs[i]!)
       ifInstantNs.push(components.ifInstantNs[i]!)
+      if (hasRange) pushRange(components.ifInstantNs[i]!, components.earliestNs[i]!, components.latestNs[i]!)
       if (hasCalls) calls.push(components.calls[i]!)
     }
     if (otherNs > 0) {
@@ -199,9 +221,11 @@ export function samplesBlock(
       part.names.push(OTHER_COMPONENT.name)
       criticalNs.push(otherNs)
       ifInstantNs.push(samples.durationNs[s]! - otherNs)
+      if (hasRange) pushRange(0, 0, 0)
       if (hasCalls) calls.push(otherCalls)
     }
     ends.push(kinds.length)
+    rangeEnds.push(earlierNs.length)
     callEnds.push(calls.length)
     nodes.add(analysis.nodes, samples.firstNode[s]!, samples.firstNode[s + 1]!)
     nodes.endRow()

@@ -1,6 +1,6 @@
 import type { CallStacks } from '../analysis/call-stacks.ts'
 import { type ExactSum, sumValue } from '../analysis/exact-sum.ts'
-import { appendSparse, binValue, histogramQuantile } from '../analysis/histogram.ts'
+import { appendSparse, binValue, type Histogram, histogramQuantile } from '../analysis/histogram.ts'
 import { type Exemplar, leaderOf, type Rollup, type RollupKey } from '../analysis/rollup.ts'
 import { codesById, createCodedTexts } from './column-lists.ts'
 import { type NativeColumn, writeBlock } from './native-writer.ts'
@@ -45,15 +45,25 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
   const durationNs = list()
   const arrays = {
     UInt8: { ExemplarWorst: list() },
-    UInt16: { Bins: list(), PresentBins: list(), ShiftBins: list(), NodeParents: list(), ExemplarOf: list() },
+    UInt16: {
+      Bins: list(),
+      PresentBins: list(),
+      ShiftBins: list(),
+      EarlierBins: list(),
+      LaterBins: list(),
+      NodeParents: list(),
+      ExemplarOf: list(),
+    },
     UInt32: {
       Counts: list(),
       PresentCounts: list(),
       PresentEnds: list(),
       ShiftEnds: list(),
+      EarlierEnds: list(),
+      LaterEnds: list(),
       ExemplarSeconds: list(),
     },
-    Int32: { ShiftCounts: list() },
+    Int32: { ShiftCounts: list(), EarlierCounts: list(), LaterCounts: list() },
     UInt64: { Present: list(), Calls: list(), NodeCalls: list(), ExemplarNs: list() },
     Float64: { CriticalSquares: list() },
   }
@@ -81,6 +91,10 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     parts: list(),
     present: list(),
     shift: list(),
+    earlier: list(),
+    earlierEnds: list(),
+    later: list(),
+    laterEnds: list(),
     nodes: list(),
     exemplars: list(),
   }
@@ -144,6 +158,32 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     ends.parts.push(UInt64.Present.length)
     ends.present.push(UInt16.PresentBins.length)
     ends.shift.push(UInt16.ShiftBins.length)
+    const parts = keys.map((key) => components.get(key)!)
+    addOpen(
+      parts.map(({ earlier }) => earlier),
+      { bins: UInt16.EarlierBins, counts: Int32.EarlierCounts, places: UInt32.EarlierEnds },
+    )
+    ends.earlier.push(UInt16.EarlierBins.length)
+    ends.earlierEnds.push(UInt32.EarlierEnds.length)
+    addOpen(
+      parts.map(({ later }) => later),
+      { bins: UInt16.LaterBins, counts: Int32.LaterCounts, places: UInt32.LaterEnds },
+    )
+    ends.later.push(UInt16.LaterBins.length)
+    ends.laterEnds.push(UInt32.LaterEnds.length)
+  }
+
+  /** Histograms of a row's components, and where each ends; none at all where all are empty. */
+  function addOpen(
+    histograms: readonly Histogram[],
+    { bins, counts, places }: Readonly<Record<'bins' | 'counts' | 'places', number[]>>,
+  ): void {
+    const from = bins.length
+    const lengths = histograms.map((histogram) => {
+      appendSparse(histogram, bins, counts)
+      return bins.length - from
+    })
+    if (bins.length > from) places.push(...lengths)
   }
 
   function addExemplars(exemplars: readonly Exemplar[], of: number): void {
@@ -195,6 +235,10 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     if (column === 'Bins' || column === 'Counts') return ends.bins
     if (column === 'PresentBins' || column === 'PresentCounts') return ends.present
     if (column === 'ShiftBins' || column === 'ShiftCounts') return ends.shift
+    if (column === 'EarlierBins' || column === 'EarlierCounts') return ends.earlier
+    if (column === 'LaterBins' || column === 'LaterCounts') return ends.later
+    if (column === 'EarlierEnds') return ends.earlierEnds
+    if (column === 'LaterEnds') return ends.laterEnds
     if (column.startsWith('Node')) return ends.nodes
     return column.startsWith('Exemplar') ? ends.exemplars : ends.parts
   }

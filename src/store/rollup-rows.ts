@@ -32,7 +32,17 @@ const COLUMNS: Readonly<Record<keyof RollupParts, readonly string[]>> = {
     'CriticalSquares',
     'Calls',
   ],
-  shifts: ['ShiftEnds', 'ShiftBins', 'ShiftCounts'],
+  shifts: [
+    'ShiftEnds',
+    'ShiftBins',
+    'ShiftCounts',
+    'EarlierEnds',
+    'EarlierBins',
+    'EarlierCounts',
+    'LaterEnds',
+    'LaterBins',
+    'LaterCounts',
+  ],
   presents: ['PresentEnds', 'PresentBins', 'PresentCounts'],
   stacks: ['NodeParents', 'NodeFrames', 'NodeNs', 'NodeCalls'],
   exemplars: ['ExemplarOf', 'ExemplarWorst', 'ExemplarHigh', 'ExemplarLow', 'ExemplarNs', 'ExemplarSeconds'],
@@ -110,6 +120,14 @@ export function createRowReader(
   }
 }
 
+/** Histograms of a component, and what their columns are called. */
+const HISTOGRAMS = [
+  ['observed', 'Present'],
+  ['shift', 'Shift'],
+  ['earlier', 'Earlier'],
+  ['later', 'Later'],
+] as const
+
 function componentReader(table: NativeTable, parts: RollupParts): (row: number, to: Rollup) => void {
   const kinds = table.column('ComponentKinds')
   const names = table.column('ComponentNames')
@@ -121,9 +139,8 @@ function componentReader(table: NativeTable, parts: RollupParts): (row: number, 
   }
   const squares = table.column('CriticalSquares')
   const calls = table.column('Calls')
-  const histograms = (['observed', 'shift'] as const).flatMap((of) => {
-    if (!(of === 'shift' ? parts.shifts : parts.presents)) return []
-    const name = of === 'shift' ? 'Shift' : 'Present'
+  const histograms = HISTOGRAMS.flatMap(([of, name]) => {
+    if (!(of === 'observed' ? parts.presents : parts.shifts)) return []
     return [
       {
         of,
@@ -159,14 +176,17 @@ function componentReader(table: NativeTable, parts: RollupParts): (row: number, 
       part.criticalSquares += squares.values[i]!
       part.calls += wordsAt(calls.words, i)
       for (const { of, ends, bins, counts } of histograms) {
+        const [firstEnd, lastEnd] = bounds(ends, row)
+        if (firstEnd === lastEnd) continue
         // Ends count from the row's first bin.
         const base = row === 0 ? 0 : bins.ends![row - 1]!
+        const at = firstEnd + i - from
         addSparse(
           part[of],
           bins.values,
           counts.values,
-          base + (i === from ? 0 : ends.values[i - 1]!),
-          base + ends.values[i]!,
+          base + (i === from ? 0 : ends.values[at - 1]!),
+          base + ends.values[at]!,
         )
       }
       const mine = exemplars?.[i - from + 1]

@@ -164,8 +164,8 @@ export async function readSampleBlocks(
             toUInt64(toUnixTimestamp64Nano(Start)) AS StartNs,
             reinterpretAsUInt64(reverse(unhex(substring(TraceId, 1, 16)))) AS TraceHigh,
             reinterpretAsUInt64(reverse(unhex(substring(TraceId, 17, 16)))) AS TraceLow,
-            DurationNs, Weight, IsError, ComponentKinds, ComponentNames, CriticalNs, IfInstantNs, ComponentCalls,
-            NodeParents, NodeFrames, NodeNs, NodeCalls
+            DurationNs, Weight, IsError, ComponentKinds, ComponentNames, CriticalNs, IfInstantNs, EarlierNs, LaterNs,
+            ComponentCalls, NodeParents, NodeFrames, NodeNs, NodeCalls
      FROM samples FINAL WHERE ${startWithin(buckets)} ${endpointsIn(keysOf(buckets))}
      SETTINGS do_not_merge_across_partitions_select_final = 1`,
     endpointParams(keysOf(buckets)),
@@ -210,6 +210,9 @@ function sampleBlock(table: NativeTable, frames: Frames): SampleBlock {
       ...componentsOf(kinds, table.column('ComponentNames')),
       criticalNs: toNumbers(table.column('CriticalNs')),
       ifInstantNs: toNumbers(table.column('IfInstantNs')),
+      rangeEnds: table.column('EarlierNs').ends!,
+      earlierNs: toNumbers(table.column('EarlierNs')),
+      laterNs: toNumbers(table.column('LaterNs')),
       callEnds: table.column('ComponentCalls').ends!,
       calls: table.column('ComponentCalls').values,
       nodeEnds: table.column('NodeParents').ends!,

@@ -212,7 +212,9 @@ const bytesOfAll = (sums: readonly EndpointRollup[]) =>
 export function bytesOf({ observed, components, stacks, exemplars }: Rollup): number {
   let bytes = 500 + 8 * observed.counts.length + 80 * (stacks.parent.length + exemplars.length)
   for (const part of components.values()) {
-    bytes += 500 + 8 * (part.observed.counts.length + part.shift.counts.length) + 80 * part.exemplars.length
+    const histograms = [part.observed, part.shift, part.earlier, part.later]
+    bytes += 500 + 80 * part.exemplars.length
+    for (const { counts } of histograms) bytes += 8 * counts.length
   }
   return bytes
 }

@@ -24,7 +24,14 @@ const key = {
   version: '',
 } as const
 
-type Sample = { durationNs: number; weight: number; failed: boolean; shares: number[]; kept: number[] }
+type Sample = {
+  durationNs: number
+  weight: number
+  failed: boolean
+  shares: number[]
+  kept: number[]
+  open: number
+}
 const sample = fc.record({
   durationNs: fc.integer({ min: 1000, max: 2e9 }),
   weight: fc.constant(1),
@@ -32,15 +39,27 @@ const sample = fc.record({
   // Critical share of each component, and how much of it is saved.
   shares: fc.tuple(...COMPONENTS.map(() => fc.constantFrom(0, 0, 0.1, 0.5, 0.9))),
   kept: fc.tuple(...COMPONENTS.map(() => fc.double({ min: 0, max: 1, noNaN: true }))),
+  // How much of what is and of what is not saved the evidence leaves open, of the second component.
+  open: fc.constantFrom(0, 0, 0.3, 1),
 })
 const samples = fc.array(sample, { minLength: 1, maxLength: 400 })
 
-const partsOf = ({ durationNs, shares, kept }: Sample) =>
+const partsOf = ({ durationNs, shares, kept, open }: Sample) =>
   COMPONENTS.flatMap((_, component) => {
     const criticalNs = Math.floor(durationNs * shares[component]!)
+    const savedNs = Math.floor(criticalNs * kept[component]!)
+    const isOpen = component === 1 ? open : 0
     return criticalNs === 0
       ? []
-      : [{ component, criticalNs, ifInstantNs: durationNs - Math.floor(criticalNs * kept[component]!) }]
+      : [
+          {
+            component,
+            criticalNs,
+            ifInstantNs: durationNs - savedNs,
+            earlierNs: Math.floor((criticalNs - savedNs) * isOpen),
+            laterNs: Math.floor(savedNs * isOpen),
+          },
+        ]
   })
 
 function groupOf(list: readonly Sample[], weighted: boolean): SampleGroup {
@@ -64,6 +83,12 @@ function groupOf(list: readonly Sample[], weighted: boolean): SampleGroup {
               sample: Int32Array.from(rows, (r) => r.i),
               criticalNs: Float64Array.from(rows, (r) => r.criticalNs),
               ifInstantNs: Float64Array.from(rows, (r) => r.ifInstantNs),
+              range: rows.every((r) => r.earlierNs + r.laterNs === 0)
+                ? undefined
+                : {
+                    earliestNs: Float64Array.from(rows, (r) => r.ifInstantNs - r.earlierNs),
+                    latestNs: Float64Array.from(rows, (r) => r.ifInstantNs + r.laterNs),
+                  },
             },
           ]
     }),
@@ -75,6 +100,9 @@ function tableOf(list: readonly Sample[]): SampleTable {
   let count = 0
   const ends = parts.map((of) => (count += of.length))
   const flat = parts.flat()
+  const open = parts.map((of) => (of.some((p) => p.earlierNs + p.laterNs > 0) ? of : []))
+  let openCount = 0
+  const rangeEnds = open.map((of) => (openCount += of.length))
   return {
     start: new Uint32Array(2 * list.length),
     traceHigh: Uint32Array.from({ length: 2 * list.length }, (_, i) => i),
@@ -86,6 +114,9 @@ function tableOf(list: readonly Sample[]): SampleTable {
     component: flat.map((p) => p.component),
     criticalNs: Float64Array.from(flat, (p) => p.criticalNs),
     ifInstantNs: Float64Array.from(flat, (p) => p.ifInstantNs),
+    rangeEnds,
+    earlierNs: Float64Array.from(open.flat(), (p) => p.earlierNs),
+    laterNs: Float64Array.from(open.flat(), (p) => p.laterNs),
     callEnds: ends,
     calls: flat.map(() => 1),
     nodeEnds: list.map(() => 0),
@@ -132,6 +163,12 @@ it('figures from histograms are those from samples, within 1 %; intervals cover 
           expect(other[q]![0]).toBeLessThanOrEqual(component[q]![0])
           expect(other[q]![1]).toBeGreaterThanOrEqual(component[q]![1])
         }
+        for (const q of ['p50Ns', 'p95Ns', 'p99Ns'] as const) {
+          // Within a bin nothing is open.
+          const range = component.structuralRange?.[q] ?? [component.ifInstant[q], component.ifInstant[q]]
+          const stored = other.structuralRange?.[q] ?? [other.ifInstant[q], other.ifInstant[q]]
+          for (const end of [0, 1] as const) near(stored[end], range[end])
+        }
         // What is not called uncertain is what the samples say.
         if (target !== undefined && !other.uncertain) expect(other.verdict).toBe(component.verdict)
       }
@@ -142,8 +179,8 @@ it('figures from histograms are those from samples, within 1 %; intervals cover 
       examples: [
         [
           [
-            { ...PLAIN, shares: [0, 0.5, 0], kept: [0, 0.13426634531568685, 0] },
-            { ...PLAIN, shares: [0, 0, 0], kept: [0, 0, 0] },
+            { ...PLAIN, shares: [0, 0.5, 0], kept: [0, 0.13426634531568685, 0], open: 0 },
+            { ...PLAIN, shares: [0, 0, 0], kept: [0, 0, 0], open: 0 },
           ],
           'p50<=1s',
         ],
@@ -202,6 +239,7 @@ it('of two draws from one distribution at most one in twenty is beyond chance', 
         failed: false,
         shares,
         kept: [1, 1, 1],
+        open: 0,
       }
     })
   let beyond = 0

@@ -41,13 +41,15 @@ type Row = {
   SpanId: string
   DurationNs: string
   ModelVersion: string
-  parts: [string, string, string][]
+  /** Component, critical time, if infinitely fast, by how much that may be earlier and later. */
+  parts: [string, string, string, string, string][]
 }
 async function samples(): Promise<Row[]> {
   const answer = await store.client.query({
     query: `SELECT TraceId, SpanId, toString(s.DurationNs) AS DurationNs, toString(s.ModelVersion) AS ModelVersion,
-                   arraySort(arrayMap((k, n, c, i) -> (concat(k, ' ', n), toString(c), toString(i)),
-                     ComponentKinds, ComponentNames, CriticalNs, IfInstantNs)) AS parts
+                   arraySort(arrayMap((k, n, c, i, e, l) -> (concat(k, ' ', n), toString(c), toString(i), toString(e), toString(l)),
+                     ComponentKinds, ComponentNames, CriticalNs, IfInstantNs,
+                     arrayResize(EarlierNs, length(ComponentKinds)), arrayResize(LaterNs, length(ComponentKinds)))) AS parts
             FROM samples AS s FINAL ORDER BY TraceId, SpanId`,
     format: 'JSONEachRow',
   })
@@ -61,17 +63,24 @@ async function recomputed(rows: readonly Row[]): Promise<Row[]> {
     const ids = [...new Set(rows.filter((row) => row.ModelVersion === number).map((row) => row.TraceId))]
     const spans = await readTraces(store, createDictionary(), ids, 0, Number.POSITIVE_INFINITY)
     const model = (await readModel(store, Number(number)))?.model
-    const analysis = analyzeSpans(spans, { model })
+    const analysis = analyzeSpans(spans, { model, range: true })
     for (const group of groupSamples(analysis)) {
       group.rows.forEach((row, sample) => {
         const span = analysis.samples.span[row]!
-        const parts = group.components.flatMap(({ component, sample: on, criticalNs, ifInstantNs }) => {
-          const at = on.indexOf(sample)
-          const name = `${component.kind} ${component.name}`
-          return at < 0
-            ? []
-            : [[name, String(criticalNs[at]), String(ifInstantNs[at])] as [string, string, string]]
-        })
+        const parts = group.components.flatMap(
+          ({ component, sample: on, criticalNs, ifInstantNs, range }) => {
+            const at = on.indexOf(sample)
+            if (at < 0) return []
+            const instantNs = ifInstantNs[at]!
+            const figures = [
+              criticalNs[at]!,
+              instantNs,
+              instantNs - (range?.earliestNs[at] ?? instantNs),
+              (range?.latestNs[at] ?? instantNs) - instantNs,
+            ].map(String)
+            return [[`${component.kind} ${component.name}`, ...figures] as Row['parts'][number]]
+          },
+        )
         again.push({
           TraceId: traceIdHex(spans, span),
           SpanId: idHex(spans.spanId, span),
@@ -115,6 +124,10 @@ describe('the analyzer', () => {
     expect(Math.min(...numbers)).toBe(1)
     expect(analyzer.counters.modelsPublished).toBe(Math.max(...numbers))
     expect(await recomputed(rows)).toEqual(rows)
+    // What the evidence leaves open is stored too.
+    expect(
+      rows.some(({ parts }) => parts.some(([, , , earlier, later]) => earlier !== '0' || later !== '0')),
+    ).toBe(true)
     // ... and the models matter: by the rules for one trace some come out differently.
     const alone = await recomputed(rows.map((row) => ({ ...row, ModelVersion: '0' })))
     expect(alone.map(({ parts }) => parts)).not.toEqual(rows.map(({ parts }) => parts))

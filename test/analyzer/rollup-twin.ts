@@ -25,6 +25,8 @@ type PlainComponent = {
   calls: number
   observed: Record<number, number>
   shift: Record<number, number>
+  earlier: Record<number, number>
+  later: Record<number, number>
 }
 
 type Sample = {
@@ -37,6 +39,8 @@ type Sample = {
   names: string[]
   critical: string[]
   instant: string[]
+  earlier: string[]
+  later: string[]
   calls: number[]
   nodeParents: number[]
   nodeFrames: string[]
@@ -55,7 +59,8 @@ export async function rollUpSlowly(store: Store): Promise<Map<string, PlainRollu
     store,
     `SELECT toString(toUnixTimestamp64Nano(Start)) AS startNs, ${KEY} AS key, toString(DurationNs) AS DurationNs, Weight,
             IsError, ComponentKinds AS kinds, ComponentNames AS names, arrayMap(x -> toString(x), CriticalNs) AS critical,
-            arrayMap(x -> toString(x), IfInstantNs) AS instant, ComponentCalls AS calls, NodeParents AS nodeParents,
+            arrayMap(x -> toString(x), IfInstantNs) AS instant, arrayMap(x -> toString(x), EarlierNs) AS earlier,
+            arrayMap(x -> toString(x), LaterNs) AS later, ComponentCalls AS calls, NodeParents AS nodeParents,
             NodeFrames AS nodeFrames, arrayMap(x -> toString(x), NodeNs) AS nodeNs
      FROM samples FINAL ORDER BY Start, TraceId, SpanId`,
   )
@@ -117,6 +122,8 @@ function addSample(rollups: Map<string, PlainRollup>, sample: Sample, seconds: n
       calls: 0,
       observed: {},
       shift: {},
+      earlier: {},
+      later: {},
     })
     part.present += weight
     part.presentNs = plus(part.presentNs, times(durationNs))
@@ -127,6 +134,11 @@ function addSample(rollups: Map<string, PlainRollup>, sample: Sample, seconds: n
     bump(part.observed, Number(durationNs), weight)
     bump(part.shift, Number(durationNs), -weight)
     bump(part.shift, Number(sample.instant[i]), weight)
+    const instantNs = Number(sample.instant[i])
+    bump(part.earlier, instantNs, -weight)
+    bump(part.earlier, instantNs - Number(sample.earlier[i] ?? 0), weight)
+    bump(part.later, instantNs, -weight)
+    bump(part.later, instantNs + Number(sample.later[i] ?? 0), weight)
   })
   const stacks: string[] = []
   sample.nodeFrames.forEach((frame, i) => {
@@ -162,6 +174,12 @@ type StoredRow = Record<string, never> & {
   ShiftEnds: number[]
   ShiftBins: number[]
   ShiftCounts: number[]
+  EarlierEnds: number[]
+  EarlierBins: number[]
+  EarlierCounts: number[]
+  LaterEnds: number[]
+  LaterBins: number[]
+  LaterCounts: number[]
   NodeParents: number[]
   NodeFrames: string[]
   nodeNs: string[]
@@ -177,7 +195,7 @@ export async function readStored(store: Store): Promise<Map<string, PlainRollup>
             ${text('OverlapNs')} AS overlap, Bins, Counts, ComponentKinds, ComponentNames, ${text('Present')} AS present,
             ${text('PresentNs')} AS presentNs, ${text('IfInstantNs')} AS instant, ${text('CriticalNs')} AS critical,
             CriticalSquares, ${text('Calls')} AS calls, PresentEnds, PresentBins, PresentCounts, ShiftEnds, ShiftBins,
-            ShiftCounts, NodeParents, NodeFrames, ${text('NodeNs')} AS nodeNs
+            ShiftCounts, EarlierEnds, EarlierBins, EarlierCounts, LaterEnds, LaterBins, LaterCounts, NodeParents, NodeFrames, ${text('NodeNs')} AS nodeNs
      FROM rollups FINAL WHERE Weight > 0`,
   )
   return new Map(rows.map((row) => [row.name, plainOf(row)]))
@@ -221,6 +239,13 @@ function plainOf(row: StoredRow): PlainRollup {
             row.PresentEnds[i]!,
           ),
           shift: histogram(row.ShiftBins, row.ShiftCounts, row.ShiftEnds[i - 1] ?? 0, row.ShiftEnds[i]!),
+          earlier: histogram(
+            row.EarlierBins,
+            row.EarlierCounts,
+            row.EarlierEnds[i - 1] ?? 0,
+            row.EarlierEnds[i] ?? 0,
+          ),
+          later: histogram(row.LaterBins, row.LaterCounts, row.LaterEnds[i - 1] ?? 0, row.LaterEnds[i] ?? 0),
         },
       ]),
     ),

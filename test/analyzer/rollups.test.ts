@@ -49,6 +49,9 @@ function randomSamples(seed: number, count: number, hours: number): SampleRow[] 
       return ns
     })
     const entry = random() < 0.7
+    const instant = critical.map((ns) => durationNs - int(ns + 1))
+    // The evidence leaves some of what a third of the samples save open.
+    const open = random() < 0.3
     return {
       Start: `${((nowMs - int(hours * HOUR_MS)) / 1000).toFixed(3)}000123`,
       Environment: 'prod',
@@ -66,7 +69,9 @@ function randomSamples(seed: number, count: number, hours: number): SampleRow[] 
       ComponentKinds: parts.map(([kind]) => kind),
       ComponentNames: parts.map(([, name]) => name),
       CriticalNs: critical,
-      IfInstantNs: critical.map((ns) => durationNs - int(ns + 1)),
+      IfInstantNs: instant,
+      EarlierNs: open ? instant.map((ns) => (random() < 0.5 ? 0 : int(ns + 1))) : [],
+      LaterNs: open ? instant.map((ns) => (random() < 0.5 ? 0 : int(durationNs - ns + 1))) : [],
       ComponentCalls: entry ? parts.map(() => 1 + int(3)) : [],
       NodeParents: entry ? [0, 1, 1, 2] : [],
       NodeFrames: entry ? ['service\x1fs\x1froot', 'a', 'b', `c${int(2)}`] : [],

@@ -56,6 +56,9 @@ function samples() {
         ComponentNames: ['shop', 'pg', 'partner'],
         CriticalNs: [own, database, partner],
         IfInstantNs: [durationNs - own, durationNs - database, durationNs - partner],
+        // Whether the partner was waited for throughout is not known before version 2.
+        EarlierNs: late ? [] : [0, 0, 0],
+        LaterNs: late ? [] : [0, 0, Math.floor(partner / 10)],
         ComponentCalls: [1, calls, 1],
         NodeParents: [0, 1, 1],
         NodeFrames: ['service\x1fshop\x1fGET /', 'database\x1fpg\x1fSELECT', 'external\x1fpartner\x1fPOST'],
@@ -103,6 +106,43 @@ async function ask(path: string, status = 200, method = 'get', body?: unknown): 
 const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length
 const within = (share: number) => (actual: number, expected: number) =>
   expect(Math.abs(actual - expected), `${actual} and ${expected}`).toBeLessThanOrEqual(share * expected)
+
+describe('what the evidence for dependencies leaves open', () => {
+  const early = `from=${at(0)}&to=${at(HALF)}&service=shop`
+  const late = `from=${at(HALF)}&to=${at(MINUTES)}&service=shop`
+  const componentsOf = async (query: string) => {
+    const { bottlenecks } = await ask(`/api/v1/bottlenecks?${query}`)
+    return (name: string) => bottlenecks[0].components.find((c: Json) => c.name === name)
+  }
+
+  it('is told of the components it is of, and their intervals cover it', async () => {
+    const component = await componentsOf(early)
+    for (const q of ['p50', 'p95'] as const) {
+      const { ifInstant, structuralRange, [`${q}Interval`]: interval } = component('partner')
+      const [earliest, latest] = structuralRange[`${q}Ns`]
+      expect(earliest).toBe(ifInstant[`${q}Ns`])
+      // About a tenth of 25 ms, within 1 % of 30.
+      expect(latest - earliest).toBeGreaterThan(1.9 * MS)
+      expect(latest - earliest).toBeLessThan(3.1 * MS)
+      expect(interval[0]).toBeLessThanOrEqual(earliest)
+      expect(interval[1]).toBeGreaterThanOrEqual(latest)
+    }
+    expect(component('pg').structuralRange).toBeUndefined()
+    expect((await componentsOf(late))('partner').structuralRange).toBeUndefined()
+  })
+
+  it('decides: what meets the target only at the one end is no bottleneck', async () => {
+    // Without the partner at most 33 ms, with a tenth of it about 35 at p95.
+    const component = await componentsOf(`${early}&target=p95<34ms`)
+    expect(component('partner').verdict).toBe('contributor')
+    const { endpoints } = await ask(`/api/v1/endpoints?${early}&target=p95<34ms`)
+    expect(endpoints[0]).toMatchObject({ leader: { name: 'partner' }, verdict: 'contributor' })
+    const [low, high] = endpoints[0].p95RangeWithout
+    expect(endpoints[0].p95IntervalWithout[0]).toBeLessThanOrEqual(low)
+    expect(endpoints[0].p95IntervalWithout[1]).toBeGreaterThanOrEqual(high)
+    expect((await ask(`/api/v1/endpoints?${late}`)).endpoints[0].p95RangeWithout).toBeUndefined()
+  })
+})
 
 describe('/api/v1/timeline', () => {
   it('has latency, shares and the leader of each step', async () => {
