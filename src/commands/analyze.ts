@@ -16,7 +16,7 @@ import { type ReportRequest, reportFor } from './analyze-report.ts'
 import type { CommandContext } from './context.ts'
 import { namePairs } from './name-pairs.ts'
 import { createOutput } from './output.ts'
-import { createBar, isTerminal } from './progress-bar.ts'
+import { createBar, isTerminal, watchSpans } from './progress-bar.ts'
 import { createSampleCollector } from './sample-collector.ts'
 import { readTraceFiles } from './trace-files.ts'
 
@@ -146,33 +146,39 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   let traces = 0
   let model: Model | undefined
   let learnMs = 0
-  const bar = isTerminal(context.stderr)
-    ? createBar(context.stderr, '{percentage}% of {total} spans analyzed, {eta_formatted} left')
-    : undefined
-  bar?.start(spans, 0)
+  const bars = isTerminal(context.stderr) ? createBars(context.stderr) : undefined
+  const observer =
+    bars === undefined
+      ? detector.observer
+      : watchSpans(detector.observer, (more) => bars.analyzing.increment(more))
+  let done = 0
   await report.begin()
   for (const batch of spool.batches()) {
     const groups = groupByTrace(batch)
     if (options.learned && model === undefined) {
       // Batches of spilled spans come by trace id: the first is a fair sample of all.
       const learnStartMs = performance.now()
+      bars?.learning.start(1, 0)
       model = learnDependencies(batch, groups)
+      bars?.learning.stop()
       learnMs += performance.now() - learnStartMs
     }
+    if (done === 0) bars?.analyzing.start(spans, 0)
     const analysis = analyzeSpans(batch, {
       timings,
       model,
       groups,
       range: true,
-      observer: detector.observer,
+      observer,
     })
     traces += analysis.traces.count
     samples.add(groupSamples(analysis))
     collectFindings(findings, analysis, detector.evidence())
     await report.traces(analysis)
-    bar?.increment(batch.count)
+    done += batch.count
+    bars?.analyzing.update(done)
   }
-  bar?.stop()
+  if (done > 0) bars?.analyzing.stop()
   const { target } = options
   let bottlenecks = bottlenecksOf(samples.groups(), target)
   if (target !== undefined) bottlenecks = namePairs(bottlenecks, target, spool.batches, model)
@@ -185,6 +191,13 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
     context.stderr.write(`${JSON.stringify(line)}\n`)
   }
   return 0
+}
+
+function createBars(stderr: NodeJS.WritableStream) {
+  return {
+    learning: createBar(stderr, 'learning what waits for what'),
+    analyzing: createBar(stderr, '{percentage}% of {total} spans analyzed, {eta_formatted} left'),
+  }
 }
 
 /** To a microsecond. */

@@ -34,8 +34,9 @@ function intervalLines(about: BottleneckComponent | undefined): string[] {
     const count = needMore?.p95 ?? 0
     return [`        how sure: ${count} more request${count === 1 ? '' : 's'} would bound that p95`]
   }
-  const open = structuralRange === undefined ? '' : ', what waits for what left open in part'
-  return [`        how sure (95 %): ${duration(p95Interval[0])} to ${duration(p95Interval[1])}${open}`]
+  const interval = `        how sure (95 %): ${duration(p95Interval[0])} to ${duration(p95Interval[1])}`
+  if (structuralRange === undefined) return [interval]
+  return [`${interval},`, '        what waits for what left open in part']
 }
 
 function tieLines({ tie = [] }: Bottleneck): string[] {
