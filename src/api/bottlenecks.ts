@@ -165,7 +165,10 @@ function endpointOf({ observed, components, ...figures }: RollupBottleneck) {
   }
 }
 
-type Total = Omit<z.infer<typeof ComponentTotal>, 'worstEndpoint'> & { worst: RollupKey; worstNs: number }
+type Total = Omit<z.infer<typeof ComponentTotal>, 'worstEndpoint' | 'exemplars'> & {
+  worst: RollupKey
+  worstNs: number
+}
 
 /** Sums only: no histogram is read. */
 async function readTotals(store: Store, { cover, filter }: RangeRollups): Promise<Total[]> {
@@ -205,13 +208,13 @@ async function readTotals(store: Store, { cover, filter }: RangeRollups): Promis
   return [...totals.values()].sort((a, b) => b.savedNs - a.savedNs || compareComponents(a, b))
 }
 
+const PARTS = { observed: true, shifts: true, exemplars: true }
+
 /** What each component saves at p95 of the endpoint where it saves most time in all. */
 async function withWorstP95(store: Store, { cover, filter }: RangeRollups, totals: readonly Total[]) {
   const endpoints = totals.map(({ worst }) => worst)
   const rollups =
-    totals.length === 0
-      ? []
-      : await readEndpointRollups(store, cover, { ...filter, endpoints }, { observed: true, shifts: true })
+    totals.length === 0 ? [] : await readEndpointRollups(store, cover, { ...filter, endpoints }, PARTS)
   const byName = new Map(rollups.map(({ key, rollup }) => [endpointName(key), rollup]))
   return totals.map(({ worst, worstNs: _, ...total }) => {
     const rollup = byName.get(endpointName(worst)) ?? createRollup()
@@ -220,6 +223,8 @@ async function withWorstP95(store: Store, { cover, filter }: RangeRollups, total
     const { observed, components } = bottleneckOfRollup(worst, { ...rollup, components: only })
     const { service, operation } = worst
     const savedP95Ns = observed.p95Ns - (components[0]?.ifInstant.p95Ns ?? observed.p95Ns)
-    return { ...total, worstEndpoint: { service, operation, savedP95Ns } }
+    const exemplars =
+      part === undefined ? { typical: [], worst: [] } : componentExemplars(part, store.retention)
+    return { ...total, worstEndpoint: { service, operation, savedP95Ns }, exemplars }
   })
 }

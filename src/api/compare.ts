@@ -1,14 +1,17 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { compareRollups, totalChangeNs } from '../analysis/compare.ts'
-import { createRollup, type RollupKey } from '../analysis/rollup.ts'
+import { componentKey, createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
+import type { Retention } from '../analysis/steps.ts'
 import { listMarks } from '../store/marks.ts'
 import { readEndpointRollups } from '../store/rollup-sums.ts'
 import { coverOf, endpointName, type RangeRollups } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
+import type { Component as ComponentName } from '../trace/component.ts'
 import { ApiError, ERROR_RESPONSES, NOT_FOUND } from './errors.ts'
+import { componentExemplars } from './exemplars.ts'
 import { BaselineQuery, filterOf, PageQuery, pageOf, RangeQuery } from './parameters.ts'
 import { Coverage, coverageOf } from './ranges.ts'
-import { Component, Distribution, Ns } from './schemas.ts'
+import { Component, Distribution, Exemplars, Ns } from './schemas.ts'
 
 const Change = z.object({
   beforeNs: Ns,
@@ -44,6 +47,7 @@ const Comparison = z
             }),
           byCallsNs: Ns.nullable().openapi({ description: 'Part of changeNs that is more or fewer calls' }),
           byTimeNs: Ns.nullable().openapi({ description: 'Part of changeNs that is slower or faster calls' }),
+          exemplars: Exemplars.openapi({ description: 'Trace ids, of the range after' }),
         })
         .openapi({ description: 'Mean critical time' }),
     ),
@@ -91,7 +95,7 @@ export function addCompareRoutes(app: OpenAPIHono, store: Store): void {
     const query = c.req.valid('query')
     const [before, after] = await openBoth(store, query)
     const read = ({ cover, filter }: RangeRollups) =>
-      readEndpointRollups(store, cover, filter, { observed: true, components: true })
+      readEndpointRollups(store, cover, filter, { observed: true, components: true, exemplars: true })
     const pairs = new Map<
       string,
       {
@@ -111,13 +115,38 @@ export function addCompareRoutes(app: OpenAPIHono, store: Store): void {
     const comparisons = [...pairs.values()]
       .map(({ key: { version: _, ...endpoint }, before, after }) => ({
         ...endpoint,
-        ...compareRollups(before, after),
+        ...comparisonOf(before, after),
       }))
       .sort((a, b) => totalChangeNs(b) - totalChangeNs(a) || compareNames(a, b))
     const { rows, ...place } = pageOf(comparisons, query)
+    const shown = rows.map((comparison) => {
+      const { after } = pairs.get(endpointName({ ...comparison, version: '' }))!
+      return {
+        ...comparison,
+        components: comparison.components.map((of) => withExemplars(of, after, store.retention)),
+      }
+    })
     const coverage = { before: coverageOf(before.cover), after: coverageOf(after.cover) }
-    return c.json({ ...place, comparisons: rows, coverage }, 200)
+    return c.json({ ...place, comparisons: shown, coverage }, 200)
   })
+}
+
+const compared = new WeakMap<Rollup, WeakMap<Rollup, Comparisons>>()
+type Comparisons = ReturnType<typeof compareRollups>
+
+/** Rollups are remembered, and never changed: those of the same two are the same. */
+function comparisonOf(before: Rollup, after: Rollup): Comparisons {
+  const known = compared.get(before) ?? new WeakMap<Rollup, Comparisons>()
+  compared.set(before, known)
+  const comparison = known.get(after) ?? compareRollups(before, after)
+  known.set(after, comparison)
+  return comparison
+}
+
+function withExemplars<T extends ComponentName>(component: T, after: Rollup, retention: Retention) {
+  const part = after.components.get(componentKey(component))
+  const exemplars = part === undefined ? { typical: [], worst: [] } : componentExemplars(part, retention)
+  return { ...component, exemplars }
 }
 
 type CompareQuery = z.infer<typeof compareRoute.request.query>

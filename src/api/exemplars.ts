@@ -15,16 +15,20 @@ export type Exemplars = { typical: string[]; worst: string[] }
 
 /** Of an endpoint: traces next to the median, and the slowest. */
 export function endpointExemplars(rollup: Rollup, retention: Retention): Exemplars {
-  return pick(rollup.exemplars, histogramQuantile(rollup.observed, rollup.weight, 0.5), retention)
+  return keptExemplars(rollup.exemplars, histogramQuantile(rollup.observed, rollup.weight, 0.5), retention)
 }
 
 /** Of a component: traces where it saves about as much as usual where it is present, and most. */
 export function componentExemplars(part: ComponentRollup, retention: Retention): Exemplars {
-  return pick(part.exemplars, meanSavingNs(part), retention)
+  return keptExemplars(part.exemplars, meanSavingNs(part), retention)
 }
 
-/** Only traces whose spans are still there. */
-function pick(exemplars: readonly Exemplar[], typicalNs: number, { days }: Retention): Exemplars {
+/** Of some exemplars, those to show: only traces whose spans are still there. */
+export function keptExemplars(
+  exemplars: readonly Exemplar[],
+  typicalNs: number,
+  { days }: Retention,
+): Exemplars {
   const keptFrom = Date.now() / 1000 - 86_400 * days
   const kept = pickExemplars(
     exemplars.filter(({ seconds }) => seconds >= keptFrom),

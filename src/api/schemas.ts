@@ -37,7 +37,7 @@ export const Intervals = z.object({
 
 export const Verdict = z.enum(['bottleneck', 'contributor', 'not a bottleneck', 'target-met', 'leader'])
 
-const Exemplars = z
+export const Exemplars = z
   .object({ typical: z.array(z.string()), worst: z.array(z.string()) })
   .openapi('Exemplars', { description: 'Trace ids' })
 
@@ -167,6 +167,7 @@ export const ComponentTotal = Component.extend({
   worstEndpoint: z
     .object({ service: z.string(), operation: z.string(), savedP95Ns: Ns })
     .openapi({ description: 'Where it saves most time in all, and what it saves there at p95' }),
+  exemplars: Exemplars.openapi({ description: 'Trace ids, of that endpoint' }),
 }).openapi('ComponentTotal')
 
 export const TraceSummary = z

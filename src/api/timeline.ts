@@ -2,15 +2,16 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { sumValue } from '../analysis/exact-sum.ts'
 import { binValue, histogramQuantile } from '../analysis/histogram.ts'
 import { compareComponents } from '../analysis/measure.ts'
-import { leaderOf, type Rollup } from '../analysis/rollup.ts'
+import { componentKey, leaderOf, meanSavingNs, type Rollup } from '../analysis/rollup.ts'
 import { meanNs } from '../analysis/rollup-figures.ts'
 import { STEPS } from '../analysis/steps.ts'
 import { answerWindows, cutRange } from '../store/rollup-windows.ts'
 import type { Store } from '../store/store.ts'
 import { ERROR_RESPONSES } from './errors.ts'
+import { keptExemplars } from './exemplars.ts'
 import { filterOf, RangeQuery } from './parameters.ts'
 import { Coverage, coverageOf, VersionQuery } from './ranges.ts'
-import { Component, Distribution, Ns } from './schemas.ts'
+import { Component, Distribution, Exemplars, Ns } from './schemas.ts'
 
 /** Points of a timeline at the most; about as many as a screen has room for. */
 const MOST_POINTS = 750
@@ -26,7 +27,7 @@ const TimelinePoint = z
     components: z
       .array(Component.extend({ criticalShare: z.number() }))
       .openapi({ description: 'Shares of all time, on the critical path; they add up to 1' }),
-    leader: Component.extend({ p95Ns: Ns })
+    leader: Component.extend({ p95Ns: Ns, exemplars: Exemplars })
       .nullable()
       .openapi({ description: 'The component that would save most at p95, and the p95 without it' }),
   })
@@ -71,25 +72,37 @@ export function addTimelineRoute(app: OpenAPIHono, store: Store): void {
     const { fromMs, toMs, ...filter } = filterOf({ ...query, scope: query.scope ?? 'trace' })
     const rollupFilter = { ...filter, version: query.version ?? '*' }
     const windows = await cutRange(store, { fromMs, toMs }, rollupFilter, MOST_POINTS, query.step)
-    const timeline = await answerWindows(
+    const points = await answerWindows(
       store,
       windows,
-      { observed: true, shifts: true },
+      { observed: true, shifts: true, exemplars: true },
       {
         name: 'timeline',
         make: (from, rollup) => pointOf(from, rollup, windows.seconds),
-        bytesOf: ({ components }) => 800 + 150 * components.length,
+        bytesOf: ({ point, leader }) =>
+          1000 + 150 * point.components.length + 100 * (leader?.exemplars.length ?? 0),
       },
     )
+    const timeline = points.map(({ point, leader }) => ({
+      ...point,
+      leader:
+        leader === undefined
+          ? null
+          : {
+              ...leader.shown,
+              exemplars: keptExemplars(leader.exemplars, leader.typicalNs, store.retention),
+            },
+    }))
     return c.json({ timeline, stepSeconds: windows.seconds, coverage: coverageOf(windows.cover) }, 200)
   })
 }
 
-function pointOf(from: number, rollup: Rollup, seconds: number): z.infer<typeof TimelinePoint> {
+/** A point, and its leader with exemplars that may have expired by the time it is shown. */
+function pointOf(from: number, rollup: Rollup, seconds: number) {
   const quantile = (q: number) => histogramQuantile(rollup.observed, rollup.weight, q)
   const totalNs = sumValue(rollup.durationNs)
   const leader = leaderOf(rollup)
-  return {
+  const point = {
     from: new Date(from * 1000).toISOString(),
     entries: rollup.samples,
     ratePerSecond: rollup.weight / seconds,
@@ -101,6 +114,9 @@ function pointOf(from: number, rollup: Rollup, seconds: number): z.infer<typeof 
         criticalShare: totalNs === 0 ? 0 : sumValue(criticalNs) / totalNs,
       }))
       .sort((a, b) => b.criticalShare - a.criticalShare || compareComponents(a, b)),
-    leader: leader === undefined ? null : { ...leader.component, p95Ns: binValue(leader.bin) },
   }
+  if (leader === undefined) return { point }
+  const part = rollup.components.get(componentKey(leader.component))!
+  const shown = { ...leader.component, p95Ns: binValue(leader.bin) }
+  return { point, leader: { shown, exemplars: part.exemplars, typicalNs: meanSavingNs(part) } }
 }

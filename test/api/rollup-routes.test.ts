@@ -212,11 +212,11 @@ describe('/api/v1/compare', () => {
   })
 
   it('compares versions and marks alike', async () => {
-    // Sums of squares depend on the order in their last digits.
+    // Sums of squares depend on the order in their last digits; which traces are typical, on the steps.
     const compared = async (path: string) =>
       JSON.parse(
         JSON.stringify((await ask(path)).comparisons, (key, value) =>
-          key === 'marginNs' && value !== null ? Math.round(value) : value,
+          key === 'exemplars' ? undefined : key === 'marginNs' && value !== null ? Math.round(value) : value,
         ),
       )
     const ranges = await compared(`/api/v1/compare?${halves}`)
@@ -372,6 +372,21 @@ describe('what is remembered', () => {
     expect(after).toEqual(fromStore)
     const changed = routes.filter((_, i) => after[i]![1] !== remembered[i]![1])
     expect(changed).toEqual(routes)
+
+    // Of each component the late one is the trace in which it would save most, and no typical one.
+    const exemplars = [
+      ...(await ask(`/api/v1/components?${ranges}`)).components,
+      ...(await ask(`/api/v1/compare?${ranges}&baselineFrom=${at(0)}&baselineTo=${at(HALF)}`)).comparisons[0]
+        .components,
+      (await ask(`/api/v1/timeline?${ranges}&step=600`)).timeline[0].leader,
+    ].map((of: Json) => of.exemplars)
+    expect(exemplars).toHaveLength(7)
+    for (const { worst, typical } of exemplars) {
+      expect(worst[0]).toBe(row.TraceId)
+      expect(worst).toHaveLength(3)
+      expect(typical).toHaveLength(3)
+      expect(typical).not.toContain(row.TraceId)
+    }
   })
 
   const options = () => ({
