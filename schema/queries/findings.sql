@@ -1,8 +1,9 @@
--- Samples of the endpoints that show a known mistake in a range: all their durations, and what each sample shows.
+-- Samples of the endpoints that show a known mistake in a range: all their durations, the requests each stands for, and
+-- what it shows.
 -- Columns in the order that src/store/read-findings.ts expects.
 SELECT
     Environment, Namespace, Service, Operation, Scope, if(empty(FindingPatterns), '', TraceId) AS FoundIn, DurationNs,
-    FindingPatterns, FindingSubjects, FindingSavedNs, FindingSpentNs, FindingAmounts, FindingUnproven
+    Weight, FindingPatterns, FindingSubjects, FindingSavedNs, FindingSpentNs, FindingAmounts, FindingUnproven
 FROM samples FINAL
 WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})
   AND Start < fromUnixTimestamp64Milli({toMs:Int64})

@@ -63,6 +63,9 @@ const READING = /^\s*\(?\s*(select|with|get|mget|hget|hgetall|find|aggregate|sca
 const WRITING =
   /^(insert|update|delete|merge|upsert|replace|set|put|post|patch|create|begin|commit|rollback|start)/i
 
+/** What is left of a query in JSON may be `{?:{?:?}}`: its span's name says more. */
+const READABLE = /[a-z]/i
+
 /** `POST /audit`, `send e-mail`, `metrics.example` */
 const AFTERWARDS =
   /audit|analytics|metric|notif|e-?mail|smtp|webhook|track|telemetry|newsletter|log(s|ging)?\b|index(er|ing)\b/i
@@ -146,7 +149,7 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
     const shape = dictionary.fields(shapeId)
     const { query, method, urlTemplate, rpcService } = dictionary.details.fields(detail)
     const of = dictionary.components[component]!
-    let label = shape.querySummary || query || shape.name
+    let label = shape.querySummary || (READABLE.test(query) ? query : shape.name)
     let isRead = !WRITING.test(shape.name) && (query === '' ? READING.test(label) : READING.test(query))
     if (calleeShape >= 0) {
       const called = dictionary.fields(calleeShape)
@@ -154,7 +157,9 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
       isRead = isReadingCall(called.httpMethod || method, called.rpcMethod || shape.name)
     } else if (of.kind === 'external') {
       const what = urlTemplate || (shape.rpcMethod !== '' ? `${rpcService}/${shape.rpcMethod}` : '')
-      label = `${what === '' ? shape.name : `${method} ${what}`.trim()} ${of.name}`.trim()
+      const name = what === '' ? shape.name : `${method} ${what}`.trim()
+      // Where nothing names the peer, the component has the span's name.
+      label = name === of.name ? name : `${name} ${of.name}`
       isRead = isReadingCall(method || shape.httpMethod, shape.rpcMethod || shape.name)
     } else if (of.kind === 'messaging') {
       label = shape.destination || shape.name

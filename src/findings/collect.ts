@@ -22,6 +22,7 @@ export function collectFindings(
       addFound(
         group,
         samples.durationNs[s]!,
+        samples.weight[s]!,
         found.length === 0 ? '' : traceIdHex(spans, traces.span[trace]!),
         found,
       )

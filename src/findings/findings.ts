@@ -1,5 +1,6 @@
 import type { Bottleneck, Distribution, Scope } from '../analysis/bottlenecks.ts'
-import { meanOf, quantileOf } from '../analysis/quantile.ts'
+import { quantileAt, type Ranked, rank, weightedMean } from '../analysis/ranked.ts'
+import { weightsOf } from '../analysis/weights.ts'
 import type { Component } from '../trace/component.ts'
 import type { Endpoint } from '../trace/dictionary.ts'
 import type { Figures } from './pattern.ts'
@@ -43,6 +44,8 @@ export type FindingGroup = {
   endpoint: Endpoint
   scope: Scope
   durationsNs: number[]
+  /** Requests that each sample stands for. */
+  weights: number[]
   parts: Map<string, Part>
 }
 type Part = {
@@ -79,7 +82,7 @@ export function createFindingCollector(): FindingCollector {
       const key = JSON.stringify([environment, namespace, service, operation, scope])
       let group = groups.get(key)
       if (group === undefined) {
-        group = { endpoint, scope, durationsNs: [], parts: new Map() }
+        group = { endpoint, scope, durationsNs: [], weights: [], parts: new Map() }
         groups.set(key, group)
       }
       return group
@@ -89,14 +92,16 @@ export function createFindingCollector(): FindingCollector {
   }
 }
 
-/** Adds a sample that shows these findings. */
+/** Adds a sample that stands for so many requests and shows these findings. */
 export function addFound(
   group: FindingGroup,
   durationNs: number,
+  weight: number,
   traceId: string,
   found: readonly FoundInSample[],
 ): void {
   const sample = group.durationsNs.push(durationNs) - 1
+  group.weights.push(weight)
   for (const one of found) {
     const key = `${one.pattern}\n${one.subject}`
     let part = group.parts.get(key)
@@ -123,32 +128,37 @@ export function addFound(
   }
 }
 
-function findingsOf({ endpoint, scope, durationsNs, parts }: FindingGroup, limits: FindingLimits): Finding[] {
+function findingsOf(group: FindingGroup, limits: FindingLimits): Finding[] {
+  const { endpoint, scope, durationsNs, parts } = group
   if (parts.size === 0) return []
-  const before = Float64Array.from(durationsNs).sort()
+  const weights = weightsOf(group.weights)
+  const entries = group.weights.reduce((sum, weight) => sum + weight, 0)
+  const before = distributionOf(Float64Array.from(durationsNs), weights)
   return [...parts.values()].flatMap((part) => {
     const pattern = PATTERNS.find(({ id }) => id === part.pattern)
-    const entries = durationsNs.length
+    const ownWeights = part.sample.map((sample) => group.weights[sample]!)
+    const found = ownWeights.reduce((sum, weight) => sum + weight, 0)
     // A pattern of a newer version that this one does not know.
-    if (pattern === undefined || part.sample.length < LEAST_SHARE * entries) return []
-    const after = Float64Array.from(durationsNs)
+    if (pattern === undefined || found < LEAST_SHARE * entries) return []
+    const durations = Float64Array.from(durationsNs)
     part.sample.forEach((sample, i) => {
-      after[sample]! -= part.savedNs[i]!
+      durations[sample]! -= part.savedNs[i]!
     })
-    after.sort()
+    const after = distributionOf(durations, weights)
     const figures: Figures = {
       entries,
-      found: part.sample.length,
-      amount: medianOf(part.amount),
-      totalAmount: part.amount.reduce((sum, amount) => sum + amount, 0),
-      spentNs: medianOf(part.spentNs),
+      found,
+      amount: medianOf(part.amount, ownWeights),
+      totalAmount: part.amount.reduce((sum, amount, i) => sum + ownWeights[i]! * amount, 0),
+      spentNs: medianOf(part.spentNs, ownWeights),
       saved: {
-        p50Ns: quantileOf(before, 0.5) - quantileOf(after, 0.5),
-        p95Ns: quantileOf(before, 0.95) - quantileOf(after, 0.95),
-        p99Ns: quantileOf(before, 0.99) - quantileOf(after, 0.99),
-        meanNs: meanOf(before) - meanOf(after),
+        p50Ns: quantileAt(before.ranked, 0.5) - quantileAt(after.ranked, 0.5),
+        p95Ns: quantileAt(before.ranked, 0.95) - quantileAt(after.ranked, 0.95),
+        p99Ns: quantileAt(before.ranked, 0.99) - quantileAt(after.ranked, 0.99),
+        meanNs: before.meanNs - after.meanNs,
       },
     }
+    if (pattern.isLatencyOnly && figures.saved.meanNs <= 0) return []
     const of = limits.get(pattern.id)!
     if (pattern.holds !== undefined && !pattern.holds(figures, of)) return []
     const subject = subjectOfKey(part.subject)
@@ -161,8 +171,8 @@ function findingsOf({ endpoint, scope, durationsNs, parts }: FindingGroup, limit
         scope,
         component,
         code,
-        entries,
-        samples: figures.found,
+        entries: durationsNs.length,
+        samples: part.sample.length,
         amount: figures.amount,
         spentNs: figures.spentNs,
         saved: figures.saved,
@@ -174,8 +184,15 @@ function findingsOf({ endpoint, scope, durationsNs, parts }: FindingGroup, limit
   })
 }
 
-function medianOf(values: readonly number[]): number {
-  return quantileOf(Float64Array.from(values).sort(), 0.5)
+function distributionOf(
+  durationsNs: Float64Array,
+  weights: Float64Array | undefined,
+): { ranked: Ranked; meanNs: number } {
+  return { ranked: rank(durationsNs, weights), meanNs: weightedMean(durationsNs, weights) }
+}
+
+function medianOf(values: readonly number[], weights: readonly number[]): number {
+  return quantileAt(rank(Float64Array.from(values), weightsOf(weights)), 0.5)
 }
 
 /** The traces that would be shortened most. */

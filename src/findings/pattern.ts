@@ -32,7 +32,7 @@ export type SampleVisitor = (sample: number, first: number, last: number) => voi
 
 /** All evidence for one finding at one endpoint. */
 export type Figures = {
-  /** Samples of the endpoint, and those that show it. */
+  /** Requests of the endpoint, and those that show it: samples by what each stands for. */
   entries: number
   found: number
   /** Median where it is found, and sum. */
@@ -56,6 +56,8 @@ export type Pattern<T extends Thresholds = Thresholds> = {
   readonly judge?: (population: Population, limits: Limits<T>, report: SuspectReport) => void
   /** Looks at the analysis itself; returns what looks at each of its samples, undefined where nothing can be found. */
   readonly weigh?: (analysis: Analysis, limits: Limits<T>, report: SampleReport) => SampleVisitor | undefined
+  /** Fixing it wins latency and nothing else: not listed where that would stay as it is. */
+  readonly isLatencyOnly?: true
   /** Whether what was found at an endpoint is enough; all of it, if not given. */
   readonly holds?: (figures: Figures, limits: Limits<T>) => boolean
   /** One sentence that names the code's own operations. */

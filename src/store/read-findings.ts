@@ -13,6 +13,7 @@ type Row = [
   scope: Scope,
   traceId: string,
   durationNs: number | string,
+  weight: number,
   patterns: string[],
   subjects: string[],
   savedNs: (number | string)[],
@@ -30,8 +31,8 @@ export async function readFindings(
   const collector = createFindingCollector()
   for await (const rows of store.stream<Row>('findings', filter)) {
     for (const row of rows) {
-      const [environment, namespace, service, operation, scope, traceId, durationNs] = row
-      const [, , , , , , , patterns, subjects, savedNs, spentNs, amounts, unproven] = row
+      const [environment, namespace, service, operation, scope, traceId, durationNs, weight] = row
+      const [, , , , , , , , patterns, subjects, savedNs, spentNs, amounts, unproven] = row
       const group = collector.groupOf({ environment, namespace, service, operation }, scope)
       const found = patterns.map((pattern, i) => ({
         pattern,
@@ -41,7 +42,7 @@ export async function readFindings(
         amount: Number(amounts[i]) / AMOUNT_SCALE,
         unproven: unproven[i] === 1,
       }))
-      addFound(group, Number(durationNs), traceId, found)
+      addFound(group, Number(durationNs), weight, traceId, found)
     }
   }
   return collector.findings(limits)

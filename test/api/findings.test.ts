@@ -1,9 +1,15 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { OpenAPIHono, z } from '@hono/zod-openapi'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type AnalyzerHandle, startAnalyzer } from '../../src/analyzer/analyzer.ts'
 import { createApi } from '../../src/api/app.ts'
 import type { Bottleneck, Finding } from '../../src/api/schemas.ts'
+import { startApi } from '../../src/api/server.ts'
+import { run } from '../../src/commands/check.ts'
 import { PATTERNS } from '../../src/findings/patterns.ts'
+import { capture } from '../commands/capture.ts'
 import {
   type CollectorSpan,
   insertCollectorSpans,
@@ -124,6 +130,44 @@ it('stand under the component they explain', async () => {
     ['GET /orders', ['database', ['n-plus-one']], ['service', []], []],
     ['GET /plain', ['service', []], ['database', []], []],
   ])
+})
+
+it('are what a missed budget is explained by, asked of a running service', async () => {
+  const service = await startApi({ store, log: quiet, address: '127.0.0.1:0' })
+  const file = join(mkdtempSync(join(tmpdir(), 'longpole-budget-')), 'budget.yaml')
+  const budget = (text: string) => {
+    writeFileSync(file, text)
+    const context = capture()
+    return run(['--budget', file, '--url', `http://${service.address}`], context).then((code) => [
+      code,
+      context.out(),
+    ])
+  }
+  try {
+    // Percentiles of a service come from rollups: within 1 %.
+    expect(await budget('budgets: { shop GET /plain: p95<1s }')).toEqual([
+      0,
+      expect.stringMatching(/^kept {4}shop GET \/plain: p95 (99|10[01]) ms, budget p95<1s\n$/),
+    ])
+    const [code, out] = await budget('budgets: { shop GET /orders: p95<50ms }\nowners: { shop: team-shop }')
+    expect([code, ...String(out).split('\n')]).toEqual([
+      1,
+      expect.stringMatching(
+        /^missed {2}shop GET \/orders: p95 (99|10[01]) ms, budget p95<50ms \(team-shop\)$/,
+      ),
+      expect.stringMatching(
+        /^ +held back by database mysql\/shop: without its own work p95 (19\.[89]|20|20\.[012]) ms$/,
+      ),
+      '        N+1 queries, saves 70 ms at p95: shop GET /orders runs SELECT * FROM item WHERE id = ? 8 times a request (80 ms together): load them all with one query (a join, or WHERE ... IN).',
+      '',
+    ])
+    expect(await budget('budgets: { shop GET /nowhere: p95<1s }')).toEqual([
+      1,
+      'absent  shop GET /nowhere: no requests, budget p95<1s\n',
+    ])
+  } finally {
+    await service.stop()
+  }
 })
 
 it('are described one by one', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { traceIdHex } from '../../src/trace/columns.ts'
 import { type Details, draw } from '../draw.ts'
 import { type Body, type Plant, plantTraffic } from './planted.ts'
 import { findingsIn } from './score.ts'
@@ -180,7 +181,93 @@ describe('what fixing saves, by replay', () => {
   })
 })
 
+describe('what is not worth a line', () => {
+  it('a chain of services without time between them', () => {
+    const serve = (service: string, parent: string): Details => ({
+      kind: 'SERVER',
+      service,
+      name: 'GET',
+      parent,
+    })
+    const send = (service: string, parent: string) => call({ service, parent })
+    const names = 'ABCDEFGHIJKLM'.split('')
+    const details = Object.fromEntries(
+      names.slice(1).map((name, i) => {
+        const service = i < 2 ? 'shop' : `s${Math.floor(i / 2)}`
+        return [name, i % 2 === 0 ? send(service, names[i]!) : serve(`s${Math.floor(i / 2) + 1}`, names[i]!)]
+      }),
+    )
+    const chain = (inset: number) =>
+      names.map((name, i) => `${name} ${' '.repeat(inset * i)}${'='.repeat(60 - 2 * inset * i)}`)
+    expect(found(chain(0).join('\n'), details).filter((f) => f.startsWith('chatty'))).toEqual([])
+    expect(found(chain(1).join('\n'), details).filter((f) => f.startsWith('chatty'))).toEqual([
+      'chatty-service: 120',
+    ])
+  })
+
+  it('own work beside which something else takes as long', () => {
+    // B and C run beside each other; C ends a column later, so the path is its.
+    const details = {
+      B: call({ service: 'shop' }),
+      C: { name: 'compute', parent: 'A', service: 'shop' },
+    }
+    const columns = (b: string, c: string) =>
+      findingsIn(
+        draw(`A  ${'='.repeat(22)}\nB  ${b}\nC  ${c}`, { A: root, ...details }, { columnNs: 10_000_000n }),
+      )
+    const [masked] = columns('='.repeat(20), '='.repeat(21)).filter(({ pattern }) => pattern === 'own-work')
+    expect(masked!.advice).toContain('what runs beside it takes over: 20 ms are won without it')
+    const [alone] = columns('=', '='.repeat(21)).filter(({ pattern }) => pattern === 'own-work')
+    expect(alone!.advice).toContain('profile it')
+  })
+})
+
+describe('sampled traffic', () => {
+  const slowOfFour: Plant = {
+    pattern: 'slow-query',
+    name: 'report of some',
+    body: (b) => b.query('SELECT sum(x) FROM sales', b.request % 4 === 0 ? 600 : 5),
+  }
+  /** Requests by what each stands for: the slow ones, and the others. */
+  const findings = (slow: number, others: number) => {
+    const { columns } = plantTraffic(20261126, [slowOfFour], 200)
+    for (let row = 0; row < columns.count; row++) {
+      const request = Number((BigInt(`0x${traceIdHex(columns, row)}`) - 1n) % 1_000_000n)
+      columns.weight[row] = request % 4 === 0 ? slow : others
+    }
+    return findingsIn(columns).filter(({ pattern, scope }) => pattern === 'slow-query' && scope === 'trace')
+  }
+  const savedMs = (found: ReturnType<typeof findings>) =>
+    found.map(({ entries, samples, saved }) => [
+      entries,
+      samples,
+      ...[saved.p50Ns, saved.p95Ns].map((ns) => Math.round(ns / 1e8) * 100),
+    ])
+
+  it('counts for what it stands for', () => {
+    expect(savedMs(findings(1, 1))).toEqual([[200, 50, 0, 600]])
+    // Most requests are slow ones.
+    expect(savedMs(findings(10, 1))).toEqual([[200, 50, 600, 600]])
+    // 50 of 1550 and of 15,050 requests.
+    expect(savedMs(findings(1, 10))).toEqual([[200, 50, 0, 0]])
+    expect(findings(1, 100)).toEqual([])
+  })
+})
+
 describe('advice', () => {
+  it('names a query by its span where nothing of its text says what it is', () => {
+    const attributes = { 'db.system.name': 'opensearch' }
+    const search = () => query('{"query":{"term":{"id":1}}}', { name: 'search', attributes })
+    const details = { B: search(), C: search(), D: search() }
+    const columns = draw(
+      'A =========\nB  ==\nC    ==\nD      ==',
+      { A: root, ...details },
+      { columnNs: 10_000_000n },
+    )
+    const [finding] = findingsIn(columns)
+    expect([finding!.pattern, finding!.code.operation]).toEqual(['repeated-query', 'search'])
+  })
+
   it("names the code's own operations", () => {
     const item = () => query('SELECT * FROM item WHERE id = $1', { service: 'shop' })
     const columns = draw(

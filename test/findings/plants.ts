@@ -337,6 +337,11 @@ export const MORE_PLANTS: readonly Plant[] = [
   plant('shared-database', 'legacy', (b) =>
     b.call('legacy', '/old', (i) => i.query('SELECT a FROM old', b.between(8, 12))),
   ),
+  plant('', 'a database of its own', (b) =>
+    b.call('modern', '/new', (i) =>
+      i.query('SELECT a FROM new', b.between(8, 12), { attributes: { 'db.namespace': 'modern' } }),
+    ),
+  ),
   plant('sync-cycle', 'there and back', (b) =>
     b.call('helper', '/help', (i) => i.call(b.self.service, '/details', (j) => j.work(b.between(3, 6)))),
   ),

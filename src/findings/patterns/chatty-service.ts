@@ -2,18 +2,20 @@ import { SERVER } from '../../trace/span.ts'
 import { calleeOf } from '../calls.ts'
 import { definePattern, type Report } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs } from '../words.ts'
+import { inMs, MS } from '../words.ts'
 
 export const chattyService = definePattern({
   id: 'chatty-service',
   title: 'Chatty service',
+  isLatencyOnly: true,
   thresholds: {
     calls: { value: 10, unit: 'calls to one peer in a request', source: 'each costs a round trip' },
     hops: { value: 5, unit: 'services in a row', source: 'each adds transit to every request' },
+    transitMs: { value: 1, unit: 'ms in transit, all hops', source: 'less cannot be won by merging any' },
   },
-  detect(scan, { calls, hops }, report) {
+  detect(scan, { calls, hops, transitMs }, report) {
     if (scan.remotes.length >= calls) detectCalls(scan, calls, report)
-    if (scan.depth[scan.deepest]! > hops) detectHops(scan, hops, report)
+    if (scan.depth[scan.deepest]! > hops) detectHops(scan, hops, transitMs * MS, report)
   },
   advice: ({ service, caller, operation, component }, { amount, spentNs }) =>
     operation.includes(' > ')
@@ -77,7 +79,7 @@ function collapse(scan: Scan, spans: readonly number[]): void {
 }
 
 /** The longest chain of calls, each made to answer the one before; each hop is from another service. */
-function detectHops(scan: Scan, least: number, report: Report): void {
+function detectHops(scan: Scan, least: number, leastNs: number, report: Report): void {
   const { tree } = scan
   const { services } = tree.spans.dictionary
   const chainOf = (span: number) => {
@@ -91,13 +93,14 @@ function detectHops(scan: Scan, least: number, report: Report): void {
   const hops = deepest.filter((span) => span !== scan.entry)
   if (hops.length < least) return
   const clients = hops.map((span) => tree.parent[span]!).filter((client) => calleeOf(tree, client) >= 0)
+  const spentNs = clients.reduce((sum, c) => sum + scan.lengthOf(c) - scan.lengthOf(calleeOf(tree, c)), 0)
+  if (spentNs < leastNs) return
   const chain = deepest.toReversed().map((span) => services[tree.service[span]!]!)
   const subject = {
     component: { kind: 'service', name: services[tree.service[scan.entry]!]! } as const,
     ...codeAround(scan, scan.entry),
     operation: chain.join(' > '),
   }
-  const spentNs = clients.reduce((sum, c) => sum + scan.lengthOf(c) - scan.lengthOf(calleeOf(tree, c)), 0)
   report({ subject, amount: hops.length, spentNs }, scan.entry, () => {
     for (const client of clients) scan.counterfactual.setFactor(client, 0)
   })

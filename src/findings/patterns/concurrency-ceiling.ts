@@ -6,6 +6,7 @@ import { inMs, MS } from '../words.ts'
 export const concurrencyCeiling = definePattern({
   id: 'concurrency-ceiling',
   title: 'Concurrency that stops at a ceiling',
+  isLatencyOnly: true,
   thresholds: {
     percent: { value: 10, unit: '% of the requests start when it is reached', source: 'a peak is not flat' },
     growth: {

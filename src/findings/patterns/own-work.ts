@@ -5,10 +5,13 @@ import { definePattern } from '../pattern.ts'
 import { inMs, inPercent, MS } from '../words.ts'
 
 const REACHES_P95 = 0.05
+/** Of its time, what is won without it; less: something else takes over. */
+const MASKED = 0.5
 
 export const ownWork = definePattern({
   id: 'own-work',
   title: 'Own work dominates',
+  isLatencyOnly: true,
   thresholds: {
     percent: { value: 50, unit: '% of the request', source: 'more than everything it waits for' },
     lengthMs: { value: 100, unit: 'ms', source: 'people notice from about here (Nielsen)' },
@@ -41,8 +44,13 @@ export const ownWork = definePattern({
       }
     }
   },
-  advice: ({ service, operation }, { amount, spentNs }) =>
-    `${service} ${operation} works or blocks for ${inMs(spentNs)} itself, ${inPercent(amount)} of the request: profile it; if the processor idles meanwhile, it waits for something that has no span.`,
+  advice: ({ service, operation }, { amount, spentNs, saved, entries, found }) => {
+    const savedNs = (saved.meanNs * entries) / Math.max(1, found)
+    const what = `${service} ${operation} works or blocks for ${inMs(spentNs)} itself, ${inPercent(amount)} of the request`
+    return savedNs < MASKED * spentNs
+      ? `${what}, but what runs beside it takes over: ${inMs(savedNs)} are won without it, so look at that as well.`
+      : `${what}: profile it; if the processor idles meanwhile, it waits for something that has no span.`
+  },
 })
 
 /** Of an entry: the operation of the span in which the component has most time on the path. */

@@ -6,6 +6,7 @@ import { inMs, MS } from '../words.ts'
 export const poolWait = definePattern({
   id: 'pool-wait',
   title: 'Wait for a connection of the pool',
+  isLatencyOnly: true,
   thresholds: {
     waitMs: { value: 10, unit: 'ms', source: 'a free connection is had in microseconds' },
   },

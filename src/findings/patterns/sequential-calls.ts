@@ -9,6 +9,7 @@ const LOOP = 5
 export const sequentialCalls = definePattern({
   id: 'sequential-calls',
   title: 'Calls one after the other that could run beside each other',
+  isLatencyOnly: true,
   thresholds: {
     calls: { value: 2, unit: 'calls', source: 'one cannot overlap' },
     savesMs: {

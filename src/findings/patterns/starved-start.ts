@@ -6,6 +6,7 @@ import { inMs, MS } from '../words.ts'
 export const starvedStart = definePattern({
   id: 'starved-start',
   title: 'Wait before the first call that grows with load: threads, pool or event loop',
+  isLatencyOnly: true,
   thresholds: {
     growth: {
       value: 3,

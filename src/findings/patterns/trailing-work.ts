@@ -7,6 +7,7 @@ import { inMs, MS } from '../words.ts'
 export const trailingWork = definePattern({
   id: 'trailing-work',
   title: 'Work before the answer that could come after it',
+  isLatencyOnly: true,
   thresholds: {
     lengthMs: { value: 20, unit: 'ms at the end of a request', source: 'less is not worth a queue' },
     percent: { value: 10, unit: '% of the request', source: 'the same' },

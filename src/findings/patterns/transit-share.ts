@@ -6,6 +6,7 @@ import { inMs, MS } from '../words.ts'
 export const transitShare = definePattern({
   id: 'transit-share',
   title: 'Serialization or transit',
+  isLatencyOnly: true,
   thresholds: {
     percent: {
       value: 30,
