@@ -34,7 +34,7 @@ const SKEW_BAD_NS = 50e6
 /** What the counts say about the input, and what to do about it. */
 export function checksOf(counts: Counts): Check[] {
   const { orphans, detached, pairs, outside, unanswered, coverage, instances, traces, rootless } = counts
-  const { otherNs, criticalNs, cappedNames } = counts
+  const { otherNs, criticalNs, cappedNames, kept } = counts
   const share = (of: number, all: number) => (all === 0 ? 0 : of / all)
   const orphanCount = sum(orphans)
   const detachedCount = sum(detached)
@@ -58,6 +58,21 @@ export function checksOf(counts: Counts): Check[] {
       [],
       'What begins the trace is not instrumented or exports elsewhere: instrument it, or start traces at the first ' +
         'service that is (public endpoints should not continue the trace of a caller outside).',
+    ),
+    check(
+      {
+        check: 'sampling',
+        value: share(Math.max(kept.onlyErrors, kept.onlySlow), kept.entries),
+        warnAt: 0.01,
+        badAt: 0.5,
+      },
+      (v) =>
+        kept.floorNs > 0
+          ? `${v} of the entries look kept for being slow: not one took less than ${textOf(kept.floorNs, 'ns')}`
+          : `${v} of the entries are of endpoints of which only errors were kept`,
+      kept.where,
+      'Percentiles of these say nothing about the other requests. Let the tail sampling policy keep a share of all ' +
+        'traces too (probabilistic), and let it write the share into tracestate (ot=th) so that they are weighted.',
     ),
     check(
       { check: 'propagation', value: lost.length, unit: 'count', warnAt: 1, badAt: 3 },

@@ -3,6 +3,7 @@ import { DETACHED, ORPHAN } from '../trace/repair.ts'
 import { CLIENT, SERVER } from '../trace/span.ts'
 import { type Check, checksOf, type Grade } from './doctor-checks.ts'
 import { type InputLinks, linkInput } from './input-links.ts'
+import { createKeptTraces, type Kept } from './kept-traces.ts'
 import { type Analysis, ROOT_ENTRY, SERVICE } from './result.ts'
 
 export type Diagnosis = { spans: number; traces: number; grade: Grade; checks: Check[] }
@@ -33,6 +34,8 @@ export type Counts = {
   /** Spans that have the attributes that name what they are about. */
   coverage: Record<'database' | 'messaging' | 'http', Tallies>
   instances: Tallies
+  /** Whether what was kept looks chosen. */
+  kept: Kept
   otherNs: number
   criticalNs: number
   cappedNames: number
@@ -43,6 +46,7 @@ const MOST_OFFSETS = 1000
 
 /** Is the input good enough to answer from? Counts over analyzed traces. */
 export function createDoctor(): Doctor {
+  const kept = createKeptTraces()
   const counts: Counts = {
     spans: 0,
     traces: 0,
@@ -54,6 +58,7 @@ export function createDoctor(): Doctor {
     unanswered: new Map(),
     coverage: { database: new Map(), messaging: new Map(), http: new Map() },
     instances: new Map(),
+    kept: kept.tell(),
     otherNs: 0,
     criticalNs: 0,
     cappedNames: 0,
@@ -69,9 +74,11 @@ export function createDoctor(): Doctor {
       countSpans(analysis)
       countCalls(analysis, links)
       countTime(analysis)
+      kept.add(analysis)
     },
     diagnose(cappedNames = 0) {
       counts.cappedNames = cappedNames
+      counts.kept = kept.tell()
       const checks = checksOf(counts)
       const grades = new Set(checks.map(({ grade }) => grade))
       const grade = grades.has('bad') ? 'bad' : grades.has('warn') ? 'warn' : 'ok'

@@ -5,6 +5,8 @@ import { doctorText } from '../../src/commands/doctor-text.ts'
 import { appendSpan, createColumns } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
 import { shapeFieldsFrom, shapeKeyOf } from '../../src/trace/shape.ts'
+import { STATUS_ERROR } from '../../src/trace/span.ts'
+import { seeded } from '../bench/random.ts'
 
 type Span = {
   id: number
@@ -125,6 +127,58 @@ describe('the doctor', () => {
           .map(({ length }) => length),
       ),
     ).toBeLessThanOrEqual(80)
+  })
+
+  describe('sampling', () => {
+    /** Entries of three endpoints that usually take 20, 60 and 200 ms, of those that the policy keeps. */
+    function kept(policy: (ms: number, failed: boolean) => boolean, seed: number) {
+      const random = seeded(seed)
+      const columns = createColumns(createDictionary())
+      for (let trace = 1; trace <= 6000; trace++) {
+        const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+        const ms = [20, 60, 200][trace % 3]! * Math.exp(0.8 * normal)
+        const failed = random() < 0.05
+        if (!policy(ms, failed)) continue
+        const at = BigInt(trace) * 10n ** 9n + 10n ** 18n
+        appendSpan(columns, {
+          traceId: trace.toString(16),
+          spanId: '1',
+          parentSpanId: '',
+          startNs: at,
+          endNs: at + BigInt(Math.round(ms * 1e6)),
+          status: failed ? STATUS_ERROR : 0,
+          shapeKey: shapeKeyOf(
+            shapeFieldsFrom('SERVER', `op ${'abc'[trace % 3]}`, { 'service.name': 'web' }, {}),
+          ),
+        })
+      }
+      const doctor = createDoctor()
+      doctor.add(analyzeSpans(columns))
+      return doctor.diagnose().checks.find(({ check }) => check === 'sampling')!
+    }
+
+    it.each([1, 2, 3, 4, 5])('of all, or of a share of all, looks like nothing (seed %i)', (seed) => {
+      expect(kept(() => true, seed)).toMatchObject({ grade: 'ok', value: 0 })
+      const random = seeded(seed + 100)
+      expect(kept(() => random() < 0.2, seed)).toMatchObject({ grade: 'ok', value: 0 })
+    })
+
+    it.each([1, 2, 3, 4, 5])('that keeps only errors is told, and where (seed %i)', (seed) => {
+      const check = kept((_ms, failed) => failed, seed)
+      expect(check).toMatchObject({ grade: 'bad', value: 1 })
+      expect(check.found).toContain('only errors')
+      expect(check.where.map(({ name }) => name).sort()).toEqual(['web op a', 'web op b', 'web op c'])
+    })
+
+    it.each([1, 2, 3, 4, 5])(
+      'that keeps only what is slow, or failed, is told, and from where on (seed %i)',
+      (seed) => {
+        const check = kept((ms, failed) => ms >= 100 || failed, seed)
+        expect(check).toMatchObject({ grade: 'bad', value: 1 })
+        expect(check.found).toMatch(/not one took less than 10\d ms/)
+        expect(check.fix).toContain('probabilistic')
+      },
+    )
   })
 
   it('says how far clocks are apart', () => {
