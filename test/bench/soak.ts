@@ -2,7 +2,9 @@
  * The whole service under steady load: memory of its processes, how far the analyzer is behind, what failed, every ten
  * seconds and in a line at the end. Every span sent is a new one.
  *
- *   npm run bench:soak -- [minutes] [spans a second]
+ *   npm run bench:soak -- [minutes] [spans a second] [apart]
+ *
+ * `apart`: receiver, and analyzer with API, in processes of their own; memory and figures are then those of the latter.
  */
 import { fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -35,8 +37,17 @@ type Sample = {
 }
 
 const data = createDataDir()
-const service = await startService(data.path, { LONGPOLE_SETTLE_SECONDS: '10' })
-const engine = enginePid(service)
+const isApart = process.argv[4] === 'apart'
+const settle = { LONGPOLE_SETTLE_SECONDS: '10' }
+const receiver = await startService(data.path, settle, { args: isApart ? ['--roles', 'receiver'] : [] })
+const service = isApart
+  ? await startService(
+      data.path,
+      { ...settle, LONGPOLE_CLICKHOUSE_URL: receiver.clickhouse },
+      { args: ['--roles', 'analyzer,api'] },
+    )
+  : receiver
+const engine = enginePid(receiver)
 const samples: Sample[] = []
 const startedAt = performance.now()
 try {
@@ -80,6 +91,7 @@ try {
   if (isLost || result.failed > 0) process.exitCode = 1
 } finally {
   await service.end('SIGTERM')
+  if (isApart) await receiver.end('SIGTERM')
   data.remove()
 }
 
@@ -119,7 +131,7 @@ function runLoad(): Promise<LoadResult> {
   const file = fileURLToPath(new URL('./ingest-load.ts', import.meta.url))
   const child = fork(file, { execArgv: ['--import', import.meta.resolve('tsx')] })
   const load: Load = {
-    address: service.otlpGrpc,
+    address: receiver.otlpGrpc,
     seconds: minutes * 60,
     gzip: false,
     concurrency: 0,
