@@ -166,21 +166,27 @@ describe('a part is corrupted', () => {
     await acknowledgedMore(0)
   })
 
-  it('found when it is read: is said with its name, nothing more is acknowledged', async () => {
-    const { path, part } = await storeWithPart()
-    const file = join(part, 'data.bin')
-    const bytes = readFileSync(file)
-    bytes[bytes.length >> 1]! ^= 0xff
-    writeFileSync(file, bytes)
-    service = await startService(path)
-    startSmallLoad()
-    await acknowledgedMore(0)
-    const client = createClient({ url: service.clickhouse, database: 'longpole' })
-    await expect(client.command({ query: 'SELECT * FROM otel_traces FORMAT Null' })).rejects.toThrow(
-      'Checksum',
-    )
-    await client.close()
-    expect((await ready(503)).message).toMatch(/part \S+ of otel_traces is corrupted/)
-    await expectNoneAcknowledged()
-  })
+  // The first compressed block: 16 bytes of checksum, the codec, two lengths, what is packed.
+  it.each([
+    ['codec', 16, 'Unknown codec'],
+    ['packed data', 60, 'Checksum'],
+  ])(
+    'found when it is read, a broken %s: is said with its name, nothing more is acknowledged',
+    async (_, at, said) => {
+      const { path, part } = await storeWithPart()
+      const file = join(part, 'data.bin')
+      const bytes = readFileSync(file)
+      bytes[at]! ^= 0xff
+      writeFileSync(file, bytes)
+      service = await startService(path)
+      startSmallLoad()
+      await acknowledgedMore(0)
+      const client = createClient({ url: service.clickhouse, database: 'longpole' })
+      const read = client.command({ query: 'SELECT * FROM otel_traces FORMAT Null' })
+      await expect(read).rejects.toThrow(said)
+      await client.close()
+      expect((await ready(503)).message).toMatch(/part \S+ of otel_traces is corrupted/)
+      await expectNoneAcknowledged()
+    },
+  )
 })
