@@ -48,6 +48,7 @@ const ALLOWED = new Set([
   'deduplicate_blocks_in_dependent_materialized_views',
   'materialized_views_ignore_errors',
   'materialize_skip_indexes_on_insert',
+  'optimize_on_insert',
   'parallel_view_processing',
   'async_insert',
   'wait_for_async_insert',
