@@ -18,6 +18,7 @@ const FLOORS: Record<string, number> = {
   analysis: 2,
   findings: 2,
   trace: 1,
+  'thread.ts': 1,
 }
 
 const SRC = join(import.meta.dirname, '..', 'src')

@@ -23,8 +23,10 @@ export type ApiOptions = Access & {
   store: Store
   log: Logger
   metrics?: MetricSources
+  /** Brings `metrics` up to date. */
+  refreshMetrics?: () => Promise<void>
   /** Why the service is not ready, though its store answers. */
-  problem?: () => string | undefined
+  problem?: () => string | undefined | Promise<string | undefined>
   /** Thresholds of findings; their own, if not given. */
   findingLimits?: FindingLimits | undefined
 }
@@ -38,6 +40,7 @@ export function createApi({
   token,
   localOnly,
   metrics = {},
+  refreshMetrics,
   problem = () => undefined,
   findingLimits = limitsOf({}),
 }: ApiOptions): OpenAPIHono {
@@ -70,7 +73,7 @@ export function createApi({
     errorJson(c, new ApiError(404, 'no-such-route', `there is no ${c.req.method} ${c.req.path}`)),
   )
 
-  addHealthRoutes(app, store, createMetrics(metrics), problem)
+  addHealthRoutes(app, store, createMetrics(metrics, refreshMetrics), problem)
   app.get('/', (c) =>
     c.json({
       name: 'longpole',

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Store } from '../store/store.ts'
+import type { ApiOptions } from './app.ts'
 import { ApiError, ERROR_RESPONSES } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -35,12 +36,12 @@ export function addHealthRoutes(
   app: OpenAPIHono,
   store: Store,
   metrics: Metrics,
-  problem: () => string | undefined,
+  problem: NonNullable<ApiOptions['problem']>,
 ): void {
   app.openapi(healthRoute, (c) => c.json({ status: 'ok' as const }, 200))
   app.openapi(readyRoute, async (c) => {
     const answers = await store.ping().catch(() => false)
-    const message = problem() ?? (answers ? undefined : 'the store does not answer')
+    const message = (await problem()) ?? (answers ? undefined : 'the store does not answer')
     if (message !== undefined) throw new ApiError(503, answers ? 'not-ready' : 'store-unavailable', message)
     return c.json({ status: 'ready' as const }, 200)
   })

@@ -22,9 +22,9 @@ const LABELS: Readonly<Record<string, string>> = {
 
 /**
  * Prometheus metrics of the parts' counters: `receiver.received` becomes `longpole_receiver_received_total`, a group of
- * numbers one metric with a label. Read anew at each scrape.
+ * numbers one metric with a label. Read anew at each scrape, after `refresh` has brought them up to date.
  */
-export function createMetrics(sources: MetricSources): Metrics {
+export function createMetrics(sources: MetricSources, refresh?: () => Promise<void>): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'longpole_' })
   for (const [part, counters] of Object.entries(sources)) {
@@ -36,7 +36,13 @@ export function createMetrics(sources: MetricSources): Metrics {
       else addCounter(registry, `longpole_${part}_${words}_total`, LABELS[name] ?? 'of', read)
     }
   }
-  return { contentType: registry.contentType, scrape: () => registry.metrics() }
+  return {
+    contentType: registry.contentType,
+    async scrape() {
+      await refresh?.()
+      return registry.metrics()
+    },
+  }
 }
 
 function addGauge(registry: Registry, name: string, read: () => number): void {

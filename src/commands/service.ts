@@ -1,11 +1,12 @@
 import type { Logger } from 'pino'
-import { type AnalyzerHandle, startAnalyzer } from '../analyzer/analyzer.ts'
-import { startApi } from '../api/server.ts'
+import { createCounters } from '../analyzer/counters.ts'
 import { type Config, splitAddress } from '../config.ts'
 import { type Engine, startEngine } from '../engine/start.ts'
 import { type ReceiverHandle, startReceiver } from '../receiver/server.ts'
 import { watchStore } from '../store/health.ts'
-import { openStore, type Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
+import { startPart } from './part.ts'
+import { openPartStore } from './part-thread.ts'
 
 export const ROLES = ['receiver', 'analyzer', 'api'] as const
 export type Role = (typeof ROLES)[number]
@@ -14,7 +15,8 @@ export type Service = {
   /** host:port of what runs; the engine's URL. */
   addresses: { otlpGrpc?: string; otlpHttp?: string; api?: string; clickhouse: string }
   store: Store
-  analyzer: AnalyzerHandle | undefined
+  /** `drain` analyzes until nothing waits. */
+  analyzer: { drain(): Promise<void> } | undefined
   /** Stops accepting, finishes what is in flight, closes everything, in reverse order of starting. */
   stop(): Promise<void>
 }
@@ -42,14 +44,7 @@ export async function startService(
       url = withPassword(started.url, config.token)
       engine = started
     }
-    const store = openStore({
-      url,
-      database: config.clickhouseDatabase,
-      retentionDays: config.retentionDays,
-      rollupRetentionDays: config.rollupRetentionDays,
-      fsync: config.fsync,
-      log,
-    })
+    const store = openPartStore(config, url, log)
     stops.push(() => store.close())
     await store.migrate().catch((cause) => {
       if (config.clickhouseUrl === undefined) throw cause
@@ -76,37 +71,47 @@ export async function startService(
       // Some of the time is for the answers to be written, and for the engine to stop.
       users.push(() => started.stop(config.graceSeconds * 700))
     }
-    let analyzer: AnalyzerHandle | undefined
+    const argument = { config, url }
+    let analyzer: Service['analyzer']
+    let analyzerStarted: Promise<void> | undefined
+    const analyzerCounters = { ...createCounters(), restarts: 0 }
     if (roles.includes('analyzer')) {
-      analyzer = startAnalyzer({
-        store,
-        settleSeconds: config.settleSeconds,
-        findingLimits: config.findingLimits,
-        dependencies: config.dependencies,
+      const part = startPart<void>('analyzer', new URL('./analyzer-thread.ts', import.meta.url), {
+        argument: () => argument,
+        handlers: { counters: (told: object) => Object.assign(analyzerCounters, told) },
+        counters: analyzerCounters,
         log,
       })
-      const started = analyzer
-      users.push(() => started.stop())
+      users.push(part.stop)
+      analyzerStarted = part.started
+      analyzer = { drain: () => part.call('drain') }
     }
-    let api: { address: string; stop(): Promise<void> } | undefined
+    let apiStarted: Promise<string> | undefined
     if (roles.includes('api')) {
-      api = await startApi({
-        address: config.api,
-        store,
-        token: config.token,
-        tls: config.tls,
-        problem: () => engine?.problem() ?? receiver?.problem() ?? watch.damage(),
-        findingLimits: config.findingLimits,
-        metrics: { receiver: receiver?.counters, analyzer: analyzer?.counters },
+      const apiCounters = { restarts: 0 }
+      const metrics = {
+        receiver: receiver?.counters,
+        analyzer: analyzer === undefined ? undefined : analyzerCounters,
+        api: apiCounters,
+      }
+      const part = startPart<string>('API', new URL('./api-thread.ts', import.meta.url), {
+        // The port that was free the first time.
+        argument: (last) => ({ ...argument, address: last ?? config.api }),
+        handlers: {
+          metrics: () => metrics,
+          problem: () => engine?.problem() ?? receiver?.problem() ?? watch.damage(),
+        },
+        counters: apiCounters,
         log,
       })
-      const started = api
-      users.push(() => started.stop())
+      users.push(part.stop)
+      apiStarted = part.started
     }
+    const [api] = await Promise.all([apiStarted, analyzerStarted])
     return {
       addresses: {
         ...(receiver === undefined ? {} : { otlpGrpc: receiver.grpcAddress, otlpHttp: receiver.httpAddress }),
-        ...(api === undefined ? {} : { api: api.address }),
+        ...(api === undefined ? {} : { api }),
         clickhouse: withPassword(url, undefined),
       },
       store,

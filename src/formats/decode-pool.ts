@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
+import { startThread } from '../thread.ts'
 import { type DecodedBatch, type EncodedBatch, SPAN_SOURCES } from './decoded-batch.ts'
 import type { Resource } from './file-span.ts'
 import { FormatError } from './problem.ts'
@@ -10,6 +11,7 @@ import type { SpanTable } from './span-table.ts'
 /** Decodes the spans of large files on all cores. What comes out is the same, and in the same order. */
 export type DecodePool = SpanPipes & { close(): Promise<void> }
 
+const WORKER = new URL('./decode-worker.ts', import.meta.url)
 /** One message costs some 50 us; a batch is decoded in about 10 ms. */
 const BATCH_BYTES = 1024 * 1024
 const BATCH_SPANS = 8192
@@ -134,7 +136,7 @@ export function createDecodePool(table: SpanTable, workerCount = availableParall
   }
 
   function startWorker(): WorkerState {
-    const thread = startThread()
+    const thread = startThread(WORKER)
     const worker: WorkerState = { thread, underWay: 0, parts: [], details: [], owners: [] }
     thread.on('message', (decoded: DecodedBatch) => {
       worker.underWay--
@@ -207,13 +209,4 @@ function widened(bytes: Uint8Array, filled: number, more: number): Uint8Array {
   const wide = new Uint8Array(filled + more)
   wide.set(bytes.subarray(0, filled))
   return wide
-}
-
-/** Node before 22.18 does not read TypeScript: tsx has to be there in the thread as well. */
-function startThread(): Worker {
-  const entry = new URL('./decode-worker.ts', import.meta.url)
-  if ('typescript' in process.features && process.features.typescript !== false) return new Worker(entry)
-  const [tsx, script] = [import.meta.resolve('tsx/esm/api'), entry.href].map((url) => JSON.stringify(url))
-  const boot = `import(${tsx}).then(({ register }) => { register(); return import(${script}) })`
-  return new Worker(boot, { eval: true })
 }

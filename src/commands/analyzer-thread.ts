@@ -1,0 +1,26 @@
+import { startAnalyzer } from '../analyzer/analyzer.ts'
+import { runPart } from './part-thread.ts'
+
+/** How often the counters are told: as they stood when something was last waited for. */
+const TELL_MS = 500
+
+/** Entry of the thread that analyzes: a batch takes seconds, and acknowledgements would wait as long. */
+runPart(async ({ config }, { store, log, parent }) => {
+  const { settleSeconds, findingLimits, dependencies } = config
+  const analyzer = startAnalyzer({ store, settleSeconds, findingLimits, dependencies, log })
+  const tell = () => parent.tell('counters', analyzer.counters)
+  const timer = setInterval(tell, TELL_MS)
+  return {
+    started: undefined,
+    handlers: {
+      async drain() {
+        await analyzer.drain()
+        tell()
+      },
+    },
+    async stop() {
+      clearInterval(timer)
+      await analyzer.stop()
+    },
+  }
+})
