@@ -3,6 +3,7 @@ import type { Dictionary } from '../trace/dictionary.ts'
 import { operationOf } from '../trace/operation.ts'
 import { CLIENT, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
+import { type Chains, createChains } from './chains.ts'
 import { createPairTable } from './pair-table.ts'
 
 /** What a span is to findings, by the component it is charged to. */
@@ -54,8 +55,9 @@ export type CallIndex = {
   callOf(tree: TraceTree, span: number): number
   /** The number of a query, by shape and detail. */
   queryOf(shape: number, detail: number): number
-  /** Operation of the nearest SERVER, CONSUMER or root at or above a span, as endpoints are named. */
-  callerOf(tree: TraceTree, span: number, root: number): string
+  /** By shape, as endpoints are named. */
+  operationOf(shape: number): string
+  readonly chains: Chains
 }
 
 /** Queries that change nothing; others must keep their order. */
@@ -76,6 +78,7 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
   let marks = new Uint8Array(256)
   let marked = 0
   const calls: Call[] = []
+  const operations: string[] = []
   const numbers = new Map<string, number>()
   /** By shape and what else decides: the detail, or the callee's shape. */
   const byPair = createPairTable()
@@ -118,11 +121,8 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
       return numberOf(shape, component, detail, callee < 0 ? -1 : tree.shape[callee]!)
     },
     queryOf: (shape, detail) => numberOf(shape, dictionary.shapeComponent[shape]!, detail, -1),
-    callerOf(tree, span, root) {
-      let up = span
-      while (up !== root && tree.kind[up] !== SERVER && tree.parent[up]! >= 0) up = tree.parent[up]!
-      return operationOf(dictionary.fields(tree.shape[up]!))
-    },
+    operationOf: (shape) => (operations[shape] ??= operationOf(dictionary.fields(shape))),
+    chains: createChains(dictionary.services),
   }
   return index
 

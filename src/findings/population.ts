@@ -3,6 +3,7 @@ import { quantileOf } from '../analysis/quantile.ts'
 import type { SpanColumns } from '../trace/columns.ts'
 import type { TraceGroups } from '../trace/group.ts'
 import type { TraceTree } from '../trace/tree.ts'
+import { byInstance, type OfInstance } from './by-instance.ts'
 import type { CallIndex } from './calls.ts'
 import { workOutLoad } from './load.ts'
 import type { QueryGroup, ServerGroup } from './observations.ts'
@@ -25,6 +26,8 @@ export type Population = {
   /** Queries that may have such a tail, waited for or not, by the times that were sent. */
   queries(tail: Tail): readonly QueryGroup[]
   readonly instances: readonly string[]
+  /** Its observations by named instance; none where there is only one. */
+  byInstance(group: ServerGroup): readonly OfInstance[]
   /** Whether the batch tells enough by itself; of small ones much is remembered, for many together may. */
   readonly isLarge: boolean
   /** Fills `load` of the groups of a service. */
@@ -47,10 +50,19 @@ export function createPopulation(): Observer {
   const servers = createServerHistory()
   let rowsByTrace!: TraceGroups
   const loaded = new Set<string>()
+  const instancesOf = new Map<ServerGroup, readonly OfInstance[]>()
 
   return {
     servers: servers.groups,
     instances: servers.instances,
+    byInstance(group) {
+      let known = instancesOf.get(group)
+      if (known === undefined) {
+        known = byInstance(group, servers.instances)
+        instancesOf.set(group, known)
+      }
+      return known
+    },
     get isLarge() {
       return servers.isLarge
     },
@@ -74,6 +86,7 @@ export function createPopulation(): Observer {
     },
     end() {
       loaded.clear()
+      instancesOf.clear()
       queries.end(rowsByTrace)
       servers.end()
     },

@@ -19,11 +19,12 @@ export type QueryHistory = {
 /** A p99 of at least so long, and so many times the p50. */
 export type Tail = { p99Ns: number; times: number }
 
-/** By call: queries, and how many of them by powers of two of their length, BINS a call. */
+/** By call: queries, and how many of them by their length, BINS a call. */
 type Figures = { count: Uint32Array; bins: Uint32Array }
-const BINS = 32
-/** ns below which all lengths are in the first bin. */
-const FIRST_BIN_NS = 2 ** 16
+/** Two a power of two of lengths: few calls have to be looked at closely then. */
+const BINS = 2 * 31
+/** ns; lengths of 2^31 of these and more are in the last bin. */
+const UNIT_NS = 2 ** 13
 
 export function createQueryHistory(): QueryHistory {
   const groupOf = new Map<string, QueryGroup>()
@@ -155,7 +156,16 @@ export function createQueryHistory(): QueryHistory {
 }
 
 function binOf(lengthNs: number): number {
-  return lengthNs < FIRST_BIN_NS ? 0 : Math.min(BINS - 1, 32 - Math.clz32(lengthNs / FIRST_BIN_NS))
+  const units = Math.min(2 ** 31 - 1, Math.floor(lengthNs / UNIT_NS))
+  if (units < 2) return units
+  const power = 31 - Math.clz32(units)
+  // The bit after the leading one.
+  return 2 * power + ((units >> (power - 1)) & 1)
+}
+
+/** Where a bin begins. */
+function leastIn(bin: number): number {
+  return UNIT_NS * (bin < 2 ? bin : 2 ** ((bin >> 1) - 1) * (2 + (bin & 1)))
 }
 
 /** Whether the bins, each as long as it may be, leave room for that tail. */
@@ -166,11 +176,9 @@ function mayHave({ p99Ns, times }: Tail, { count, bins }: Figures, call: number)
     for (; (left -= bins[BINS * call + bin]!) > 0; bin++);
     return bin
   }
-  const p99 = binAt(0.99)
-  const p50 = binAt(0.5)
-  const mostNs = p99 === BINS - 1 ? Number.POSITIVE_INFINITY : FIRST_BIN_NS * 2 ** p99
-  const usualNs = p50 === 0 ? 0 : FIRST_BIN_NS * 2 ** (p50 - 1)
-  return mostNs > p99Ns && mostNs > times * usualNs
+  const last = binAt(0.99)
+  const mostNs = last === BINS - 1 ? Number.POSITIVE_INFINITY : leastIn(last + 1)
+  return mostNs > p99Ns && mostNs > times * leastIn(binAt(0.5))
 }
 
 function wider(from: Uint32Array, length: number): Uint32Array<ArrayBuffer> {

@@ -12,6 +12,7 @@ export type RequestLog = {
   /** See `ServerGroup`. */
   firstChildNs: Float64Array
   arrivalNs: Float64Array
+  cold: Uint8Array
   /** By shape (endpoint, instance and version): requests and their time; 1: one waited, or started cold. */
   requests: Uint32Array
   sumNs: Float64Array
@@ -38,6 +39,7 @@ function room(length: number) {
     shape: new Uint32Array(length),
     firstChildNs: new Float64Array(length),
     arrivalNs: new Float64Array(length),
+    cold: new Uint8Array(length),
   }
 }
 
@@ -50,11 +52,13 @@ export function beginLog(log: RequestLog, shapes: number): void {
 
 /** Notes the requests of a root. */
 export function logRequests(log: RequestLog, scan: Scan, trace: number): void {
-  const { tree, servers, says } = scan
+  const { tree, says } = scan
+  const { at: servers, count } = scan.servers
   const { cutStart, cutEnd, shape, row, live, child, firstChild, kind, parent, entry } = tree
   const { detail, dictionary } = tree.spans
-  if (log.count + servers.length > log.row.length) grow(log, log.count + servers.length)
-  for (let i = 0; i < servers.length; i++) {
+  const { flags } = dictionary.details
+  if (log.count + count > log.row.length) grow(log, log.count + count)
+  for (let i = 0; i < count; i++) {
     const span = servers[i]!
     const at = log.count++
     const r = row[span]!
@@ -70,18 +74,19 @@ export function logRequests(log: RequestLog, scan: Scan, trace: number): void {
     log.arrivalNs[at] = arrival
     log.requests[s]!++
     log.sumNs[s]! += cutEnd[span]! - start
-    if (first >= TRIFLE_NS || arrival >= TRIFLE_NS) log.telling[s] = 1
-    else if (says[r] !== 0 && (dictionary.details.flags[detail[r]!]! & IS_COLD_START) !== 0)
-      log.telling[s] = 1
+    const isCold = says[r] !== 0 && (flags[detail[r]!]! & IS_COLD_START) !== 0
+    log.cold[at] = isCold ? 1 : 0
+    if (isCold || first >= TRIFLE_NS || arrival >= TRIFLE_NS) log.telling[s] = 1
   }
 }
 
 function grow(log: RequestLog, least: number): void {
-  const { row, trace, shape, firstChildNs, arrivalNs } = log
+  const { row, trace, shape, firstChildNs, arrivalNs, cold } = log
   Object.assign(log, room(Math.max(least, 2 * row.length)))
   log.row.set(row)
   log.trace.set(trace)
   log.shape.set(shape)
   log.firstChildNs.set(firstChildNs)
   log.arrivalNs.set(arrivalNs)
+  log.cold.set(cold)
 }

@@ -9,6 +9,9 @@ import { createFamily, type Family, forgetFamily } from './family.ts'
 /** An INTERNAL span around a single call (a repository's method) is looked through, this many deep. */
 export const WRAPPERS = 4
 
+/** Spans, the first `count` of `at`; a typed array, for filling it again and again must not cost memory. */
+export type SpanList = { count: number; at: Int32Array }
+
 /** One settled root as patterns look at it. All spans listed are waited for: none is detached, or below one that is. */
 export type Scan = {
   tree: TraceTree
@@ -21,37 +24,38 @@ export type Scan = {
   to: number
   durationNs: number
   /** Queries and calls to other services, not those that a driver makes for one. */
-  queries: number[]
-  remotes: number[]
+  queries: SpanList
+  remotes: SpanList
   /** SERVER spans, and the root. */
-  servers: number[]
+  servers: SpanList
   /** Spans whose detail has a flag (detail.ts), that failed, that say a body's size or a number of rows. */
-  flagged: number[]
-  failed: number[]
-  sized: number[]
+  flagged: SpanList
+  failed: SpanList
+  sized: SpanList
   /** Calls that say which values they are for (`valueHash`), and spans whose shape has a mark (calls.ts). */
-  hashed: number[]
-  marked: number[]
+  hashed: SpanList
+  marked: SpanList
   /** Parents that wait for at least two calls, directly or through wrappers. */
   families: Families
   /** The one looked at last. */
   family: Family
-  /** Per span: SERVERs at or above it; and the span with the most, the first of several. */
+  /** Per span that is waited for: the nearest SERVER, or the root, at or above it: where its code is. */
+  place: Int32Array
+  /** Of places: SERVERs at or above; and the place with the most, the first of several. */
   depth: Int32Array
   deepest: number
   /** 1: not waited for. Per span. */
   off: Uint8Array
-  /** Per row of the batch: whether it has a flag, a size, a hash. */
+  /** Per row of the batch: whether it has a flag, a size, a hash, a mark. */
   says: Uint8Array
-  /** All the lists above, in the order of LISTS, and the bits of those that are not empty (`listBits`). */
-  lists: number[][]
+  /** Bits of the lists above that are not empty (`listBits`). */
   present: number
   lengthOf(span: number): number
 }
 
 /** The parents; by span, how many calls each has, their time and the longest's. */
 export type Families = {
-  parent: number[]
+  parents: SpanList
   count: Int32Array
   sumNs: Float64Array
   longestNs: Float64Array
@@ -79,26 +83,24 @@ export function listBits(names: readonly ListName[]): number {
 const FLAGGED = 1
 const SIZED = 2
 const HASHED = 4
+const MARKED = 8
 
 export function createScan(tree: TraceTree, index: CallIndex, counterfactual: Counterfactual): Scan {
   const none = new Float64Array(0)
-  const families: Families = { parent: [], count: new Int32Array(0), sumNs: none, longestNs: none }
-  const spans = {
-    queries: [],
-    remotes: [],
-    servers: [],
-    flagged: [],
-    failed: [],
-    sized: [],
-    hashed: [],
-    marked: [],
-  }
+  const noNumbers = new Int32Array(0)
+  const list = (): SpanList => ({ count: 0, at: noNumbers })
   return {
-    ...spans,
-    families,
+    queries: list(),
+    remotes: list(),
+    servers: list(),
+    flagged: list(),
+    failed: list(),
+    sized: list(),
+    hashed: list(),
+    marked: list(),
+    families: { parents: list(), count: noNumbers, sumNs: none, longestNs: none },
     family: createFamily(),
     present: 0,
-    lists: [...Object.values(spans), families.parent],
     tree,
     index,
     counterfactual,
@@ -107,88 +109,80 @@ export function createScan(tree: TraceTree, index: CallIndex, counterfactual: Co
     from: 0,
     to: 0,
     durationNs: 0,
-    depth: new Int32Array(0),
+    place: noNumbers,
+    depth: noNumbers,
     deepest: 0,
     off: new Uint8Array(0),
-    says: whatRowsSay(tree.spans),
+    says: whatRowsSay(tree.spans, index.marks()),
     lengthOf: (span) => tree.cutEnd[span]! - tree.cutStart[span]!,
   }
 }
 
-/** What the details of each row say that few rows do: read in order here, looked up by span in the scan. */
-function whatRowsSay({
-  count,
-  detail,
-  bodyBytes,
-  returnedRows,
-  valueHash,
-  dictionary,
-}: SpanColumns): Uint8Array {
+/** What each row says that few rows do: read in order here, looked up by span in the scan. */
+function whatRowsSay(spans: SpanColumns, marks: Uint8Array): Uint8Array {
+  const { count, detail, bodyBytes, returnedRows, valueHash, shape, dictionary } = spans
   const { flags } = dictionary.details
   const says = new Uint8Array(count)
   for (let row = 0; row < count; row++) {
     says[row] =
       (flags[detail[row]!] !== 0 ? FLAGGED : 0) |
       (bodyBytes[row] !== 0 || returnedRows[row] !== 0 ? SIZED : 0) |
-      (valueHash[row] !== 0 ? HASHED : 0)
+      (valueHash[row] !== 0 ? HASHED : 0) |
+      (marks[shape[row]!] !== 0 ? MARKED : 0)
   }
   return says
 }
 
 /** Fills the scan with the root whose spans are `order[from..to)`; one pass. */
 export function scanRoot(scan: Scan, from: number, to: number): void {
-  const { tree, queries, remotes, servers, flagged, failed, sized, hashed, marked, families, says } = scan
-  const { order, parent, component, detached, kind, live, row, shape, cutStart, cutEnd } = tree
+  const { tree } = scan
+  const { order, parent, component, detached, kind, live, row, cutStart, cutEnd } = tree
   const roles = scan.index.roles()
-  const marks = scan.index.marks()
   if (scan.off.length < tree.count) grow(scan, tree.capacity)
-  const { off, depth } = scan
-  const { parent: parents, count, sumNs, longestNs } = families
+  empty(scan)
+  const { off, place, depth, says, queries, remotes, servers, failed } = scan
+  const { parents, count, sumNs, longestNs } = scan.families
   const root = order[from]!
   scan.entry = root
   scan.from = from
   scan.to = to
   scan.durationNs = cutEnd[root]! - cutStart[root]!
-  // Setting the length gives the memory back, which costs more than the list.
-  for (let l = 0; l < scan.lists.length; l++) while (scan.lists[l]!.length > 0) scan.lists[l]!.pop()
-  forgetFamily(scan.family)
+  scan.deepest = root
 
   // Parents come before children.
   for (let at = from; at < to; at++) {
     const i = order[at]!
-    const p = parent[i]!
-    if (at > from && (detached[i] === 1 || off[p] === 1)) {
+    const p = at === from ? -1 : parent[i]!
+    if (p >= 0 && (detached[i] === 1 || off[p] === 1)) {
       off[i] = 1
       continue
     }
     off[i] = 0
     count[i] = 0
-    depth[i] = (at === from ? 0 : depth[p]!) + (kind[i] === SERVER ? 1 : 0)
     const said = says[row[i]!]!
-    if (said !== 0) {
-      if ((said & FLAGGED) !== 0) flagged.push(i)
-      if ((said & SIZED) !== 0) sized.push(i)
-      if ((said & HASHED) !== 0) hashed.push(i)
-    }
-    if (tree.failed[i] === 1) failed.push(i)
-    if (marks[shape[i]!] !== 0) marked.push(i)
+    if (said !== 0) note(scan, i, said)
+    if (tree.failed[i] === 1) failed.at[failed.count++] = i
+    const isServer = kind[i] === SERVER
+    if (isServer || p < 0) {
+      place[i] = i
+      depth[i] = (p < 0 ? 0 : depth[place[p]!]!) + (isServer ? 1 : 0)
+    } else place[i] = place[p]!
     const role = roles[component[i]!]!
-    if (role === OWN || at === from) {
-      if (kind[i] === SERVER || at === from) {
-        servers.push(i)
-        if (at === from || depth[i]! > depth[scan.deepest]!) scan.deepest = i
-      }
+    if (role === OWN || p < 0) {
+      if (place[i] !== i) continue
+      servers.at[servers.count++] = i
+      if (depth[i]! > depth[scan.deepest]!) scan.deepest = i
       continue
     }
     const above = roles[component[p]!]!
     if (role === QUERY) {
       if (above === QUERY) continue
-      queries.push(i)
-    } else if (role === REMOTE && above !== REMOTE) remotes.push(i)
+      queries.at[queries.count++] = i
+    } else if (role === REMOTE && above !== REMOTE) remotes.at[remotes.count++] = i
     if (above === MESSAGE) continue
     // Through wrappers to whom it is a call of.
     let up = p
-    for (let depth = 0; depth < WRAPPERS && kind[up] === INTERNAL && live[up] === 1 && up !== root; depth++) {
+    for (let deep = 0; deep < WRAPPERS && kind[up] === INTERNAL && live[up] === 1 && up !== root; deep++) {
       up = parent[up]!
     }
     const lengthNs = cutEnd[i]! - cutStart[i]!
@@ -198,28 +192,68 @@ export function scanRoot(scan: Scan, from: number, to: number): void {
       longestNs[up] = lengthNs
       continue
     }
-    if (++count[up]! === 2) parents.push(up)
+    if (++count[up]! === 2) parents.at[parents.count++] = up
     sumNs[up]! += lengthNs
     if (lengthNs > longestNs[up]!) longestNs[up] = lengthNs
   }
-  scan.present = 0
-  for (let l = 0; l < scan.lists.length; l++) if (scan.lists[l]!.length > 0) scan.present |= 1 << l
+  scan.present = presentIn(scan)
+}
+
+function empty(scan: Scan): void {
+  scan.queries.count = 0
+  scan.remotes.count = 0
+  scan.servers.count = 0
+  scan.flagged.count = 0
+  scan.failed.count = 0
+  scan.sized.count = 0
+  scan.hashed.count = 0
+  scan.marked.count = 0
+  scan.families.parents.count = 0
+  forgetFamily(scan.family)
+}
+
+/** Lists a span by what its row says. */
+function note({ flagged, sized, hashed, marked }: Scan, span: number, said: number): void {
+  if ((said & FLAGGED) !== 0) flagged.at[flagged.count++] = span
+  if ((said & SIZED) !== 0) sized.at[sized.count++] = span
+  if ((said & HASHED) !== 0) hashed.at[hashed.count++] = span
+  if ((said & MARKED) !== 0) marked.at[marked.count++] = span
+}
+
+/** In the order of LISTS. */
+function presentIn(scan: Scan): number {
+  return (
+    (scan.queries.count > 0 ? 1 : 0) |
+    (scan.remotes.count > 0 ? 2 : 0) |
+    (scan.servers.count > 0 ? 4 : 0) |
+    (scan.flagged.count > 0 ? 8 : 0) |
+    (scan.failed.count > 0 ? 16 : 0) |
+    (scan.sized.count > 0 ? 32 : 0) |
+    (scan.hashed.count > 0 ? 64 : 0) |
+    (scan.marked.count > 0 ? 128 : 0) |
+    (scan.families.parents.count > 0 ? 256 : 0)
+  )
 }
 
 function grow(scan: Scan, capacity: number): void {
+  const { queries, remotes, servers, flagged, failed, sized, hashed, marked, families } = scan
+  for (const list of [queries, remotes, servers, flagged, failed, sized, hashed, marked, families.parents]) {
+    list.at = new Int32Array(capacity)
+  }
   scan.off = new Uint8Array(capacity)
+  scan.place = new Int32Array(capacity)
   scan.depth = new Int32Array(capacity)
-  scan.families.count = new Int32Array(capacity)
-  scan.families.sumNs = new Float64Array(capacity)
-  scan.families.longestNs = new Float64Array(capacity)
+  families.count = new Int32Array(capacity)
+  families.sumNs = new Float64Array(capacity)
+  families.longestNs = new Float64Array(capacity)
 }
 
-/** Where a span's code is: the nearest SERVER, CONSUMER or root at or above it. */
+/** Where a span's code is, by its place. */
 export function codeAround(scan: Scan, span: number): { service: string; caller: string } {
-  const { tree, index, entry } = scan
+  const { tree, index, place } = scan
   const { dictionary } = index
   return {
     service: dictionary.services[tree.service[span]!]!,
-    caller: index.callerOf(tree, span, entry),
+    caller: index.operationOf(tree.shape[place[span]!]!),
   }
 }

@@ -1,5 +1,4 @@
 import type { SpanColumns } from '../trace/columns.ts'
-import { IS_COLD_START } from '../trace/detail.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
 import { addRoom, createServerGroup, forgetOld, isLarge, type ServerGroup } from './observations.ts'
 import { beginLog, createRequestLog, logRequests } from './request-log.ts'
@@ -33,11 +32,11 @@ const UNLIKE = 1.1
 export function createServerHistory(): ServerHistory {
   const log = createRequestLog()
   const groups: ServerGroup[] = []
-  const groupByKey = new Map<string, ServerGroup>()
+  const placeByKey = new Map<string, number>()
   const instances: string[] = []
   const instanceOf = new Map<string, number>()
   let dictionaryAtHand: Dictionary | undefined
-  let byEndpoint: (ServerGroup | undefined)[] = []
+  let byEndpoint: (number | undefined)[] = []
   let byInstance: number[] = []
   let spans!: SpanColumns
   let originHigh: number | undefined
@@ -59,17 +58,15 @@ export function createServerHistory(): ServerHistory {
     },
     observe: (scan, trace) => logRequests(log, scan, trace),
     close() {
-      const groupOfShape = wantedGroups()
-      const { flags } = spans.dictionary.details
-      const next = new Map<ServerGroup, number>()
-      for (const group of groups) next.set(group, group.fresh)
+      const placeOfShape = wantedGroups()
+      const next = Uint32Array.from(groups, ({ fresh }) => fresh)
       for (let i = 0; i < log.count; i++) {
         const shape = log.shape[i]!
-        const group = groupOfShape[shape]
-        if (group === undefined) continue
+        const place = placeOfShape[shape]! - 1
+        if (place < 0) continue
+        const group = groups[place]!
         const row = log.row[i]!
-        const at = next.get(group)!
-        next.set(group, at + 1)
+        const at = next[place]!++
         group.startNs[at] = startAt(spans, row, originHigh!)
         group.lengthNs[at] = lengthAt(spans, row)
         group.trace[at] = log.trace[i]!
@@ -77,7 +74,7 @@ export function createServerHistory(): ServerHistory {
         group.instance[at] = instanceNumber(shape)
         group.firstChildNs[at] = log.firstChildNs[i]!
         group.arrivalNs[at] = log.arrivalNs[i]!
-        group.cold[at] = (flags[spans.detail[row]!]! & IS_COLD_START) !== 0 ? 1 : 0
+        group.cold[at] = log.cold[i]!
       }
     },
     requestsOf(service) {
@@ -112,21 +109,21 @@ export function createServerHistory(): ServerHistory {
     },
   }
 
-  /** By shape: the group that its requests are to be added to, with room for them. */
-  function wantedGroups(): (ServerGroup | undefined)[] {
+  /** By shape: place of the group that its requests are to be added to, plus 1; groups have room for them. */
+  function wantedGroups(): Uint32Array {
     const { requests } = log
     const wanted = wantedEndpoints()
-    const room = new Map<ServerGroup, number>()
-    const byShape: (ServerGroup | undefined)[] = new Array(requests.length)
+    const room = new Map<number, number>()
+    const byShape = new Uint32Array(requests.length)
     for (let shape = 0; shape < requests.length; shape++) {
       if (requests[shape] === 0) continue
       const endpoint = spans.dictionary.endpoint(shape)
       if (!wanted.has(endpoint)) continue
-      const group = groupOf(endpoint)
-      byShape[shape] = group
-      room.set(group, (room.get(group) ?? 0) + requests[shape]!)
+      const place = placeOf(endpoint)
+      byShape[shape] = 1 + place
+      room.set(place, (room.get(place) ?? 0) + requests[shape]!)
     }
-    for (const [group, count] of room) addRoom(group, count)
+    for (const [place, count] of room) addRoom(groups[place]!, count)
     return byShape
   }
 
@@ -160,20 +157,20 @@ export function createServerHistory(): ServerHistory {
     return wanted
   }
 
-  function groupOf(endpoint: number): ServerGroup {
-    let group = byEndpoint[endpoint]
-    if (group === undefined) {
+  /** Of the endpoint's group, in `groups`. */
+  function placeOf(endpoint: number): number {
+    let place = byEndpoint[endpoint]
+    if (place === undefined) {
       const of = spans.dictionary.endpoints[endpoint]!
       const key = JSON.stringify(of)
-      group = groupByKey.get(key)
-      if (group === undefined) {
-        group = createServerGroup(of)
-        groupByKey.set(key, group)
-        groups.push(group)
+      place = placeByKey.get(key)
+      if (place === undefined) {
+        place = groups.push(createServerGroup(of)) - 1
+        placeByKey.set(key, place)
       }
-      byEndpoint[endpoint] = group
+      byEndpoint[endpoint] = place
     }
-    return group
+    return place
   }
 
   function instanceNumber(shape: number): number {

@@ -14,7 +14,7 @@ export const chattyService = definePattern({
     transitMs: { value: 1, unit: 'ms in transit, all hops', source: 'less cannot be won by merging any' },
   },
   detect(scan, { calls, hops, transitMs }, report) {
-    if (scan.remotes.length >= calls) detectCalls(scan, calls, report)
+    if (scan.remotes.count >= calls) detectCalls(scan, calls, report)
     if (scan.depth[scan.deepest]! > hops) detectHops(scan, hops, transitMs * MS, report)
   },
   advice: ({ service, caller, operation, component }, { amount, spentNs }) =>
@@ -49,18 +49,19 @@ let counts = new Uint32Array(0)
 function callsByPeer({ tree, remotes }: Scan, least: number): Iterable<number[]> {
   const { components } = tree.spans.dictionary
   if (counts.length < components.length) counts = new Uint32Array(2 * components.length)
+  const { at, count } = remotes
   let isAny = false
-  for (const span of remotes) if (++counts[tree.component[span]!]! >= least) isAny = true
+  for (let i = 0; i < count; i++) if (++counts[tree.component[at[i]!]!]! >= least) isAny = true
   const byPeer = new Map<number, number[]>()
-  for (const span of remotes) {
-    if (!isAny) break
+  for (let i = 0; isAny && i < count; i++) {
+    const span = at[i]!
     if (counts[tree.component[span]!]! < least || tree.failed[span] === 1) continue
     const key = tree.component[span]! * 2 ** 16 + tree.service[span]!
     const known = byPeer.get(key)
     if (known === undefined) byPeer.set(key, [span])
     else known.push(span)
   }
-  for (const span of remotes) counts[tree.component[span]!] = 0
+  for (let i = 0; i < count; i++) counts[tree.component[at[i]!]!] = 0
   return byPeer.values()
 }
 
@@ -80,28 +81,31 @@ function collapse(scan: Scan, spans: readonly number[]): void {
 
 /** The longest chain of calls, each made to answer the one before; each hop is from another service. */
 function detectHops(scan: Scan, least: number, leastNs: number, report: Report): void {
-  const { tree } = scan
-  const { services } = tree.spans.dictionary
-  const chainOf = (span: number) => {
-    const chain: number[] = []
-    for (let up = span; up >= 0; up = up === scan.entry ? -1 : tree.parent[up]!) {
-      if (tree.kind[up] === SERVER) chain.push(up)
+  const { tree, entry, place } = scan
+  const { chains } = scan.index
+  const clients: number[] = []
+  let hops = 0
+  let spentNs = 0
+  let chain = chains.before(-1, tree.service[scan.deepest]!)
+  for (let span = scan.deepest; span !== entry; hops++) {
+    const client = tree.parent[span]!
+    const callee = calleeOf(tree, client)
+    if (callee >= 0) {
+      clients.push(client)
+      spentNs += scan.lengthOf(client) - scan.lengthOf(callee)
     }
-    return chain
+    span = place[client]!
+    // Only a root may be no SERVER.
+    if (tree.kind[span] === SERVER) chain = chains.before(chain, tree.service[span]!)
   }
-  const deepest = chainOf(scan.deepest)
-  const hops = deepest.filter((span) => span !== scan.entry)
-  if (hops.length < least) return
-  const clients = hops.map((span) => tree.parent[span]!).filter((client) => calleeOf(tree, client) >= 0)
-  const spentNs = clients.reduce((sum, c) => sum + scan.lengthOf(c) - scan.lengthOf(calleeOf(tree, c)), 0)
-  if (spentNs < leastNs) return
-  const chain = deepest.toReversed().map((span) => services[tree.service[span]!]!)
+  if (hops < least || spentNs < leastNs) return
+  const code = codeAround(scan, entry)
   const subject = {
-    component: { kind: 'service', name: services[tree.service[scan.entry]!]! } as const,
-    ...codeAround(scan, scan.entry),
-    operation: chain.join(' > '),
+    component: { kind: 'service', name: code.service } as const,
+    ...code,
+    operation: chains.textOf(chain),
   }
-  report({ subject, amount: hops.length, spentNs }, scan.entry, () => {
+  report({ subject, amount: hops, spentNs }, entry, () => {
     for (const client of clients) scan.counterfactual.setFactor(client, 0)
   })
 }

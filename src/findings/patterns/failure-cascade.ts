@@ -15,7 +15,7 @@ export const failureCascade = definePattern({
   needs: ['failed'],
   detect(scan, { services }, report) {
     const { tree, failed, entry } = scan
-    if (tree.failed[entry] === 0 || failed.length < 2) return
+    if (tree.failed[entry] === 0 || failed.count < 2) return
     const deepest = deepestFailure(scan)
     const above: number[] = []
     for (let up = deepest; up !== entry; up = tree.parent[up]!) above.push(tree.parent[up]!)
@@ -40,7 +40,8 @@ function deepestFailure({ tree, failed, entry }: Scan): number {
   const depth = new Map([[entry, 0]])
   let deepest = entry
   // Parents come before children.
-  for (const span of failed) {
+  for (let i = 0; i < failed.count; i++) {
+    const span = failed.at[i]!
     if (span === entry) continue
     const above = depth.get(tree.parent[span]!)
     if (above === undefined) continue

@@ -13,7 +13,9 @@ export const largePayload = definePattern({
   needs: ['sized'],
   detect(scan, { bytes, lengthMs }, report) {
     const { tree, index, counterfactual } = scan
-    for (const span of scan.sized) {
+    const { at, count } = scan.sized
+    for (let i = 0; i < count; i++) {
+      const span = at[i]!
       const size = tree.spans.bodyBytes[tree.row[span]!]!
       const spentNs = scan.lengthOf(span)
       if (size <= bytes || spentNs < lengthMs * MS) continue

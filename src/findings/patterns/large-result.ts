@@ -13,7 +13,9 @@ export const largeResult = definePattern({
   needs: ['sized'],
   detect(scan, { rows, lengthMs }, report) {
     const { tree, index } = scan
-    for (const span of scan.sized) {
+    const { at, count } = scan.sized
+    for (let i = 0; i < count; i++) {
+      const span = at[i]!
       const returned = tree.spans.returnedRows[tree.row[span]!]!
       const spentNs = scan.lengthOf(span)
       if (returned <= rows || spentNs < lengthMs * MS) continue

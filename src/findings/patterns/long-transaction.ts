@@ -18,7 +18,9 @@ export const longTransaction = definePattern({
     if (scan.durationNs < lengthMs * MS) return
     const { tree } = scan
     const { dictionary } = tree.spans
-    for (const span of scan.marked) {
+    const { at, count } = scan.marked
+    for (let i = 0; i < count; i++) {
+      const span = at[i]!
       if ((scan.index.marks()[tree.shape[span]!]! & IS_TRANSACTION) === 0) continue
       const shape = dictionary.fields(tree.shape[span]!)
       const spentNs = BEGIN.test(shape.name) ? untilEnd(scan, span) : scan.lengthOf(span)
@@ -54,10 +56,10 @@ function databaseOf({ tree, queries }: Scan, span: number) {
   const { components } = tree.spans.dictionary
   const own = components[tree.component[span]!]!
   if (own.kind === 'database') return own
-  const inside = queries.find((query) => {
-    let up = query
+  for (let i = 0; i < queries.count; i++) {
+    let up = queries.at[i]!
     while (up > span) up = tree.parent[up]!
-    return up === span
-  })
-  return inside === undefined ? own : components[tree.component[inside]!]!
+    if (up === span) return components[tree.component[queries.at[i]!]!]!
+  }
+  return own
 }

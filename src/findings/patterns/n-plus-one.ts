@@ -6,6 +6,9 @@ import { inMs, MS } from '../words.ts'
 
 /** Equivalent queries of one parent, in span order. */
 type Repeated = { call: number; spans: number[] }
+type Group = [Repeated, ...Repeated[]]
+
+const NONE: readonly Repeated[] = []
 
 export const nPlusOne = definePattern({
   id: 'n-plus-one',
@@ -22,18 +25,28 @@ export const nPlusOne = definePattern({
   needs: ['parents'],
   detect(scan, limits, report) {
     const { families, tree, index } = scan
-    for (const parent of families.parent) {
+    const { at, count } = families.parents
+    for (let i = 0; i < count; i++) {
+      const parent = at[i]!
       if (families.count[parent]! < limits.calls || families.sumNs[parent]! < limits.togetherMs * MS) continue
       for (const group of groupsOf(repeatedQueries(scan, parent, limits.calls), limits.group)) {
-        const spans = group.flatMap((one) => one.spans)
-        const spentNs = spans.reduce((sum, span) => sum + scan.lengthOf(span), 0)
+        let amount = 0
+        let spentNs = 0
+        for (const { spans } of group) {
+          amount += spans.length
+          for (const span of spans) spentNs += scan.lengthOf(span)
+        }
         if (spentNs < limits.togetherMs * MS) continue
+        const [{ spans, call }] = group
         const subject = {
           component: tree.spans.dictionary.components[tree.component[spans[0]!]!]!,
           ...codeAround(scan, spans[0]!),
-          operation: group.map((one) => index.calls[one.call]!.label).join(', '),
+          operation:
+            group.length === 1
+              ? index.calls[call]!.label
+              : group.map((one) => index.calls[one.call]!.label).join(', '),
         }
-        report({ subject, amount: spans.length, spentNs }, parent, () => {
+        report({ subject, amount, spentNs }, parent, () => {
           for (const one of group) collapse(scan, one.spans)
         })
       }
@@ -43,42 +56,48 @@ export const nPlusOne = definePattern({
     `${service} ${caller} runs ${operation} ${Math.round(amount)} times a request (${inMs(spentNs)} together): load them all with one query (a join, or WHERE ... IN).`,
 })
 
+/** By call: place in the list at hand, plus 1; all 0 between uses. */
+let places = new Uint32Array(0)
+
 /** Queries of a parent that are run at least `least` times, for different values as far as these are known. */
-function repeatedQueries(scan: Scan, parent: number, least: number): Repeated[] {
+function repeatedQueries(scan: Scan, parent: number, least: number): readonly Repeated[] {
   const { tree, index } = scan
   const { count, call, number, times } = familyOf(scan, parent)
-  let repeated: Map<number, number[]> | undefined
+  let repeated: Repeated[] | undefined
   for (let i = 0; i < count; i++) {
-    if (times[number[i]!]! < least || index.roleOf(tree.component[call[i]!]!) !== QUERY) continue
-    repeated ??= new Map()
-    const known = repeated.get(number[i]!)
-    if (known === undefined) repeated.set(number[i]!, [call[i]!])
-    else known.push(call[i]!)
+    const n = number[i]!
+    if (times[n]! < least || index.roleOf(tree.component[call[i]!]!) !== QUERY) continue
+    if (n >= places.length) places = new Uint32Array(2 * index.calls.length)
+    repeated ??= []
+    const place = places[n]!
+    if (place > 0) repeated[place - 1]!.spans.push(call[i]!)
+    else places[n] = repeated.push({ call: n, spans: [call[i]!] })
   }
-  if (repeated === undefined) return []
-  return [...repeated]
-    .map(([number, spans]) => ({ call: number, spans }))
-    .filter(({ spans }) => spans.length >= least && differentValues(scan, spans) >= least)
+  if (repeated === undefined) return NONE
+  for (const one of repeated) places[one.call] = 0
+  return repeated.filter(({ spans }) => spans.length >= least && areDifferent(scan, spans, least))
 }
 
-/** The very same query again and again is another mistake (repeated-query). */
-function differentValues({ tree }: Scan, spans: readonly number[]): number {
-  let seen: Set<number> | undefined
-  let unknown = 0
+/** Whether so many ask for something else: the very same query again and again is another mistake (repeated-query). */
+function areDifferent({ tree }: Scan, spans: readonly number[], least: number): boolean {
+  const { valueHash } = tree.spans
+  const seen: number[] = []
+  let different = 0
   for (const span of spans) {
-    const hash = tree.spans.valueHash[tree.row[span]!]!
-    if (hash === 0) unknown++
-    else {
-      seen ??= new Set()
-      seen.add(hash)
+    const hash = valueHash[tree.row[span]!]!
+    // 0: not known.
+    if (hash !== 0) {
+      if (seen.includes(hash)) continue
+      seen.push(hash)
     }
+    if (++different >= least) return true
   }
-  return unknown + (seen?.size ?? 0)
+  return false
 }
 
 /** Queries that take turns (A B A B ...) are one loop. */
-function groupsOf(repeated: readonly Repeated[], most: number): Repeated[][] {
-  const groups: Repeated[][] = []
+function groupsOf(repeated: readonly Repeated[], most: number): Group[] {
+  const groups: Group[] = []
   for (const one of repeated) {
     const group = groups.find((g) => g.length < most && g.every((other) => takeTurns(other.spans, one.spans)))
     if (group === undefined) groups.push([one])

@@ -17,7 +17,9 @@ export const nearTimeLimit = definePattern({
   detect(scan, { percent }, report) {
     const { tree } = scan
     const { detail, dictionary } = tree.spans
-    for (const span of scan.flagged) {
+    const { at, count } = scan.flagged
+    for (let i = 0; i < count; i++) {
+      const span = at[i]!
       const number = detail[tree.row[span]!]!
       if ((dictionary.details.flags[number]! & HAS_TIME_LIMIT) === 0) continue
       const limitNs = Number(dictionary.details.fields(number).timeLimitSeconds) * 1e9

@@ -13,7 +13,9 @@ export const poolWait = definePattern({
   needs: ['marked'],
   detect(scan, { waitMs }, report) {
     const { tree } = scan
-    for (const span of scan.marked) {
+    const { at, count } = scan.marked
+    for (let i = 0; i < count; i++) {
+      const span = at[i]!
       if ((scan.index.marks()[tree.shape[span]!]! & IS_POOL_WAIT) === 0) continue
       // A span around the query itself is no wait.
       const spentNs = scan.lengthOf(span)

@@ -20,7 +20,8 @@ export const repeatedQuery = definePattern({
     const { tree, index } = scan
     const byValue = new Map<number, number[]>()
     for (const list of [scan.queries, scan.remotes]) {
-      for (const span of list) {
+      for (let i = 0; i < list.count; i++) {
+        const span = list.at[i]!
         const hash = tree.spans.valueHash[tree.row[span]!]!
         if (hash === 0) continue
         // Exact: the hash has 32 bits.
@@ -52,13 +53,14 @@ const FEW = 32
 
 /** Whether so many spans have the same values at all. */
 function isAnyRepeated({ hashed, tree }: Scan, times: number): boolean {
-  if (hashed.length < times) return false
-  if (hashed.length > FEW) return true
+  const { at, count } = hashed
+  if (count < times) return false
+  if (count > FEW) return true
   const { valueHash } = tree.spans
-  for (let i = 0; i + times <= hashed.length; i++) {
-    const hash = valueHash[tree.row[hashed[i]!]!]!
+  for (let i = 0; i + times <= count; i++) {
+    const hash = valueHash[tree.row[at[i]!]!]!
     let same = 1
-    for (let j = i + 1; j < hashed.length; j++) if (valueHash[tree.row[hashed[j]!]!] === hash) same++
+    for (let j = i + 1; j < count; j++) if (valueHash[tree.row[at[j]!]!] === hash) same++
     if (same >= times) return true
   }
   return false

@@ -53,8 +53,8 @@ function attemptsARequest(entries: number, retries: number): number {
 function parentsOf({ tree, failed, flagged, families, entry }: Scan): Set<number> {
   const parents = new Set<number>()
   for (const list of [failed, flagged]) {
-    for (const span of list) {
-      let up = span
+    for (let i = 0; i < list.count; i++) {
+      let up = list.at[i]!
       do up = up === entry ? -1 : tree.parent[up]!
       while (up >= 0 && tree.kind[up] === INTERNAL && tree.live[up] === 1 && up !== entry)
       if (up >= 0 && families.count[up]! > 1) parents.add(up)

@@ -23,7 +23,9 @@ export const sequentialCalls = definePattern({
   detect(scan, limits, report) {
     const { families } = scan
     const leastNs = Math.max(limits.savesMs * MS, (limits.savesPercent / 100) * scan.durationNs)
-    for (const parent of families.parent) {
+    const { parents } = families
+    for (let i = 0; i < parents.count; i++) {
+      const parent = parents.at[i]!
       if (families.sumNs[parent]! - families.longestNs[parent]! < leastNs) continue
       const { count } = familyOf(scan, parent)
       for (let from = 0, to = 0; from < count; from = Math.max(to, from + 1)) {

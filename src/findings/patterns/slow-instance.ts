@@ -1,5 +1,7 @@
 import type { Counterfactual } from '../../analysis/counterfactual.ts'
+import { quantileOf } from '../../analysis/quantile.ts'
 import type { TraceTree } from '../../trace/tree.ts'
+import type { OfInstance } from '../by-instance.ts'
 import type { ServerGroup } from '../observations.ts'
 import { definePattern } from '../pattern.ts'
 import { quantileAmong } from '../population.ts'
@@ -23,11 +25,11 @@ export const slowInstance = definePattern({
   },
   judge(population, limits, report) {
     for (const group of population.servers) {
-      const groups = byInstance(group, population.instances).filter(({ at }) => at.length >= limits.requests)
+      const groups = population.byInstance(group).filter(({ at }) => at.length >= limits.requests)
       if (groups.length < 2 || !meansDiffer(group, groups)) continue
       const figures = groups.map(({ instance, at }) => {
-        const lengths = at.map((i) => group.lengthNs[i]!)
-        return { instance, p50: quantileAmong(lengths, 0.5), p95: quantileAmong(lengths, 0.95) }
+        const lengths = Float64Array.from(at, (i) => group.lengthNs[i]!).sort()
+        return { instance, p50: quantileOf(lengths, 0.5), p95: quantileOf(lengths, 0.95) }
       })
       for (const one of figures) {
         const others = figures.filter((other) => other !== one)
@@ -67,24 +69,13 @@ export const slowInstance = definePattern({
 })
 
 /** What is twice as slow at p95, and slower in the middle, has another mean: sorting can be saved. */
-function meansDiffer({ lengthNs }: ServerGroup, groups: readonly { at: number[] }[]): boolean {
-  const means = groups.map(({ at }) => at.reduce((sum, i) => sum + lengthNs[i]!, 0) / at.length)
-  return Math.max(...means) > 1.1 * Math.min(...means)
-}
-
-/** Observations by named instance. */
-export function byInstance(
-  group: ServerGroup,
-  names: readonly string[],
-): { instance: number; at: number[] }[] {
-  const groups = new Map<number, number[]>()
-  group.instance.forEach((instance, at) => {
-    if (names[instance] === '') return
-    const known = groups.get(instance)
-    if (known === undefined) groups.set(instance, [at])
-    else known.push(at)
+function meansDiffer({ lengthNs }: ServerGroup, groups: readonly OfInstance[]): boolean {
+  const means = groups.map(({ at }) => {
+    let sumNs = 0
+    for (let i = 0; i < at.length; i++) sumNs += lengthNs[at[i]!]!
+    return sumNs / at.length
   })
-  return [...groups].map(([instance, at]) => ({ instance, at }))
+  return Math.max(...means) > 1.1 * Math.min(...means)
 }
 
 /** The instance's own work within a request: the span's, and of spans of the same service below it. */

@@ -16,7 +16,9 @@ export const slowQuery = definePattern({
   detect(scan, { lengthMs }, report) {
     if (scan.durationNs < lengthMs * MS) return
     const { tree, index } = scan
-    for (const span of scan.queries) {
+    const { at, count } = scan.queries
+    for (let i = 0; i < count; i++) {
+      const span = at[i]!
       const spentNs = scan.lengthOf(span)
       if (spentNs < lengthMs * MS) continue
       const { component, label } = index.calls[index.callOf(tree, span)]!

@@ -13,22 +13,26 @@ export const syncCycle = definePattern({
       source: 'one is enough to run out of threads',
     },
   },
+  needs: ['servers'],
   detect(scan, _limits, report) {
-    const { tree, entry, depth } = scan
+    const { tree, depth, place } = scan
+    const { chains } = scan.index
     if (depth[scan.deepest]! < 3) return
-    for (const span of scan.servers) {
+    const { at, count } = scan.servers
+    for (let i = 0; i < count; i++) {
+      const span = at[i]!
       if (depth[span]! < 3 || !isBack(scan, span)) continue
-      const { components, services } = tree.spans.dictionary
-      const chain: string[] = []
-      for (let up = span; up >= 0; up = up === entry ? -1 : tree.parent[up]!) {
-        if (tree.kind[up] === SERVER) chain.unshift(services[tree.service[up]!]!)
-        if (up !== span && tree.kind[up] === SERVER && tree.service[up] === tree.service[span]) break
+      const { components } = tree.spans.dictionary
+      let chain = chains.before(-1, tree.service[span]!)
+      for (let up = span; up === span || tree.service[up] !== tree.service[span]; ) {
+        up = place[tree.parent[up]!]!
+        chain = chains.before(chain, tree.service[up]!)
       }
       const caller = tree.parent[span]!
       const subject = {
         component: components[tree.component[caller]!]!,
         ...codeAround(scan, caller),
-        operation: chain.join(' > '),
+        operation: chains.textOf(chain),
       }
       report({ subject, amount: 1, spentNs: scan.lengthOf(caller) }, caller, () =>
         scan.counterfactual.setFactor(caller, 0),
@@ -40,11 +44,14 @@ export const syncCycle = definePattern({
 })
 
 /** Whether the nearest SERVER of the same service above has one of another in between. */
-function isBack({ tree, entry }: Scan, span: number): boolean {
+function isBack({ tree, entry, place }: Scan, span: number): boolean {
+  const { kind, parent, service } = tree
   let other = false
-  for (let up = tree.parent[span]!; up >= 0; up = up === entry ? -1 : tree.parent[up]!) {
-    if (tree.kind[up] !== SERVER) continue
-    if (tree.service[up] === tree.service[span]) return other
+  for (let up = span; up !== entry; ) {
+    up = place[parent[up]!]!
+    // Only a root may be no SERVER.
+    if (kind[up] !== SERVER) return false
+    if (service[up] === service[span]) return other
     other = true
   }
   return false

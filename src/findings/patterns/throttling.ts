@@ -14,7 +14,9 @@ export const throttling = definePattern({
   detect(scan, _limits, report) {
     const { tree, index } = scan
     const { detail, dictionary } = tree.spans
-    for (const span of scan.flagged) {
+    const { at, count } = scan.flagged
+    for (let i = 0; i < count; i++) {
+      const span = at[i]!
       if ((dictionary.details.flags[detail[tree.row[span]!]!]! & IS_THROTTLED) === 0) continue
       if (index.roleOf(tree.component[span]!) === OWN) continue
       const { component, label } = index.calls[index.callOf(tree, span)]!

@@ -18,23 +18,28 @@ export const timeouts = definePattern({
   needs: ['failed', 'flagged'],
   detect(scan, { overPercent }, report) {
     const { tree, index } = scan
-    for (const span of new Set([...scan.flagged, ...scan.failed])) {
-      if (tree.kind[span] !== CLIENT || index.roleOf(tree.component[span]!) === OWN) continue
-      if (!saysTimeout(scan, span) && !isOutlived(scan, span, overPercent / 100)) continue
-      const { component, label } = index.calls[index.callOf(tree, span)]!
-      const subject = { component, ...codeAround(scan, span), operation: label }
-      report({ subject, amount: 1, spentNs: scan.lengthOf(span) }, span, () =>
-        scan.counterfactual.setLength(span, 0),
-      )
+    for (const list of [scan.flagged, scan.failed]) {
+      for (let i = 0; i < list.count; i++) {
+        const span = list.at[i]!
+        if (list === scan.failed && flagsOf(scan, span) !== 0) continue
+        if (tree.kind[span] !== CLIENT || index.roleOf(tree.component[span]!) === OWN) continue
+        const saysSo = (flagsOf(scan, span) & IS_TIMEOUT) !== 0
+        if (!saysSo && !isOutlived(scan, span, overPercent / 100)) continue
+        const { component, label } = index.calls[index.callOf(tree, span)]!
+        const subject = { component, ...codeAround(scan, span), operation: label }
+        report({ subject, amount: 1, spentNs: scan.lengthOf(span) }, span, () =>
+          scan.counterfactual.setLength(span, 0),
+        )
+      }
     }
   },
   advice: ({ service, caller, operation }, { spentNs }) =>
     `${service} ${caller} waits ${inMs(spentNs)} for ${operation} and gives up: make that faster, or give up sooner where an answer can do without it.`,
 })
 
-function saysTimeout({ tree }: Scan, span: number): boolean {
+function flagsOf({ tree }: Scan, span: number): number {
   const { detail, dictionary } = tree.spans
-  return (dictionary.details.flags[detail[tree.row[span]!]!]! & IS_TIMEOUT) !== 0
+  return dictionary.details.flags[detail[tree.row[span]!]!]!
 }
 
 /** The SERVER went on after its caller had failed: by the times before anything was cut. */

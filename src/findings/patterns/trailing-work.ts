@@ -16,7 +16,9 @@ export const trailingWork = definePattern({
     const leastNs = Math.max(lengthMs * MS, (percent / 100) * scan.durationNs)
     if (scan.durationNs < lengthMs * MS) return
     const { tree, index, counterfactual } = scan
-    for (const server of scan.servers) {
+    const { at, count } = scan.servers
+    for (let i = 0; i < count; i++) {
+      const server = at[i]!
       const trailing = trailingCalls(scan, server)
       if (trailing.length === 0) continue
       const spentNs = trailing.reduce((sum, span) => sum + scan.lengthOf(span), 0)

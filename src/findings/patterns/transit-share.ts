@@ -18,7 +18,9 @@ export const transitShare = definePattern({
   needs: ['remotes'],
   detect(scan, { percent, transitMs }, report) {
     const { tree, index } = scan
-    for (const span of scan.remotes) {
+    const { at, count } = scan.remotes
+    for (let i = 0; i < count; i++) {
+      const span = at[i]!
       const lengthNs = scan.lengthOf(span)
       if (lengthNs < transitMs * MS || tree.failed[span] === 1) continue
       const callee = calleeOf(tree, span)

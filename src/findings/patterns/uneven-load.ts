@@ -1,6 +1,5 @@
 import { definePattern } from '../pattern.ts'
 import { inPercent } from '../words.ts'
-import { byInstance } from './slow-instance.ts'
 
 /** Standard deviations beyond which a share is no chance. */
 const SURE = 4
@@ -16,7 +15,7 @@ export const unevenLoad = definePattern({
     for (const group of population.servers) {
       const total = group.lengthNs.length
       if (total < limits.requests) continue
-      const groups = byInstance(group, population.instances)
+      const groups = population.byInstance(group)
       if (groups.length < 2) continue
       const fair = total / groups.length
       for (const { instance, at } of groups) {
