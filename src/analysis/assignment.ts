@@ -56,8 +56,10 @@ export function guessSites(family: Family, calls: ArrayLike<number>, guess: numb
 /** Assigns the children of families to the sites of one structure; scratch is kept from family to family. */
 export type Assigner = {
   /**
-   * Swaps children of one call between sites while that makes the family likelier; with a temperature, now and then
-   * also where it does not (annealing), so that a bad first guess is left behind.
+   * Swaps children of one call between sites while that makes the family likelier, if need be together with those of two
+   * sites that wait for them: branches of the same calls change places one call after the other, and each swap on its own
+   * would cut both. With a temperature, swaps are now and then made also where they do not (annealing), so that a bad
+   * first guess is left behind.
    */
   improve(family: Family, childAt: Int32Array, temperature: number): { changed: boolean; sum: number }
   /** Log-likelihood an event of a family whose children are assigned. */
@@ -91,10 +93,15 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
   const touched = sites.map((_, site) =>
     Int32Array.from(events.keys()).filter((j) => j === site || events[j]!.waitsFor.includes(site)),
   )
+  /** Sites that certainly wait for a site. */
+  const next = sites.map((_, site) =>
+    Int32Array.from(sites.keys()).filter((j) => sites[j]!.certain.includes(site)),
+  )
   const terms = new Float64Array(n + 1)
   const after = new Float64Array(n + 1)
   const stamp = new Int32Array(n + 1)
   let stamps = 0
+  let salt = 0
   let childAt = new Int32Array(0)
   let logLength = new Float64Array(0)
   let family: Family
@@ -103,21 +110,17 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
     improve(of, at, temperature) {
       let sum = begin(of, at)
       let changed = false
-      let salt = Math.round(of.lengthNs) | 0
+      salt = Math.round(of.lengthNs) | 0
       const passes = temperature > 0 ? 2 : n
       for (let pass = 0; pass < passes; pass++) {
         let improved = false
         for (let a = 0; a < n; a++) {
           for (let b = a + 1; b < n && call[b] === call[a]; b++) {
             if (at[a] === at[b]) continue
-            swap(at, a, b)
-            const gain = gainOf(a, b)
-            if (temperature === 0 ? gain > 1e-9 : gain > temperature * Math.log(uniformOf(salt++, n, 0))) {
-              accept(a)
-              accept(b)
-              sum += gain
-              improved = true
-            } else swap(at, a, b)
+            const gain = swapped(at, a, b, temperature)
+            if (gain === 0) continue
+            sum += gain
+            improved = true
           }
         }
         if (!improved) break
@@ -144,10 +147,36 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
     return sum
   }
 
-  function gainOf(a: number, b: number): number {
+  /** Swaps the children of two sites, alone or with those of sites that wait for them, if it pays; what is gained, else 0. */
+  function swapped(at: Int32Array, a: number, b: number, temperature: number): number {
+    swap(at, a, b)
+    const sites = [a, b]
+    let gain = gainOf(sites)
+    if (pays(gain, temperature)) return accept(sites, gain)
+    for (const c of next[a]!) {
+      for (const d of next[b]!) {
+        if (c === d || c === b || d === a || call[c] !== call[d] || at[c] === at[d]) continue
+        swap(at, c, d)
+        sites[2] = c
+        sites[3] = d
+        gain = gainOf(sites)
+        if (pays(gain, temperature)) return accept(sites, gain)
+        swap(at, c, d)
+      }
+    }
+    swap(at, a, b)
+    return 0
+  }
+
+  function pays(gain: number, temperature: number): boolean {
+    return temperature === 0 ? gain > 1e-9 : gain > temperature * Math.log(uniformOf(salt++, n, 0))
+  }
+
+  function gainOf(sites: readonly number[]): number {
     stamps++
     let gain = 0
-    for (const list of [touched[a]!, touched[b]!]) {
+    for (let s = 0; s < sites.length; s++) {
+      const list = touched[sites[s]!]!
       for (let i = 0; i < list.length; i++) {
         const j = list[i]!
         if (stamp[j] === stamps) continue
@@ -159,9 +188,9 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
     return gain
   }
 
-  function accept(site: number): void {
-    const list = touched[site]!
-    for (let i = 0; i < list.length; i++) terms[list[i]!] = after[list[i]!]!
+  function accept(sites: readonly number[], gain: number): number {
+    for (const site of sites) for (const j of touched[site]!) terms[j] = after[j]!
+    return gain
   }
 
   function termOf(j: number): number {

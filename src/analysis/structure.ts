@@ -82,11 +82,10 @@ export const MOST_FAMILIES = 300
 /** More children than this are a loop, not a program to be told apart site by site. */
 export const MOST_SITES = 24
 /** Families that structure and assignment are improved with in turns. */
-const CLIMBING = 120
+const CLIMBING = 80
 /** Temperatures of the first rounds, log-likelihood. */
 const HEAT = [8, 4, 2, 1]
-/** Climbs that are finished, of those begun; and rounds at the most until nothing changes any more. */
-const FINISHING = 2
+/** Rounds at the most after those until nothing changes any more. */
 const ROUNDS = 8
 
 /** How many families of one signature are enough to learn from. */
@@ -143,16 +142,12 @@ function assignAll(families: readonly Family[], calls: readonly number[]): Int32
   const climbs = GUESSES.map((guess) => {
     const climb: Climb = { assigned: some.map((family) => guessSites(family, calls, guess)), likelihood: 0 }
     for (const temperature of HEAT) climbOnce(climb, some, calls, temperature)
+    for (let round = 0; round < ROUNDS; round++) if (!climbOnce(climb, some, calls, 0)) break
     return climb
   })
-  climbs.sort((a, b) => b.likelihood - a.likelihood)
-  const best = climbs.slice(0, FINISHING)
-  for (const climb of best) {
-    for (let round = 0; round < ROUNDS; round++) if (!climbOnce(climb, some, calls, 0)) break
-  }
-  best.sort((a, b) => b.likelihood - a.likelihood)
-  const kept = new Map(some.map((family, f) => [family, best[0]!.assigned[f]!]))
-  const assigner = createAssigner(fit(timesOf(some, best[0]!.assigned, calls), calls, greedily))
+  const best = climbs.reduce((a, b) => (b.likelihood > a.likelihood ? b : a))
+  const kept = new Map(some.map((family, f) => [family, best.assigned[f]!]))
+  const assigner = createAssigner(fit(timesOf(some, best.assigned, calls), calls, greedily))
   const all: Climb = {
     assigned: families.map(
       (family) => kept.get(family) ?? likeliest(family, calls, assigner, Number.POSITIVE_INFINITY),
