@@ -16,7 +16,7 @@ import { createFamilyReader } from './family.ts'
 import { createFactorMeasurer, createMeasurer, type FactorOf, type Measure } from './measure.ts'
 import { createMatcher, type Model } from './model.ts'
 import type { Analysis } from './result.ts'
-import { closeResult, createResultBuilder, makeRoom, type ResultBuilder } from './result-builder.ts'
+import { closeResult, createResultBuilder, type ResultBuilder } from './result-builder.ts'
 import { createSampler } from './sample.ts'
 import { type AnalysisTimings, createLaps } from './timings.ts'
 
@@ -121,19 +121,20 @@ function analyzeBy(
   })
   const { traces, repairs } = result
   const { observer } = options
+  const origins = new Uint32Array(traces.origin.buffer)
   observer?.begin(tree)
 
   for (let trace = 0; trace < groups.count; trace++) {
     const from = groups.first[trace]!
     const to = groups.first[trace + 1]!
-    makeRoom(traces, traces.span)
     const at = traces.count++
     traces.span[at] = groups.rows[from]!
     traces.firstSample[at] = result.samples.count
     traces.firstRepair[at] = repairs.count
     const assembled = assembleTrace(tree, groups.rows, from, to, repairs, clocks)
     const { entries, orderFrom, millisecondClock } = assembled
-    traces.origin[at] = tree.origin
+    origins[2 * at] = tree.originLow
+    origins[2 * at + 1] = tree.originHigh
     traces.spanCount[at] = tree.count
     if (readings !== undefined) clearReadings(readings)
     settled(0, orderFrom.at(-1)!, millisecondClock)

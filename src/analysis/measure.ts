@@ -90,7 +90,7 @@ export function createMeasurer(
     .filter((reading) => reading !== undefined)
     .map((reading) => createReplayTable(reading))
   const walk = createPathWalk()
-  /** The first `places` are components of the root at hand, as met; the place of each (stamped: never cleared), and by span. */
+  /** Of a root with many: the first `places` are its components, as met; the place of each (stamped: never cleared), and by span. */
   const present: number[] = []
   let places = 0
   let placeOf = new Int32Array(256)
@@ -100,19 +100,30 @@ export function createMeasurer(
   let keep = new Uint8Array(0)
 
   return (samples, entry, from, to, addSample) => {
-    listPresent(from, to)
+    if (keep.length < tree.capacity) keep = new Uint8Array(tree.capacity)
     for (const span of samples) keep[span] = 1
-    if (places > REPLAYED_COMPONENTS) measureMany(samples, entry, from, to, addSample)
+    if (hasMany(from, to)) measureMany(samples, entry, from, to, addSample)
     else {
-      replayColumns(from, to, 0, places)
+      // A column a component.
+      replayColumns(from, to, tree.component, 0, dictionary.components.length)
       for (const span of samples) {
         addSample(span)
         if (!readings?.differ) addCells(span)
-        else
-          for (let cell = cells.first[span]!; cell < cells.last[span]!; cell++) addRow(rowAt(span, cell, 0))
+        else {
+          for (let cell = cells.first[span]!; cell < cells.last[span]!; cell++) {
+            addRow(rowAt(span, cell, cells.column[cell]!))
+          }
+        }
       }
     }
     for (const span of samples) keep[span] = 0
+  }
+
+  /** Whether there are more components than are replayed; small roots have no more of them than spans. */
+  function hasMany(from: number, to: number): boolean {
+    if (Math.min(to - from, dictionary.components.length) <= REPLAYED_COMPONENTS) return false
+    listPresent(from, to)
+    return places > REPLAYED_COMPONENTS
   }
 
   function listPresent(from: number, to: number): void {
@@ -122,32 +133,32 @@ export function createMeasurer(
       stampOf = new Int32Array(2 * dictionary.components.length)
       stamp = 0
     }
-    if (placeOfSpan.length < tree.capacity) {
-      placeOfSpan = new Int32Array(tree.capacity)
-      keep = new Uint8Array(tree.capacity)
-    }
     stamp++
     places = 0
     for (let at = from; at < to; at++) {
-      const span = order[at]!
-      const c = component[span]!
-      if (stampOf[c] !== stamp) {
-        stampOf[c] = stamp
-        placeOf[c] = places
-        present[places++] = c
-      }
-      placeOfSpan[span] = placeOf[c]!
+      const c = component[order[at]!]!
+      if (stampOf[c] === stamp) continue
+      stampOf[c] = stamp
+      placeOf[c] = places
+      present[places++] = c
     }
   }
 
-  /** Replays the components of places [first, last), as columns from 0 on. */
-  function replayColumns(from: number, to: number, first: number, last: number): void {
-    replayTable(table, from, to, first, last)
-    if (readings?.differ) for (const end of ends) replayTable(end, from, to, first, last)
+  /** Replays the components of places [first, last), as columns from 0 on. `placeOf`: by span. */
+  function replayColumns(from: number, to: number, placeOf: Int32Array, first: number, last: number): void {
+    replayTable(table, from, to, placeOf, first, last)
+    if (readings?.differ) for (const end of ends) replayTable(end, from, to, placeOf, first, last)
   }
 
-  function replayTable(filled: ReplayTable, from: number, to: number, first: number, last: number): void {
-    filled.blocks.placeOf = placeOfSpan
+  function replayTable(
+    filled: ReplayTable,
+    from: number,
+    to: number,
+    placeOf: Int32Array,
+    first: number,
+    last: number,
+  ): void {
+    filled.blocks.placeOf = placeOf
     filled.blocks.firstPlace = first
     filled.blocks.places = last - first
     filled.keep = keep
@@ -178,7 +189,7 @@ export function createMeasurer(
     let at = components.count
     for (let cell = first[span]!; cell < end; cell++, at++) {
       const ifInstantNs = durationNs - saved[cell]!
-      components.component[at] = present[column[cell]!]!
+      components.component[at] = column[cell]!
       components.criticalNs[at] = critical[cell]!
       components.ifInstantNs[at] = ifInstantNs
       if (range) components.earliestNs[at] = components.latestNs[at] = ifInstantNs
@@ -186,13 +197,12 @@ export function createMeasurer(
     components.count = at
   }
 
-  /** What replaying the components of places from `first` on left in a cell of a span. */
-  function rowAt(span: number, cell: number, first: number): Row {
-    const column = cells.column[cell]!
+  /** What replaying left in a cell of a span. */
+  function rowAt(span: number, cell: number, component: number): Row {
     const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
     const ifInstantNs = durationNs - cells.saved[cell]!
     const row = {
-      component: present[first + column]!,
+      component,
       criticalNs: cells.critical[cell]!,
       ifInstantNs,
       earliestNs: ifInstantNs,
@@ -201,7 +211,7 @@ export function createMeasurer(
     }
     if (readings?.differ) {
       for (const end of ends) {
-        const otherNs = durationNs - savedBy(end.blocks.cells, span, column)
+        const otherNs = durationNs - savedBy(end.blocks.cells, span, cells.column[cell]!)
         row.earliestNs = Math.min(row.earliestNs, otherNs)
         row.latestNs = Math.max(row.latestNs, otherNs)
       }
@@ -258,6 +268,7 @@ export function createMeasurer(
     present.forEach((component, place) => {
       placeOf[component] = place
     })
+    if (placeOfSpan.length < tree.capacity) placeOfSpan = new Int32Array(tree.capacity)
     for (let at = from; at < to; at++) {
       const span = tree.order[at]!
       placeOfSpan[span] = placeOf[tree.component[span]!]!
@@ -266,7 +277,7 @@ export function createMeasurer(
     /** By place: where the sample at hand has its row, -1: it has none that is replayed. */
     const rowOf = new Int32Array(first.length).fill(-1)
     for (let place = 0; place < first.length; place += atOnce) {
-      replayColumns(from, to, place, Math.min(place + atOnce, first.length))
+      replayColumns(from, to, placeOfSpan, place, Math.min(place + atOnce, first.length))
       samples.forEach((span, s) => {
         const mine = rows[s]!
         const replayed = mine.map(({ component, bound }) => (bound ? -1 : placeOf[component]!))
@@ -275,7 +286,7 @@ export function createMeasurer(
         })
         for (let cell = cells.first[span]!; cell < cells.last[span]!; cell++) {
           const at = rowOf[place + cells.column[cell]!]!
-          if (at >= 0) mine[at] = rowAt(span, cell, place)
+          if (at >= 0) mine[at] = rowAt(span, cell, present[place + cells.column[cell]!]!)
         }
         for (const its of replayed) if (its >= 0) rowOf[its] = -1
       })

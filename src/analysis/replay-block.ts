@@ -1,7 +1,7 @@
 import type { TraceTree } from '../trace/tree.ts'
 import { lastOnPath } from './critical-path.ts'
 import { type Dependencies, endOf, lastWaitedFor } from './dependencies.ts'
-import { addTo, type Cells, createCells, createSums, growCells, type Sums } from './replay-cells.ts'
+import { addTo, type Cells, createCells, createSums, type Sums } from './replay-cells.ts'
 import { type Block, createWaits, growWaits, listWaits, scheduleBlock, type Waits } from './waits.ts'
 
 /** Room for re-scheduling children that overlap, whose cells are known; what comes out is added to `sums`. */
@@ -56,22 +56,25 @@ export function createBlockTable(dependencies: Dependencies | undefined): BlockT
   }
 }
 
-export function growBlockTable(table: BlockTable, spans: number, columns: number): void {
+/** Makes room for blocks among so many spans. */
+export function growBlockTable(table: BlockTable, spans: number): void {
   growWaits(table.waits, spans)
-  growCells(table.cells, spans)
-  if (table.left.length < spans) {
-    table.left = new Float64Array(spans)
-    table.latestBefore = new Float64Array(spans)
-  }
-  if (table.latestNs.length < columns) {
-    table.sums = createSums(columns)
-    table.path = createSums(columns)
-    table.firstTouch = new Int32Array(columns)
-    table.lastTouch = new Int32Array(columns)
-    table.touched = new Int32Array(columns)
-    table.latestNs = new Float64Array(columns)
-    table.endNs = new Float64Array(columns)
-  }
+  if (table.left.length >= spans) return
+  table.left = new Float64Array(spans)
+  table.latestBefore = new Float64Array(spans)
+}
+
+/** Makes room for the columns asked for; components come to be while traces are assembled, so for some more. */
+export function growColumns(table: BlockTable): void {
+  if (table.latestNs.length >= table.places) return
+  const columns = 2 * table.places
+  table.sums = createSums(columns)
+  table.path = createSums(columns)
+  table.firstTouch = new Int32Array(columns)
+  table.lastTouch = new Int32Array(columns)
+  table.touched = new Int32Array(columns)
+  table.latestNs = new Float64Array(columns)
+  table.endNs = new Float64Array(columns)
 }
 
 /** Column of a span's component, -1: not among those asked for. */

@@ -1,7 +1,7 @@
 import type { TraceTree } from '../trace/tree.ts'
 import type { Dependencies } from './dependencies.ts'
-import { addBlock, type BlockTable, createBlockTable, growBlockTable } from './replay-block.ts'
-import { addCells, addTo, makeCellRoom, takeCell, takeSums } from './replay-cells.ts'
+import { addBlock, type BlockTable, createBlockTable, growBlockTable, growColumns } from './replay-block.ts'
+import { addCells, addTo, growCells, makeCellRoom, takeCell, takeSums } from './replay-cells.ts'
 import { type Block, isLearned } from './waits.ts'
 
 /**
@@ -45,9 +45,9 @@ export function createReplayTable(dependencies: Dependencies | undefined): Repla
   }
 }
 
-/** Makes room for so many spans and columns. */
-function growReplayTable(table: ReplayTable, spans: number, columns: number): void {
-  growBlockTable(table.blocks, spans, columns)
+/** Makes room for so many spans. */
+function growReplayTable(table: ReplayTable, spans: number): void {
+  growCells(table.blocks.cells, spans)
   if (table.collector.length >= spans) return
   table.collector = new Int32Array(spans)
   table.collectors = new Int32Array(spans)
@@ -59,7 +59,8 @@ function growReplayTable(table: ReplayTable, spans: number, columns: number): vo
 
 /** Fills the cells of `order[orderFrom..orderTo)`; places, their range and what to keep are to be set. */
 export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): void {
-  growReplayTable(table, tree.capacity, table.blocks.places)
+  growReplayTable(table, tree.capacity)
+  growColumns(table.blocks)
   const count = listMembers(tree, table, orderFrom, orderTo)
   const { live } = tree
   const { collectors, collector, firstMember, nextMember, ownNs, hasBlocks } = table
@@ -68,11 +69,11 @@ export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number
   cells.holderCount = 0
   for (let i = count - 1; i >= 0; i--) {
     const span = collectors[i]!
-    if (cells.count + places > cells.column.length) makeCellRoom(cells, places)
     let member = firstMember[span]!
     const k = placeOf[span]! - firstPlace
     const counted = k >= 0 && k < places
     if (live[span] === 0 && counted && ownNs[span]! > 0) {
+      makeCellRoom(cells, 1)
       takeCell(cells, span, k, ownNs[span]!)
       continue
     }
@@ -86,6 +87,7 @@ export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number
         if (hasBlocks[member] === 1) addBlocks(tree, table, member)
       }
     }
+    makeCellRoom(cells, sums.count)
     takeSums(cells, sums, span)
   }
 }
@@ -152,6 +154,7 @@ function findBlocks(tree: TraceTree, table: ReplayTable, span: number): void {
   if (!found) return
   ownNs[span] = leftNs
   hasBlocks[span] = 1
+  growBlockTable(table.blocks, tree.capacity)
 }
 
 function addBlocks(tree: TraceTree, table: ReplayTable, span: number): void {

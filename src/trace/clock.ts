@@ -2,19 +2,20 @@ import { SERVER } from './span.ts'
 import type { TraceTree } from './tree.ts'
 
 const MILLISECOND_NS = 1e6
+const WORD = 2 ** 32
 
 function isWholeMillisecond(ns: number): boolean {
   return Math.floor(ns / MILLISECOND_NS) * MILLISECOND_NS === ns
 }
 
-function offsetOf(tree: TraceTree): number {
-  return Number(tree.origin % BigInt(MILLISECOND_NS))
+/** The origin's distance from the whole millisecond before it. */
+function offsetOf({ originLow, originHigh }: TraceTree): number {
+  return (originHigh * (WORD % MILLISECOND_NS) + originLow) % MILLISECOND_NS
 }
 
 /** Whether every start and end of the trace is a whole millisecond of epoch time. Before any skew move. */
 export function hasMillisecondClock(tree: TraceTree): boolean {
   const { start, end, count } = tree
-  // Nearly every trace without one is told by its first span, before any big number is had.
   if (count > 0 && !isWholeMillisecond(end[0]! - start[0]!)) return false
   const offset = offsetOf(tree)
   for (let i = 0; i < count; i++) {

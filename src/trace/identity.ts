@@ -16,9 +16,7 @@ export const CONSUMER_ENTRY = 2
  */
 export function linkSpans(tree: TraceTree, log: RepairLog): number[] {
   const halves = settleSharedIds(tree, log)
-  findParents(tree, halves, log)
-  cutCycles(tree, log)
-  const roots = markEntries(tree)
+  const roots = findParents(tree, halves, log)
   listChildren(tree)
   return roots
 }
@@ -175,9 +173,12 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** Parent of every span, by the rules for shared ids; what is not in the trace makes an orphan. Clears what comes next. */
-function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
-  const { count, row, kind, service, parent, entry, shift, hasRemote, firstChild } = tree
+/**
+ * Parent of every span, by the rules for shared ids; what is not in the trace makes an orphan. Where every parent comes
+ * before its children, as nearly always, spans are placed at once. Returns the spans without a parent.
+ */
+function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] {
+  const { count, row, parent, entry, shift, hasRemote, firstChild } = tree
   const { parentId } = tree.spans
   const mask = tableSize(count) - 1
   // Siblings come one after the other as often as not.
@@ -185,6 +186,8 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
   let lastHigh = 0
   let last = -1
   let orphans = 0
+  let ascending = halves.size === 0
+  const roots: number[] = []
   firstChild[0] = 0
   for (let i = 0; i < count; i++) {
     shift[i] = 0
@@ -196,6 +199,7 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
     if (low === 0 && high === 0) {
       parent[i] = -1
       entry[i] = ROOT_ENTRY
+      roots.push(i)
       continue
     }
     if (low !== lastLow || high !== lastHigh) {
@@ -207,30 +211,43 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): void {
     entry[i] = NOT_ENTRY
     if (last < 0) {
       entry[i] = ORPHAN_ENTRY
+      roots.push(i)
       orphans++
-    }
-    const server = halves.size === 0 ? undefined : halves.get(last)
-    if (server !== undefined) {
-      const callersOwn =
-        service[last] !== service[server] && service[i] === service[last] && kind[i] !== SERVER
-      if (!callersOwn) parent[i] = server
-    }
+    } else if (last < i) place(tree, i, last)
+    else ascending = false
+  }
+  if (halves.size > 0) orphans = joinHalves(tree, halves)
+  if (orphans > 0) {
+    for (let i = 0; i < count; i++) if (entry[i] === ORPHAN_ENTRY) logRepair(log, ORPHAN, row[i]!)
+  }
+  if (ascending) return roots
+  cutCycles(tree, log)
+  return placeAll(tree)
+}
+
+/** Children of an id that two halves share, and the SERVER halves themselves; returns how many orphans there are. */
+function joinHalves(tree: TraceTree, halves: Halves): number {
+  const { count, kind, service, parent, entry } = tree
+  for (let i = 0; i < count; i++) {
+    const client = parent[i]!
+    const server = halves.get(client)
+    if (server === undefined) continue
+    const callersOwn =
+      service[client] !== service[server] && service[i] === service[client] && kind[i] !== SERVER
+    if (!callersOwn) parent[i] = server
   }
   for (const [client, server] of halves) {
     if (entry[server] === ORPHAN_ENTRY || entry[server] === ROOT_ENTRY) entry[server] = NOT_ENTRY
     parent[server] = client
   }
-  if (orphans === 0) return
-  for (let i = 0; i < count; i++) if (entry[i] === ORPHAN_ENTRY) logRepair(log, ORPHAN, row[i]!)
+  let orphans = 0
+  for (let i = 0; i < count; i++) if (entry[i] === ORPHAN_ENTRY) orphans++
+  return orphans
 }
 
 /** Repair 3: the first span of a cycle loses its parent. Walks up with a mark a walk, O(n). */
 function cutCycles(tree: TraceTree, log: RepairLog): void {
   const { count, parent, scratch: mark } = tree
-  let ascending = true
-  for (let i = 0; i < count && ascending; i++) ascending = parent[i]! < i
-  // Nearly always: where every parent comes before its children there is no way round.
-  if (ascending) return
   mark.fill(0, 0, count)
   for (let i = 0; i < count; i++) {
     let at = i
@@ -247,31 +264,38 @@ function cutCycles(tree: TraceTree, log: RepairLog): void {
   }
 }
 
-/**
- * Entries: a CONSUMER, unless it goes on with what one of its service took in; a remote child of a PRODUCER. Counts the
- * children of each span, in the element of `firstChild` behind it; returns the spans without a parent.
- */
-function markEntries(tree: TraceTree): number[] {
-  const { count, parent, kind, service, entry, shape, hasRemote, firstChild } = tree
-  const { shapeFlags } = tree.spans.dictionary
+/** Places all spans anew; returns those without a parent. */
+function placeAll(tree: TraceTree): number[] {
+  const { count, parent } = tree
   const roots: number[] = []
+  tree.firstChild.fill(0, 0, count + 1)
+  tree.hasRemote.fill(0, 0, count)
   for (let i = 0; i < count; i++) {
-    const p = parent[i]!
-    if (p < 0) {
-      roots.push(i)
-      continue
+    if (parent[i]! < 0) roots.push(i)
+    else {
+      tree.entry[i] = NOT_ENTRY
+      place(tree, i, parent[i]!)
     }
-    firstChild[p + 1]!++
-    const sameService = service[p] === service[i]
-    if (kind[i] === CONSUMER) {
-      const goesOn = kind[p] === CONSUMER && sameService && (shapeFlags[shape[p]!]! & IS_RECEIVE) === 0
-      if (!goesOn) entry[i] = CONSUMER_ENTRY
-    } else if (kind[p] === PRODUCER && !sameService) {
-      entry[i] = CONSUMER_ENTRY
-    }
-    if (isRemote(tree, p, i)) hasRemote[p] = 1
   }
   return roots
+}
+
+/**
+ * A span below its parent `p`. Entries: a CONSUMER, unless it goes on with what one of its service took in; a remote
+ * child of a PRODUCER. Counts the children of each span, in the element of `firstChild` behind it.
+ */
+function place(tree: TraceTree, i: number, p: number): void {
+  const { kind, service, entry, shape, hasRemote, firstChild } = tree
+  firstChild[p + 1]!++
+  const sameService = service[p] === service[i]
+  if (kind[i] === CONSUMER) {
+    const goesOn =
+      kind[p] === CONSUMER && sameService && (tree.spans.dictionary.shapeFlags[shape[p]!]! & IS_RECEIVE) === 0
+    if (!goesOn) entry[i] = CONSUMER_ENTRY
+  } else if (kind[p] === PRODUCER && !sameService) {
+    entry[i] = CONSUMER_ENTRY
+  }
+  if (isRemote(tree, p, i)) hasRemote[p] = 1
 }
 
 /** Children by a counting sort: each parent's in span order. */

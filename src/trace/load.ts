@@ -6,8 +6,6 @@ import { sortByStart } from './start-order.ts'
 import type { TraceTree } from './tree.ts'
 
 const WORD = 2 ** 32
-/** Makes one big number of two words without others in between. */
-const originWords = new DataView(new ArrayBuffer(8))
 /** No span of a request lasts longer, and none lies further from its trace's middle: such times are broken. */
 export const FIFTY_DAYS_NS = 50 * 86_400 * 1e9
 
@@ -80,14 +78,11 @@ export function loadSpans(
   }
 
   tree.count = kept
-  if (kept === 0) {
-    tree.origin = 0n
-    return
-  }
-  const low = baseLow + earliest
-  originWords.setUint32(0, baseHigh + Math.floor(low / WORD))
-  originWords.setUint32(4, low - Math.floor(low / WORD) * WORD)
-  tree.origin = originWords.getBigUint64(0)
+  const low = kept === 0 ? 0 : baseLow + earliest
+  const carry = Math.floor(low / WORD)
+  tree.originLow = low - carry * WORD
+  tree.originHigh = baseHigh + carry
+  if (kept === 0) return
 
   if (ascending) for (let i = 0; i < kept; i++) order[i] = i
   else sortByStart(tree, kept, earliest, latest)

@@ -1,102 +1,122 @@
-import { sortByWhole, sortRange } from './sort.ts'
+import { sortRange } from './sort.ts'
 import type { TraceTree } from './tree.ts'
 
-/** Fewer spans than this are compared, more are sorted by numbers. */
-const FEW = 24
-/** Spans are dealt out to as many parts of the trace's time; more than this in one of them, and another way is taken. */
-const CROWD = 16
+/** So many spans, or fewer, are sorted by insertion. */
+const FEW = 12
+/** Ranges of `order` that are still to be sorted: from, to, and by which of the keys. */
+const open: number[] = []
+const BY_START = 0
+const BY_END = 1
+const BY_ID = 2
 
 /**
  * Fills `order[0..count)` with 0 to count - 1 in span order; `keys` holds starts (from `earliest` to `latest`), `shift`
- * ends, `scratch2` rows. O(n) where starts lie scattered, as they nearly always do.
+ * ends, `scratch2` rows. Spans are dealt out to as many parts of the trace's time as there are spans; a part that gets
+ * more than a few is dealt out again. O(n) where times lie scattered; a dealing cuts a part's time to less than a
+ * tenth, so no span is dealt out more than 16 times by one key.
  */
 export function sortByStart(tree: TraceTree, count: number, earliest: number, latest: number): void {
-  const { order, keys, scratch } = tree
-  if (count >= FEW && dealOut(tree, count, earliest, latest)) return
+  const { order } = tree
   for (let i = 0; i < count; i++) order[i] = i
-  if (count < FEW) {
-    sortRange(order, 0, count, scratch, keys, tree, comesFirst)
+  if (count <= FEW) {
+    insert(tree, 0, count, tree.keys)
     return
   }
-  sortByWhole(order, 0, count, scratch, keys)
-  sortEqual(tree, 0, count, keys, sortByEnd)
-}
-
-/** Deals spans out to parts of the trace's time, then sorts neighbours by insertion; false: a part is crowded. */
-function dealOut(tree: TraceTree, count: number, earliest: number, latest: number): boolean {
-  const { order, keys, table: next } = tree
-  const perNs = (count - 1) / (latest - earliest + 1)
-  next.fill(0, 0, count)
-  for (let i = 0; i < count; i++) {
-    const part = Math.floor((keys[i]! - earliest) * perNs)
-    const members = next[part]! + 1
-    if (members > CROWD) return false
-    next[part] = members
-  }
-  for (let part = 0, from = 0; part < count; part++) {
-    const members = next[part]!
-    next[part] = from
-    from += members
-  }
-  for (let i = 0; i < count; i++) order[next[Math.floor((keys[i]! - earliest) * perNs)]!++] = i
-  for (let at = 1; at < count; at++) {
-    const span = order[at]!
-    const key = keys[span]!
-    let to = at - 1
-    for (; to >= 0; to--) {
-      const before = order[to]!
-      const other = keys[before]!
-      if (other < key || (other === key && !comesFirst(tree, span, before))) break
-      order[to + 1] = before
+  sortOrDeal(tree, 0, count, BY_START, earliest, latest)
+  while (open.length > 0) {
+    const key = open.pop()!
+    const to = open.pop()!
+    const from = open.pop()!
+    const keys = keysOf(tree, key)
+    let least = Number.POSITIVE_INFINITY
+    let most = Number.NEGATIVE_INFINITY
+    for (let at = from; at < to; at++) {
+      const value = keys[order[at]!]!
+      if (value < least) least = value
+      if (value > most) most = value
     }
-    order[to + 1] = span
+    sortOrDeal(tree, from, to, key, least, most)
   }
-  return true
 }
 
-/** Gives every run of equal keys in `order[from..to)` to `sort`. */
-function sortEqual(
+function sortOrDeal(
   tree: TraceTree,
   from: number,
   to: number,
-  keys: Float64Array,
-  sort: (tree: TraceTree, from: number, to: number) => void,
+  key: number,
+  least: number,
+  most: number,
 ): void {
-  const { order } = tree
-  let equal = from
-  let key = keys[order[from]!]!
-  for (let at = from + 1; at < to; at++) {
-    const here = keys[order[at]!]!
-    if (here === key) continue
-    if (at - equal > 1) sort(tree, equal, at)
-    equal = at
-    key = here
+  if (least < most) dealOut(tree, from, to, key, least, most)
+  else if (key === BY_ID) sortRange(tree.order, from, to, tree.scratch, tree.cutStart, tree, comesFirst)
+  else {
+    fillKeys(tree, from, to, key + 1)
+    open.push(from, to, key + 1)
   }
-  if (to - equal > 1) sort(tree, equal, to)
 }
 
-/** Spans of one start: by end, the last first. */
-function sortByEnd(tree: TraceTree, from: number, to: number): void {
-  const { order, keys, scratch, shift: ends, cutEnd: ending } = tree
-  if (to - from < FEW) {
-    sortRange(order, from, to, scratch, keys, tree, comesFirst)
-    return
-  }
-  for (let at = from; at < to; at++) ending[order[at]!] = -ends[order[at]!]!
-  sortByWhole(order, from, to, scratch, ending)
-  sortEqual(tree, from, to, ending, sortById)
+/** What is sorted by: starts; of one start the last end first; of one end as much of the id as one number holds exactly. */
+function keysOf(tree: TraceTree, key: number): Float64Array {
+  return key === BY_START ? tree.keys : key === BY_END ? tree.cutEnd : tree.cutStart
 }
 
-/** Spans of one start and end: by as much of the id as one number holds exactly, then by all of it. */
-function sortById(tree: TraceTree, from: number, to: number): void {
-  const { order, scratch, scratch2: rows, cutStart: ids } = tree
+function fillKeys(tree: TraceTree, from: number, to: number, key: number): void {
+  const { order, shift: ends, scratch2: rows } = tree
   const { spanId } = tree.spans
+  const keys = keysOf(tree, key)
   for (let at = from; at < to; at++) {
-    const words = 2 * rows[order[at]!]!
-    ids[order[at]!] = spanId[words + 1]! * 2 ** 21 + (spanId[words]! >>> 11)
+    const span = order[at]!
+    if (key === BY_END) keys[span] = -ends[span]!
+    else {
+      const words = 2 * rows[span]!
+      keys[span] = spanId[words + 1]! * 2 ** 21 + (spanId[words]! >>> 11)
+    }
   }
-  sortByWhole(order, from, to, scratch, ids)
-  sortRange(order, from, to, scratch, ids, tree, comesFirst)
+}
+
+/** Deals `order[from..to)` out by keys from `least` to `most`; parts of more than a few are left in `open`. */
+function dealOut(tree: TraceTree, from: number, to: number, key: number, least: number, most: number): void {
+  const { order, table: next, scratch: part, child: dealt } = tree
+  const keys = keysOf(tree, key)
+  const count = to - from
+  const perUnit = (count - 1) / (most - least)
+  next.fill(0, 0, count)
+  for (let i = 0; i < count; i++) {
+    const span = order[from + i]!
+    const its = ((keys[span]! - least) * perUnit) >>> 0
+    dealt[i] = span
+    part[i] = its
+    next[its]!++
+  }
+  for (let its = 0, first = from; its < count; its++) {
+    const members = next[its]!
+    next[its] = first
+    first += members
+  }
+  for (let i = 0; i < count; i++) order[next[part[i]!]!++] = dealt[i]!
+  for (let its = 0, first = from; its < count; its++) {
+    const end = next[its]!
+    if (end - first > FEW) open.push(first, end, key)
+    else if (end - first > 1) insert(tree, first, end, keys)
+    first = end
+  }
+}
+
+/** Sorts `order[from..to)` by keys, those of equal keys in span order. */
+function insert(tree: TraceTree, from: number, to: number, keys: Float64Array): void {
+  const { order } = tree
+  for (let at = from + 1; at < to; at++) {
+    const span = order[at]!
+    const key = keys[span]!
+    let into = at - 1
+    for (; into >= from; into--) {
+      const before = order[into]!
+      const other = keys[before]!
+      if (other < key || (other === key && !comesFirst(tree, span, before))) break
+      order[into + 1] = before
+    }
+    order[into + 1] = span
+  }
 }
 
 /** Span order among equal starts while loading: `shift` holds ends, `scratch2` rows. */

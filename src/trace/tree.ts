@@ -4,7 +4,7 @@ import type { SpanColumns } from './columns.ts'
  * One trace being worked on, as columns over its spans. A span's index is its place in span order by the times that
  * repairs 1 to 3 leave, so comparing indices compares spans. The arrays are reused from trace to trace.
  *
- * Times are ns since `origin`. `start`/`end` are those after the skew move (repair 4) and never cut; `cutStart`/`cutEnd`
+ * Times are ns since the origin. `start`/`end` are those after the skew move (repair 4) and never cut; `cutStart`/`cutEnd`
  * are what repairs 6 and 7 leave of them within the root the tree was last settled for.
  */
 export type TraceTree = {
@@ -12,8 +12,9 @@ export type TraceTree = {
   capacity: number
   /** Spans kept. */
   count: number
-  /** Epoch ns of time 0. */
-  origin: bigint
+  /** Epoch ns of time 0, in two words. */
+  originLow: number
+  originHigh: number
   /** Row in `spans`. */
   row: Uint32Array
   /** Span id, as two words. */
@@ -90,7 +91,8 @@ function arrange(spans: SpanColumns, capacity: number): TraceTree {
     spans,
     capacity,
     count: 0,
-    origin: 0n,
+    originLow: 0,
+    originHigh: 0,
     row: words(),
     idLow: words(),
     idHigh: words(),
