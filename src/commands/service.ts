@@ -3,7 +3,7 @@ import { createCounters } from '../analyzer/counters.ts'
 import { type Config, splitAddress } from '../config.ts'
 import { type Engine, startEngine } from '../engine/start.ts'
 import { type ReceiverHandle, startReceiver } from '../receiver/server.ts'
-import { watchStore } from '../store/health.ts'
+import { type StoreWatch, watchStore } from '../store/health.ts'
 import type { Store } from '../store/store.ts'
 import { startPart } from './part.ts'
 import { openPartStore } from './part-thread.ts'
@@ -37,9 +37,17 @@ export async function startService(
   try {
     let url = config.clickhouseUrl
     let engine: Engine | undefined
+    let noteError: StoreWatch['noteError'] = () => {}
     if (url === undefined) {
       const { host, port } = splitAddress(config.clickhouseHttp)
-      const started = await startEngine({ dataDir: config.dataDir, host, port, password: config.token, log })
+      const started = await startEngine({
+        dataDir: config.dataDir,
+        host,
+        port,
+        password: config.token,
+        onBrokenPart: (error) => noteError(error),
+        log,
+      })
       stops.push(() => started.stop())
       url = withPassword(started.url, config.token)
       engine = started
@@ -53,6 +61,7 @@ export async function startService(
       })
     })
     const watch = await watchStore(store, log)
+    noteError = watch.noteError
     stops.push(() => watch.stop())
 
     let receiver: ReceiverHandle | undefined

@@ -2,6 +2,7 @@ import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Session } from 'chdb'
+import { isOfBrokenPart } from './broken-part.ts'
 import { serveEngine } from './http-server.ts'
 
 /** What the parent tells the child, as JSON in LONGPOLE_ENGINE: arguments are for all to see. */
@@ -10,6 +11,7 @@ export type ChildOptions = { dataDir: string; host: string; port: number; passwo
 /** What the child tells the parent. */
 export type ChildMessage =
   | { type: 'ready'; port: number }
+  | { type: 'broken-part'; error: string }
   | { type: 'failed'; reason: 'no-engine' | 'port' | 'data-dir' | 'other'; message: string }
 
 /** An engine whose parent was killed takes a moment to notice. */
@@ -53,7 +55,10 @@ async function main(): Promise<void> {
     process.exit(1)
   }
   try {
-    const server = await serveEngine(() => new chdb.Session(options.dataDir), options)
+    const onError = (error: unknown) => {
+      if (isOfBrokenPart(String(error))) void tell({ type: 'broken-part', error: String(error) })
+    }
+    const server = await serveEngine(() => new chdb.Session(options.dataDir), { ...options, onError })
     process.on('message', async (message) => {
       if (message !== 'stop') return
       await server.close()

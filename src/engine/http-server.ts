@@ -25,13 +25,22 @@ export type EngineServer = { port: number; close(): Promise<void> }
  */
 export async function serveEngine(
   openSession: () => Session,
-  options: { host: string; port: number; password?: string | undefined },
+  options: {
+    host: string
+    port: number
+    password?: string | undefined
+    /** What went wrong with a request, whoever asked. */
+    onError?(error: unknown): void
+  },
 ): Promise<EngineServer> {
   sweepSpool()
   const turns = createTurns(CONCURRENT)
   const readerTurns = createTurns(CONCURRENT_READERS)
   const server = createServer((request, response) => {
-    answer(request, response).catch((error: unknown) => sendError(response, error))
+    answer(request, response).catch((error: unknown) => {
+      options.onError?.(error)
+      sendError(response, error)
+    })
   })
   server.keepAliveTimeout = 60_000
   await new Promise<void>((resolve, reject) => {

@@ -38,6 +38,8 @@ export async function startEngine(options: {
   port: number
   /** Asked for from every user, where set. */
   password?: string | undefined
+  /** A statement failed of a part, which the error names. */
+  onBrokenPart?(error: string): void
   log: Logger
 }): Promise<Engine> {
   const { dataDir, host, password, log } = options
@@ -59,6 +61,9 @@ export async function startEngine(options: {
     child = started.child
     port = started.port
     problem = undefined
+    child.on('message', (message: ChildMessage) => {
+      if (message.type === 'broken-part') options.onBrokenPart?.(message.error)
+    })
     child.once('exit', (code, signal) => {
       child = undefined
       if (stopping) return
@@ -116,7 +121,7 @@ function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: 
     child.once('message', (message: ChildMessage) => {
       child.off('exit', early)
       if (message.type === 'ready') resolve({ child, port: message.port })
-      else reject(new Error(explain(message, options)))
+      else if (message.type === 'failed') reject(new Error(explain(message, options)))
     })
   })
 }

@@ -170,6 +170,7 @@ describe('a part is corrupted', () => {
   it.each([
     ['codec', 16, 'Unknown codec'],
     ['packed data', 60, 'Checksum'],
+    ['packed length', 19, 'while reading from part'],
   ])(
     'found when it is read, a broken %s: is said with its name, nothing more is acknowledged',
     async (_, at, said) => {
