@@ -1,4 +1,5 @@
 import { rankOf } from './quantile.ts'
+import { pushWord, type WordList } from './word-list.ts'
 
 /**
  * Log-scale histograms of whole nanoseconds: bin 0 holds 0, bin b the integers in [1.02^(b-1), 1.02^b). The value
@@ -142,16 +143,16 @@ export function weightOf({ counts }: Histogram): number {
 /** Appends the bins that are not 0; a count beyond `most` (of either sign) is said in pieces. */
 export function appendSparse(
   { first, counts }: Histogram,
-  bins: number[],
-  into: number[],
+  bins: WordList,
+  into: WordList,
   most = 2 ** 31 - 1,
 ): void {
   for (let i = 0; i < counts.length; i++) {
     let left = counts[i]!
     while (left !== 0) {
       const piece = Math.max(-most, Math.min(most, left))
-      bins.push(first + i)
-      into.push(piece)
+      pushWord(bins, first + i)
+      pushWord(into, piece)
       left -= piece
     }
   }

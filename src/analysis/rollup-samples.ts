@@ -1,4 +1,3 @@
-import { epochNs } from '../trace/columns.ts'
 import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import { addNodes, type NodeColumns } from './call-stacks.ts'
 import { addProduct, createSum } from './exact-sum.ts'
@@ -58,68 +57,63 @@ export function rollUpSamples(pieces: readonly SampleRows[], bucketSeconds: numb
   const rollup = createRollup()
   const kept = componentsToKeep(pieces)
   const parts: ComponentRollup[] = []
-  const placeIn = pieces.map(({ table }) => placesIn(rollup, parts, table, kept))
-  makeRoom(rollup, parts, pieces, placeIn)
+  const placeIn = pieces.map(({ table }) => new Int32Array(table.components.length).fill(-1))
+  makeRoom(rollup, parts, pieces, placeIn, kept)
   pieces.forEach(({ table, rows }, p) => {
     for (const row of rows) {
       addSample(rollup, parts, table, row, placeIn[p]!, kept !== undefined)
       addOverlap(rollup, table, row, bucketSeconds, seconds)
     }
   })
-  addExemplars(rollup, parts, pieces, placeIn)
+  addExemplars(rollup, parts, pieces, placeIn, bucketSeconds)
   return rollup
 }
 
-/** Where in `parts` each of a table's components is, once it has been asked for. */
-type PlaceOf = (component: number) => number
+/** Where in `parts` each component of a table is; of those that no sample has, -1. */
+type Places = Int32Array
 
 /** Those that are not kept are service (other). */
-function placesIn(
+function placeComponent(
+  component: Component,
   rollup: Rollup,
   parts: ComponentRollup[],
-  table: SampleTable,
   kept: ReadonlySet<string> | undefined,
-): PlaceOf {
-  const places = new Int32Array(table.components.length).fill(-1)
-  return (component) => {
-    let place = places[component]!
-    if (place < 0) {
-      const of = table.components[component]!
-      const known = rollup.components.size
-      const part = componentIn(
-        rollup,
-        kept === undefined || kept.has(componentKey(of)) ? of : OTHER_COMPONENT,
-      )
-      place = rollup.components.size > known ? parts.push(part) - 1 : parts.indexOf(part)
-      places[component] = place
-    }
-    return place
-  }
+): number {
+  const known = rollup.components.size
+  const isKept = kept === undefined || kept.has(componentKey(component))
+  const part = componentIn(rollup, isKept ? component : OTHER_COMPONENT)
+  return rollup.components.size > known ? parts.push(part) - 1 : parts.indexOf(part)
 }
 
 /**
- * Gives histograms room for just the bins that are needed, all in one array: growing them, or one each, would take most
+ * Finds the components, and gives histograms room for just the bins that are needed, all in one array: growing them, or one each, would take most
  * of the time.
  */
 function makeRoom(
   rollup: Rollup,
-  parts: readonly ComponentRollup[],
+  parts: ComponentRollup[],
   pieces: readonly SampleRows[],
-  placeIn: readonly PlaceOf[],
+  placeIn: readonly Places[],
+  kept: ReadonlySet<string> | undefined,
 ): void {
   let [allShortest, allLongest] = [Number.POSITIVE_INFINITY, 0]
   const shortest: number[] = []
   const longest: number[] = []
   const least: number[] = []
   pieces.forEach(({ table, rows }, p) => {
-    const placeOf = placeIn[p]!
+    const places = placeIn[p]!
     for (const row of rows) {
       const durationNs = table.durationNs[row]!
       if (durationNs < allShortest) allShortest = durationNs
       if (durationNs > allLongest) allLongest = durationNs
       const to = table.componentEnds[row]!
       for (let i = row === 0 ? 0 : table.componentEnds[row - 1]!; i < to; i++) {
-        const place = placeOf(table.component[i]!)
+        const component = table.component[i]!
+        let place = places[component]!
+        if (place < 0) {
+          place = placeComponent(table.components[component]!, rollup, parts, kept)
+          places[component] = place
+        }
         const ifInstantNs = table.ifInstantNs[i]!
         if (place === least.length) {
           shortest.push(durationNs)
@@ -157,7 +151,7 @@ function addSample(
   parts: readonly ComponentRollup[],
   table: SampleTable,
   row: number,
-  placeOf: PlaceOf,
+  places: Places,
   capped: boolean,
 ): void {
   const durationNs = table.durationNs[row]!
@@ -178,7 +172,7 @@ function addSample(
   let otherNs = 0
   let otherCalls = 0
   for (let i = from; i < to; i++) {
-    const part = parts[placeOf(table.component[i]!)]!
+    const part = parts[places[table.component[i]!]!]!
     const calls = callsTo > callsFrom ? table.calls[callsFrom + i - from]! : 0
     // Those beyond the kept are added up a sample.
     if (part === other) {
@@ -266,7 +260,7 @@ function addOverlap(
   seconds: number,
 ): void {
   const lengthNs = seconds * 1e9
-  let at = Number(epochNs(table.start, row) - BigInt(bucketSeconds) * 1_000_000_000n)
+  let at = sinceNs(table.start, row, bucketSeconds)
   let leftNs = table.durationNs[row]!
   for (let later = 0; leftNs > 0; later++) {
     const hereNs = later === LATEST_BUCKET ? leftNs : Math.min(leftNs, lengthNs - at)
@@ -282,20 +276,21 @@ function addExemplars(
   rollup: Rollup,
   parts: readonly ComponentRollup[],
   pieces: readonly SampleRows[],
-  placeIn: readonly PlaceOf[],
+  placeIn: readonly Places[],
+  bucketSeconds: number,
 ): void {
-  const mine = createPicker(histogramQuantile(rollup.observed, rollup.weight, 0.5), EXEMPLARS)
+  const mine = createPicker(histogramQuantile(rollup.observed, rollup.weight, 0.5), EXEMPLARS, bucketSeconds)
   const usualNs = Float64Array.from(parts, meanSavingNs)
   const worst = createFirsts(parts.length)
   const typical = createFirsts(parts.length)
   pieces.forEach(({ table, rows }, p) => {
-    const placeOf = placeIn[p]!
+    const places = placeIn[p]!
     for (const row of rows) {
       const durationNs = table.durationNs[row]!
       mine.offer(table, row, durationNs)
       const to = table.componentEnds[row]!
       for (let i = row === 0 ? 0 : table.componentEnds[row - 1]!; i < to; i++) {
-        const place = placeOf(table.component[i]!)
+        const place = places[table.component[i]!]!
         const ns = durationNs - table.ifInstantNs[i]!
         if (ns >= worst.rank[place]!) offerTo(worst, place, table, row, ns, ns)
         const rank = -Math.abs(ns - usualNs[place]!)
@@ -305,7 +300,10 @@ function addExemplars(
   })
   rollup.exemplars = mine.picked()
   parts.forEach((part, place) => {
-    part.exemplars = [exemplarOf(firstAt(worst, place), true), exemplarOf(firstAt(typical, place), false)]
+    part.exemplars = [
+      exemplarOf(firstAt(worst, place), true, bucketSeconds),
+      exemplarOf(firstAt(typical, place), false, bucketSeconds),
+    ]
   })
 }
 
@@ -340,12 +338,19 @@ function offerTo(
   firsts.table[place] = table
 }
 
-function exemplarOf({ table, row, ns }: Candidate, worst: boolean): Exemplar {
+/** A time, since some seconds that are not far from it. The words of the difference are exact, those of epoch ns are not. */
+function sinceNs(times: Uint32Array, row: number, seconds: number): number {
+  const high = Math.floor((seconds * 1e9) / 2 ** 32)
+  const low = seconds * 1e9 - high * 2 ** 32
+  return (times[2 * row + 1]! - high) * 2 ** 32 + (times[2 * row]! - low)
+}
+
+function exemplarOf({ table, row, ns }: Candidate, worst: boolean, bucketSeconds: number): Exemplar {
   return {
     worst,
     id: traceIdAt(table, row),
     ns,
-    seconds: Number(epochNs(table.start, row) / 1_000_000_000n),
+    seconds: bucketSeconds + Math.floor(sinceNs(table.start, row, bucketSeconds) / 1e9),
   }
 }
 
@@ -353,7 +358,7 @@ function exemplarOf({ table, row, ns }: Candidate, worst: boolean): Exemplar {
 type Candidate = { table: SampleTable; row: number; ns: number; rank: number }
 
 /** Keeps a few candidates, so that not every sample's id is made a number of. */
-function createPicker(typicalNs: number, count: number) {
+function createPicker(typicalNs: number, count: number, bucketSeconds: number) {
   const worst: Candidate[] = []
   const typical: Candidate[] = []
   const offerTo = (kept: Candidate[], table: SampleTable, row: number, ns: number, rank: number) => {
@@ -376,7 +381,10 @@ function createPicker(typicalNs: number, count: number) {
     // A trace may have several samples.
     picked: () =>
       pickExemplars(
-        [...worst.map((of) => exemplarOf(of, true)), ...typical.map((of) => exemplarOf(of, false))],
+        [
+          ...worst.map((of) => exemplarOf(of, true, bucketSeconds)),
+          ...typical.map((of) => exemplarOf(of, false, bucketSeconds)),
+        ],
         typicalNs,
         count,
       ),

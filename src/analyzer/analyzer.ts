@@ -196,33 +196,47 @@ export function startAnalyzer(options: {
     const flagOf = (trace: WaitingTrace) =>
       rowsOf(trace) > largest ? 'too-large' : unfinished.has(trace.traceId) ? 'unfinished' : ''
     const { ranges, apart } = planReads(ready, largest)
-    for (const { fromMs, toMs, traces } of ranges) {
-      const wanted = byId(traces)
-      const stored = await countStored(store, fromMs - 1, toMs)
-      const rows = stored.reduce((sum, minute) => sum + minute.rows, 0)
-      const parts = Math.max(1, Math.ceil(rows / ROWS_AT_ONCE))
-      for (let part = 0; part < parts; part++) {
-        const spans = await readStored(store, dictionary, { fromMs: fromMs - 1, toMs, part, parts })
-        await analyze(onlyThose(spans, wanted), wanted, flagOf)
-      }
-      waiting.remove(wanted.keys())
+    // While one batch is stored, the next one is read and analyzed.
+    let writing: Promise<void> = Promise.resolve()
+    const writeNext = async (write: () => Promise<void>, done: Iterable<string>) => {
+      await writing
+      writing = write().then(() => waiting.remove(done))
+      // Said by whoever waits for it.
+      writing.catch(() => {})
     }
-    for (const traces of apart) {
-      const wanted = byId(traces)
-      const fromMs = Math.min(...traces.map(firstStored))
-      const limit = traces.some((trace) => rowsOf(trace) > largest) ? largest : Number.POSITIVE_INFINITY
-      const spans = await readTraces(store, dictionary, [...wanted.keys()], fromMs, limit)
-      await analyze(spans, wanted, flagOf)
-      waiting.remove(wanted.keys())
+    try {
+      for (const { fromMs, toMs, traces } of ranges) {
+        const wanted = byId(traces)
+        const stored = await countStored(store, fromMs - 1, toMs)
+        const rows = stored.reduce((sum, minute) => sum + minute.rows, 0)
+        const parts = Math.max(1, Math.ceil(rows / ROWS_AT_ONCE))
+        for (let part = 0; part < parts; part++) {
+          const spans = await readStored(store, dictionary, { fromMs: fromMs - 1, toMs, part, parts })
+          const write = await analyze(onlyThose(spans, wanted), wanted, flagOf)
+          await writeNext(write, part === parts - 1 ? wanted.keys() : [])
+        }
+      }
+      for (const traces of apart) {
+        const wanted = byId(traces)
+        const fromMs = Math.min(...traces.map(firstStored))
+        const limit = traces.some((trace) => rowsOf(trace) > largest) ? largest : Number.POSITIVE_INFINITY
+        const spans = await readTraces(store, dictionary, [...wanted.keys()], fromMs, limit)
+        await writeNext(await analyze(spans, wanted, flagOf), wanted.keys())
+      }
+      await writing
+    } finally {
+      // Where reading or analyzing failed: nothing is written any more when the next cycle begins.
+      await writing.catch(() => {})
     }
   }
 
+  /** Gives what stores the results: batches are stored one after the other, in the order of their versions. */
   async function analyze(
     spans: SpanColumns,
     wanted: ReadonlyMap<string, WaitingTrace>,
     flagOf: (trace: WaitingTrace) => string,
-  ): Promise<void> {
-    if (spans.count === 0) return
+  ): Promise<() => Promise<void>> {
+    if (spans.count === 0) return async () => {}
     const groups = groupByTrace(spans)
     const { number: modelVersion, model } = await models.learn(spans, groups)
     const analysis = analyzeSpans(spans, {
@@ -239,10 +253,7 @@ export function startAnalyzer(options: {
     const token = `analysis-${version}`
     const nameOf = (endpoint: number) => names!.nameOf(dictionary.endpoints[endpoint]!)
     const samples = samplesBlock(analysis, nameOf, gone, { version, modelVersion }, detector.evidence())
-    for (const id of rowCounts.keys()) torn.add(id)
-    if (samples.rows > 0) await store.insertBlock('samples', samples.block, token)
     const segments = segmentsBlock(analysis, gone, version)
-    if (segments.rows > 0) await store.insertBlock('segments', segments.block, token)
     const traces = tracesBlock(
       analysis,
       (traceId) => {
@@ -257,13 +268,19 @@ export function startAnalyzer(options: {
       },
       { version, modelVersion },
     )
-    await store.insertBlock('analyzed_traces', traces.block, token)
-    for (const id of rowCounts.keys()) torn.delete(id)
-    countAnalysis(counters, analysis)
-    counters.flagged += [...rowCounts.keys()].filter((id) => flagOf(wanted.get(id)!) !== '').length
-    counters.cappedEndpoints = names!.capped
-    counters.modelsPublished = models.counters.published
-    counters.learnedStructures = models.counters.structures
+    const addCounts = countAnalysis(analysis)
+    return async () => {
+      for (const id of rowCounts.keys()) torn.add(id)
+      if (samples.rows > 0) await store.insertBlock('samples', samples.block, token)
+      if (segments.rows > 0) await store.insertBlock('segments', segments.block, token)
+      await store.insertBlock('analyzed_traces', traces.block, token)
+      for (const id of rowCounts.keys()) torn.delete(id)
+      addCounts(counters)
+      counters.flagged += [...rowCounts.keys()].filter((id) => flagOf(wanted.get(id)!) !== '').length
+      counters.cappedEndpoints = names!.capped
+      counters.modelsPublished = models.counters.published
+      counters.learnedStructures = models.counters.structures
+    }
   }
 
   /** Microseconds, always ahead of the last: rows of a later analysis replace those of an earlier one. */

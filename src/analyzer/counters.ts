@@ -41,12 +41,22 @@ export function createCounters(): AnalyzerCounters {
   }
 }
 
-export function countAnalysis(
-  counters: AnalyzerCounters,
-  { traces, samples, repairs, spans }: Analysis,
-): void {
-  counters.traces += traces.count
-  counters.spans += spans.count
-  counters.samples += samples.count
-  for (let i = 0; i < repairs.count; i++) counters.repairs[REPAIR_KINDS[repairs.kind[i]!]!]++
+/** Counts now what is added once it is stored: the columns are not kept until then. */
+export function countAnalysis({
+  traces,
+  samples,
+  repairs,
+  spans,
+}: Analysis): (counters: AnalyzerCounters) => void {
+  const counts = [traces.count, spans.count, samples.count] as const
+  const repaired = new Uint32Array(REPAIR_KINDS.length)
+  for (let i = 0; i < repairs.count; i++) repaired[repairs.kind[i]!]!++
+  return (counters) => {
+    counters.traces += counts[0]
+    counters.spans += counts[1]
+    counters.samples += counts[2]
+    REPAIR_KINDS.forEach((kind, i) => {
+      counters.repairs[kind] += repaired[i]!
+    })
+  }
 }

@@ -93,17 +93,36 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     }
     if (open.length > 0) {
       const frames = createFrames()
-      for (const chunk of chunksOf(open, await countSamples(store, open))) await buildChunk(chunk, frames)
+      const chunks = chunksOf(open, await countSamples(store, open))
+      // The next chunk is read while one is added up and stored.
+      let reading = readChunk(chunks[0]!, frames)
+      for (let i = 0; i < chunks.length; i++) {
+        const read = await reading
+        if (i + 1 < chunks.length) {
+          reading = readChunk(chunks[i + 1]!, frames)
+          reading.catch(() => {})
+        }
+        await buildChunk(chunks[i]!, read, frames)
+      }
     }
     await moveCursor(0, cursors, startedMicros)
   }
 
-  async function buildChunk(chunk: readonly ChangedBucket[], frames: Frames): Promise<void> {
+  /** All that is made of a chunk's samples has the store's clock before they are read as its version. */
+  async function readChunk(chunk: readonly ChangedBucket[], frames: Frames) {
     const version = await readStoreMicros(store)
     const [existing, blocks] = await Promise.all([
       readVersionsOf(store, STEPS[0]!.seconds, chunk),
       readSampleBlocks(store, chunk, frames),
     ])
+    return { version, existing, blocks }
+  }
+
+  async function buildChunk(
+    chunk: readonly ChangedBucket[],
+    { version, existing, blocks }: Awaited<ReturnType<typeof readChunk>>,
+    frames: Frames,
+  ): Promise<void> {
     const wanted = new Map(chunk.map((bucket) => [bucketName(bucket.bucket, bucket.key), bucket]))
     await write(minutes(), chunk, existing, STEPS[0]!.seconds, version, frames)
 

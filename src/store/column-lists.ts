@@ -1,9 +1,11 @@
+import { createWords, pushPair, pushWord, type WordList, wordsIn } from '../analysis/word-list.ts'
+
 /** Values of a column while they are gathered, as src/store/native-writer.ts wants them. */
 
 /** Texts that come again and again: a number a value. */
 export type CodedTexts = {
   texts: string[]
-  codes: number[]
+  codes: WordList
   codeOf(text: string): number
   push(text: string): void
 }
@@ -12,7 +14,7 @@ export function createCodedTexts(): CodedTexts {
   const known = new Map<string, number>()
   const list: CodedTexts = {
     texts: [],
-    codes: [],
+    codes: createWords(),
     codeOf(text) {
       let code = known.get(text)
       if (code === undefined) {
@@ -22,10 +24,14 @@ export function createCodedTexts(): CodedTexts {
       return code
     },
     push(text) {
-      list.codes.push(list.codeOf(text))
+      pushWord(list.codes, list.codeOf(text))
     },
   }
   return list
+}
+
+export function codedColumn({ texts, codes }: CodedTexts): { texts: readonly string[]; codes: Uint32Array } {
+  return { texts, codes: wordsIn(codes) }
 }
 
 /** The code of the text that a number stands for; `textOf` is asked once a number. */
@@ -35,21 +41,10 @@ export function codesById(of: CodedTexts, textOf: (id: number) => string): (id: 
 }
 
 /** Ids of 64 bits each: words, low first. */
-export type IdWords = {
-  words: number[]
-  push(words: Uint32Array, row: number): void
-  pushHex(hex: string): void
+export function pushId(list: WordList, from: Uint32Array, row: number): void {
+  pushPair(list, from[2 * row]!, from[2 * row + 1]!)
 }
 
-export function createIdWords(): IdWords {
-  const words: number[] = []
-  return {
-    words,
-    push(from, row) {
-      words.push(from[2 * row]!, from[2 * row + 1]!)
-    },
-    pushHex(hex) {
-      words.push(Number.parseInt(hex.slice(8, 16), 16), Number.parseInt(hex.slice(0, 8), 16))
-    },
-  }
+export function pushHexId(list: WordList, hex: string): void {
+  pushPair(list, Number.parseInt(hex.slice(8, 16), 16), Number.parseInt(hex.slice(0, 8), 16))
 }

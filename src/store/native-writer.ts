@@ -13,7 +13,7 @@ export type NativeColumn = { name: string } & (
   /** Hex of ids: 16 digits for each UInt64, given as words, low first. */
   | { type: 'String'; ids: readonly Uint32Array[] }
   | { type: NumberType; values: ArrayLike<number> }
-  | { type: 'UInt64'; words: Uint32Array }
+  | { type: 'UInt64' | 'DateTime64(9)'; words: Uint32Array }
   | { type: 'DateTime64(3)' | 'DateTime64(9)'; values: readonly bigint[] }
   | { type: 'Array(String)'; ends: ArrayLike<number>; values: readonly string[] }
   /** Few distinct texts: each is written once a block. */
@@ -117,8 +117,8 @@ function writeIds(writer: Writer, halves: readonly Uint32Array[]): void {
   writer.length = at
 }
 
-/** The block brings its own dictionary; the low byte is the width of an index: 2 are 4 bytes. */
-const OWN_KEYS = 0x602
+/** The block brings its own dictionary; the low byte says how wide an index is: 0, 1, 2 for 1, 2, 4 bytes. */
+const OWN_KEYS = 0x600
 
 /** Flags, the distinct texts (the first is the empty one), how many values, an index a value. */
 function writeCodes(writer: Writer, { codes, texts }: Coded): void {
@@ -136,11 +136,12 @@ function writeCodes(writer: Writer, { codes, texts }: Coded): void {
     }
     indexes[i] = place - 1
   }
-  writeUInt64(writer, OWN_KEYS)
+  const width = used.length <= 2 ** 8 ? 0 : used.length <= 2 ** 16 ? 1 : 2
+  writeUInt64(writer, OWN_KEYS + width)
   writeUInt64(writer, used.length)
   for (const text of used) writeText(writer, text)
   writeUInt64(writer, codes.length)
-  writeBytes(writer, indexes)
+  writeBytes(writer, packed((['UInt8', 'UInt16', 'UInt32'] as const)[width]!, indexes))
 }
 
 function codesOf(values: readonly string[]): Coded {
@@ -168,7 +169,7 @@ function packed(type: NumberType, values: ArrayLike<number>): ArrayBufferView {
       return new Uint16Array(values)
     case 'UInt32':
     case 'DateTime':
-      return new Uint32Array(values)
+      return values instanceof Uint32Array ? values : new Uint32Array(values)
     case 'Int32':
       return new Int32Array(values)
     case 'Float64':

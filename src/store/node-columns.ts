@@ -1,6 +1,7 @@
 import type { NodeRows } from '../analysis/result.ts'
+import { createWords, pushNumber, pushWord, wordsIn } from '../analysis/word-list.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
-import { codesById, createCodedTexts } from './column-lists.ts'
+import { codedColumn, codesById, createCodedTexts } from './column-lists.ts'
 import type { NativeColumn } from './native-writer.ts'
 
 /** Stands between component kind, component name and operation in the text of a frame. */
@@ -22,26 +23,29 @@ export function createNodeColumns(dictionary: Pick<Dictionary, 'frames' | 'compo
 } {
   const frames = createCodedTexts()
   const frameOf = codesById(frames, textOf)
-  const parents: number[] = []
-  const ns: number[] = []
-  const calls: number[] = []
-  const ends: number[] = []
+  const parents = createWords()
+  const ns = createWords()
+  const calls = createWords()
+  const ends = createWords()
   return {
     add(nodes, from, to) {
       for (let i = from; i < to; i++) {
-        parents.push(nodes.parent[i]! + 1)
-        frames.codes.push(frameOf(nodes.frame[i]!))
-        ns.push(nodes.criticalNs[i]!)
-        calls.push(nodes.calls[i]!)
+        pushWord(parents, nodes.parent[i]! + 1)
+        pushWord(frames.codes, frameOf(nodes.frame[i]!))
+        pushNumber(ns, nodes.criticalNs[i]!)
+        pushWord(calls, nodes.calls[i]!)
       }
     },
-    endRow: () => ends.push(parents.length),
-    columns: () => [
-      { name: 'NodeParents', type: 'Array(UInt16)', ends, values: parents },
-      { name: 'NodeFrames', type: 'Array(LowCardinality(String))', ends, ...frames },
-      { name: 'NodeNs', type: 'Array(UInt64)', ends, values: ns },
-      { name: 'NodeCalls', type: 'Array(UInt32)', ends, values: calls },
-    ],
+    endRow: () => pushWord(ends, parents.length),
+    columns: () => {
+      const at = { ends: wordsIn(ends) }
+      return [
+        { name: 'NodeParents', type: 'Array(UInt16)', ...at, values: wordsIn(parents) },
+        { name: 'NodeFrames', type: 'Array(LowCardinality(String))', ...at, ...codedColumn(frames) },
+        { name: 'NodeNs', type: 'Array(UInt64)', ...at, words: wordsIn(ns) },
+        { name: 'NodeCalls', type: 'Array(UInt32)', ...at, values: wordsIn(calls) },
+      ]
+    },
   }
 
   function textOf(frame: number): string {

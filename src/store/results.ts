@@ -1,10 +1,11 @@
 import { type Analysis, SAMPLE_KINDS, SERVICE } from '../analysis/result.ts'
+import { createWords, pushNumber, pushPair, pushWord, type WordList, wordsIn } from '../analysis/word-list.ts'
 import type { EvidenceRows } from '../findings/evidence.ts'
 import { idHex, traceIdHex } from '../trace/columns.ts'
 import { OTHER_COMPONENT } from '../trace/component.ts'
 import { REPAIR_KINDS } from '../trace/repair.ts'
 import { STATUS_ERROR } from '../trace/span.ts'
-import { codesById, createCodedTexts, createIdWords } from './column-lists.ts'
+import { codedColumn, codesById, createCodedTexts, pushHexId, pushId } from './column-lists.ts'
 import { createFindingColumns } from './finding-columns.ts'
 import { type NativeColumn, writeBlock } from './native-writer.ts'
 import { createNodeColumns } from './node-columns.ts'
@@ -43,9 +44,10 @@ export function samplesBlock(
   evidence?: EvidenceRows,
 ): { rows: number; block: Buffer; keys: Set<string> } {
   const { spans, traces, samples, components } = analysis
+  const origins = wordsOfTimes(traces.origin)
   const findings = createFindingColumns(evidence, samples.count)
   const { dictionary } = spans
-  const start: bigint[] = []
+  const start = createWords()
   const text = {
     Environment: createCodedTexts(),
     Namespace: createCodedTexts(),
@@ -55,55 +57,55 @@ export function samplesBlock(
     ServiceVersion: createCodedTexts(),
     EntryKind: createCodedTexts(),
   }
-  const id = { traceHigh: createIdWords(), traceLow: createIdWords(), span: createIdWords() }
-  const durationNs: number[] = []
-  const queueWaitNs: number[] = []
-  const isError: number[] = []
-  const weight: number[] = []
-  const ends: number[] = []
+  const id = { traceHigh: createWords(), traceLow: createWords(), span: createWords() }
+  const durationNs = createWords()
+  const queueWaitNs = createWords()
+  const isError = createWords()
+  const weight = createWords()
+  const ends = createWords()
   const part = { kinds: createCodedTexts(), names: createCodedTexts() }
   const kinds = part.kinds.codes
   const names = part.names.codes
   const kindOf = codesById(part.kinds, (component) => dictionary.components[component]!.kind)
   const nameCodeOf = codesById(part.names, (component) => dictionary.components[component]!.name)
-  const criticalNs: number[] = []
-  const ifInstantNs: number[] = []
-  const earlierNs: number[] = []
-  const laterNs: number[] = []
-  const rangeEnds: number[] = []
-  const isDeleted: number[] = []
-  const calls: number[] = []
-  const callEnds: number[] = []
+  const criticalNs = createWords()
+  const ifInstantNs = createWords()
+  const earlierNs = createWords()
+  const laterNs = createWords()
+  const rangeEnds = createWords()
+  const isDeleted = createWords()
+  const calls = createWords()
+  const callEnds = createWords()
   const nodes = createNodeColumns(dictionary)
   const keys = new Set<string>()
 
   for (let trace = 0; trace < traces.count; trace++) {
     const traceSpan = traces.span[trace]!
     const traceId = gone.length === 0 ? '' : traceIdHex(spans, traceSpan)
-    const origin = traces.origin[trace]!
     for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
       if (samples.counted[s] === 0) continue
       const row = samples.span[s]!
       const endpoint = dictionary.endpoints[samples.endpoint[s]!]!
-      const startNs = origin + BigInt(samples.startNs[s]!)
       const operation = nameOf(samples.endpoint[s]!)
       const scope = samples.kind[s] === SERVICE ? 'service' : 'trace'
-      push(startNs, endpoint.environment, endpoint.namespace, endpoint.service, operation, scope)
-      id.traceHigh.push(spans.traceHigh, traceSpan)
-      id.traceLow.push(spans.traceLow, traceSpan)
-      id.span.push(spans.spanId, row)
+      pushTime(start, origins, trace, samples.startNs[s]!)
+      push(endpoint.environment, endpoint.namespace, endpoint.service, operation, scope)
+      pushId(id.traceHigh, spans.traceHigh, traceSpan)
+      pushId(id.traceLow, spans.traceLow, traceSpan)
+      pushId(id.span, spans.spanId, row)
       if (gone.length > 0) {
         const { environment, namespace, service } = endpoint
         const spanId = idHex(spans.spanId, row)
+        const startNs = traces.origin[trace]! + BigInt(samples.startNs[s]!)
         keys.add(keyOf(environment, namespace, service, operation, scope, startNs, traceId, spanId))
       }
       text.ServiceVersion.push(dictionary.fields(spans.shape[row]!).version)
       text.EntryKind.push(SAMPLE_KINDS[samples.kind[s]!]!)
-      durationNs.push(samples.durationNs[s]!)
-      queueWaitNs.push(samples.queueWaitNs[s]!)
-      isError.push(spans.status[row] === STATUS_ERROR ? 1 : 0)
-      weight.push(samples.weight[s]!)
-      isDeleted.push(0)
+      pushNumber(durationNs, samples.durationNs[s]!)
+      pushNumber(queueWaitNs, samples.queueWaitNs[s]!)
+      pushWord(isError, spans.status[row] === STATUS_ERROR ? 1 : 0)
+      pushWord(weight, samples.weight[s]!)
+      pushWord(isDeleted, 0)
       pushComponents(s)
       findings.addSample(s)
     }
@@ -114,66 +116,66 @@ export function samplesBlock(
     const name = keyOf(Environment, Namespace, Service, Operation, Scope, startNs, key.TraceId, key.SpanId)
     if (keys.has(name)) continue
     keys.add(name)
-    push(startNs, Environment, Namespace, Service, Operation, Scope)
-    id.traceHigh.pushHex(key.TraceId)
-    id.traceLow.pushHex(key.TraceId.slice(16))
-    id.span.pushHex(key.SpanId)
+    pushTime(start, wordsOfTimes(BigUint64Array.of(startNs)), 0, 0)
+    push(Environment, Namespace, Service, Operation, Scope)
+    pushHexId(id.traceHigh, key.TraceId)
+    pushHexId(id.traceLow, key.TraceId.slice(16))
+    pushHexId(id.span, key.SpanId)
     text.ServiceVersion.push('')
     text.EntryKind.push('')
-    durationNs.push(0)
-    queueWaitNs.push(0)
-    isError.push(0)
-    weight.push(1)
-    isDeleted.push(1)
-    ends.push(kinds.length)
-    callEnds.push(calls.length)
-    rangeEnds.push(earlierNs.length)
+    pushNumber(durationNs, 0)
+    pushNumber(queueWaitNs, 0)
+    pushWord(isError, 0)
+    pushWord(weight, 1)
+    pushWord(isDeleted, 1)
+    pushWord(ends, kinds.length)
+    pushWord(callEnds, calls.length)
+    pushWord(rangeEnds, earlierNs.length / 2)
     nodes.endRow()
     findings.addNothing()
   }
 
-  const rows = start.length
+  const rows = start.length / 2
+  const at = wordsIn(ends)
   const columns: NativeColumn[] = [
-    { name: 'Start', type: 'DateTime64(9)', values: start },
+    { name: 'Start', type: 'DateTime64(9)', words: wordsIn(start) },
     ...Object.entries(text).map(([name, coded]) => ({
       name,
       type: 'LowCardinality(String)' as const,
-      ...coded,
+      ...codedColumn(coded),
     })),
     {
       name: 'TraceId',
       type: 'String',
-      ids: [id.traceHigh, id.traceLow].map(({ words }) => new Uint32Array(words)),
+      ids: [id.traceHigh, id.traceLow].map(wordsIn),
     },
-    { name: 'SpanId', type: 'String', ids: [new Uint32Array(id.span.words)] },
-    { name: 'DurationNs', type: 'UInt64', values: durationNs },
-    { name: 'QueueWaitNs', type: 'UInt64', values: queueWaitNs },
-    { name: 'IsError', type: 'UInt8', values: isError },
-    { name: 'Weight', type: 'UInt32', values: weight },
-    { name: 'ComponentKinds', type: 'Array(LowCardinality(String))', ends, ...part.kinds },
-    { name: 'ComponentNames', type: 'Array(LowCardinality(String))', ends, ...part.names },
-    { name: 'CriticalNs', type: 'Array(UInt64)', ends, values: criticalNs },
-    { name: 'IfInstantNs', type: 'Array(UInt64)', ends, values: ifInstantNs },
-    { name: 'EarlierNs', type: 'Array(UInt64)', ends: rangeEnds, values: earlierNs },
-    { name: 'LaterNs', type: 'Array(UInt64)', ends: rangeEnds, values: laterNs },
-    { name: 'ComponentCalls', type: 'Array(UInt32)', ends: callEnds, values: calls },
+    { name: 'SpanId', type: 'String', ids: [wordsIn(id.span)] },
+    { name: 'DurationNs', type: 'UInt64', words: wordsIn(durationNs) },
+    { name: 'QueueWaitNs', type: 'UInt64', words: wordsIn(queueWaitNs) },
+    { name: 'IsError', type: 'UInt8', values: wordsIn(isError) },
+    { name: 'Weight', type: 'UInt32', values: wordsIn(weight) },
+    { name: 'ComponentKinds', type: 'Array(LowCardinality(String))', ends: at, ...codedColumn(part.kinds) },
+    { name: 'ComponentNames', type: 'Array(LowCardinality(String))', ends: at, ...codedColumn(part.names) },
+    { name: 'CriticalNs', type: 'Array(UInt64)', ends: at, words: wordsIn(criticalNs) },
+    { name: 'IfInstantNs', type: 'Array(UInt64)', ends: at, words: wordsIn(ifInstantNs) },
+    { name: 'EarlierNs', type: 'Array(UInt64)', ends: wordsIn(rangeEnds), words: wordsIn(earlierNs) },
+    { name: 'LaterNs', type: 'Array(UInt64)', ends: wordsIn(rangeEnds), words: wordsIn(laterNs) },
+    { name: 'ComponentCalls', type: 'Array(UInt32)', ends: wordsIn(callEnds), values: wordsIn(calls) },
     ...nodes.columns(),
     ...findings.columns(),
     { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
     { name: 'ModelVersion', type: 'UInt64', values: new Array<number>(rows).fill(modelVersion) },
-    { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
+    { name: 'IsDeleted', type: 'UInt8', values: wordsIn(isDeleted) },
   ]
   return { rows, block: writeBlock(rows, columns), keys }
 
   function push(
-    startNs: bigint,
     environment: string,
     namespace: string,
     service: string,
     operation: string,
     scope: string,
   ): void {
-    start.push(startNs)
     text.Environment.push(environment)
     text.Namespace.push(namespace)
     text.Service.push(service)
@@ -191,8 +193,8 @@ export function samplesBlock(
   }
 
   function pushRange(ifInstantNs: number, earliest: number, latest: number): void {
-    earlierNs.push(ifInstantNs - earliest)
-    laterNs.push(latest - ifInstantNs)
+    pushNumber(earlierNs, ifInstantNs - earliest)
+    pushNumber(laterNs, latest - ifInstantNs)
   }
 
   /** Components beyond the first 64 are one: service (other). */
@@ -209,24 +211,24 @@ export function samplesBlock(
         continue
       }
       const component = components.component[i]!
-      kinds.push(kindOf(component))
-      names.push(nameCodeOf(component))
-      criticalNs.push(components.criticalNs[i]!)
-      ifInstantNs.push(components.ifInstantNs[i]!)
+      pushWord(kinds, kindOf(component))
+      pushWord(names, nameCodeOf(component))
+      pushNumber(criticalNs, components.criticalNs[i]!)
+      pushNumber(ifInstantNs, components.ifInstantNs[i]!)
       if (hasRange) pushRange(components.ifInstantNs[i]!, components.earliestNs[i]!, components.latestNs[i]!)
-      if (hasCalls) calls.push(components.calls[i]!)
+      if (hasCalls) pushWord(calls, components.calls[i]!)
     }
     if (otherNs > 0) {
       part.kinds.push(OTHER_COMPONENT.kind)
       part.names.push(OTHER_COMPONENT.name)
-      criticalNs.push(otherNs)
-      ifInstantNs.push(samples.durationNs[s]! - otherNs)
+      pushNumber(criticalNs, otherNs)
+      pushNumber(ifInstantNs, samples.durationNs[s]! - otherNs)
       if (hasRange) pushRange(0, 0, 0)
-      if (hasCalls) calls.push(otherCalls)
+      if (hasCalls) pushWord(calls, otherCalls)
     }
-    ends.push(kinds.length)
-    rangeEnds.push(earlierNs.length)
-    callEnds.push(calls.length)
+    pushWord(ends, kinds.length)
+    pushWord(rangeEnds, earlierNs.length / 2)
+    pushWord(callEnds, calls.length)
     nodes.add(analysis.nodes, samples.firstNode[s]!, samples.firstNode[s + 1]!)
     nodes.endRow()
   }
@@ -236,6 +238,17 @@ function keyOf(...parts: (string | bigint)[]): string {
   return parts.join('\n')
 }
 
+/** The words of epoch ns, low first. */
+function wordsOfTimes({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, 2 * length)
+}
+
+/** The time `ns` after the i-th of some times. */
+function pushTime(list: WordList, times: Uint32Array, i: number, ns: number): void {
+  const low = times[2 * i]! + ns
+  pushPair(list, low, times[2 * i + 1]! + Math.floor(low / 2 ** 32))
+}
+
 /** One Native block of `segments`: the critical path of every entry, and a deletion for each entry of `gone`. */
 export function segmentsBlock(
   analysis: Analysis,
@@ -243,11 +256,12 @@ export function segmentsBlock(
   version: number,
 ): { rows: number; block: Buffer } {
   const { spans, traces, samples, segments } = analysis
+  const origins = wordsOfTimes(traces.origin)
   const { dictionary } = spans
-  const start: bigint[] = []
-  const id = { traceHigh: createIdWords(), traceLow: createIdWords(), entry: createIdWords() }
-  const ends: number[] = []
-  const spanIds = createIdWords()
+  const start = createWords()
+  const id = { traceHigh: createWords(), traceLow: createWords(), entry: createWords() }
+  const ends = createWords()
+  const spanIds = createWords()
   const text = {
     Services: createCodedTexts(),
     SpanNames: createCodedTexts(),
@@ -258,64 +272,67 @@ export function segmentsBlock(
   const spanNameOf = codesById(text.SpanNames, (shape) => dictionary.fields(shape).name)
   const kindOf = codesById(text.ComponentKinds, (component) => dictionary.components[component]!.kind)
   const nameOf = codesById(text.ComponentNames, (component) => dictionary.components[component]!.name)
-  const from: number[] = []
-  const to: number[] = []
+  const from = createWords()
+  const to = createWords()
   const kept = new Set<string>()
   for (let trace = 0; trace < traces.count; trace++) {
     const traceSpan = traces.span[trace]!
     for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
       if (samples.counted[s] === 0 || samples.kind[s] === SERVICE) continue
       const entry = samples.span[s]!
-      start.push(traces.origin[trace]! + BigInt(samples.startNs[s]!))
-      id.traceHigh.push(spans.traceHigh, traceSpan)
-      id.traceLow.push(spans.traceLow, traceSpan)
-      id.entry.push(spans.spanId, entry)
+      pushTime(start, origins, trace, samples.startNs[s]!)
+      pushId(id.traceHigh, spans.traceHigh, traceSpan)
+      pushId(id.traceLow, spans.traceLow, traceSpan)
+      pushId(id.entry, spans.spanId, entry)
       for (let i = samples.firstSegment[s]!; i < samples.firstSegment[s + 1]!; i++) {
         const row = segments.span[i]!
-        spanIds.push(spans.spanId, row)
-        text.Services.codes.push(serviceOf(spans.shape[row]!))
-        text.SpanNames.codes.push(spanNameOf(spans.shape[row]!))
-        text.ComponentKinds.codes.push(kindOf(segments.component[i]!))
-        text.ComponentNames.codes.push(nameOf(segments.component[i]!))
-        from.push(segments.startNs[i]!)
-        to.push(segments.endNs[i]!)
+        pushId(spanIds, spans.spanId, row)
+        pushWord(text.Services.codes, serviceOf(spans.shape[row]!))
+        pushWord(text.SpanNames.codes, spanNameOf(spans.shape[row]!))
+        pushWord(text.ComponentKinds.codes, kindOf(segments.component[i]!))
+        pushWord(text.ComponentNames.codes, nameOf(segments.component[i]!))
+        pushNumber(from, segments.startNs[i]!)
+        pushNumber(to, segments.endNs[i]!)
       }
-      ends.push(from.length)
+      pushWord(ends, from.length / 2)
       if (gone.length > 0) {
-        kept.add(keyOf(start.at(-1)!, traceIdHex(spans, traceSpan), idHex(spans.spanId, entry)))
+        const startNs = traces.origin[trace]! + BigInt(samples.startNs[s]!)
+        kept.add(keyOf(startNs, traceIdHex(spans, traceSpan), idHex(spans.spanId, entry)))
       }
     }
   }
-  const isDeleted = new Array<number>(start.length).fill(0)
+  const isDeleted = createWords()
+  for (let row = 0; row < start.length / 2; row++) pushWord(isDeleted, 0)
   for (const { Scope, StartNs, TraceId, SpanId } of gone) {
     if (Scope !== 'trace' || kept.has(keyOf(BigInt(StartNs), TraceId, SpanId))) continue
-    start.push(BigInt(StartNs))
-    id.traceHigh.pushHex(TraceId)
-    id.traceLow.pushHex(TraceId.slice(16))
-    id.entry.pushHex(SpanId)
-    ends.push(from.length)
-    isDeleted.push(1)
+    pushTime(start, wordsOfTimes(BigUint64Array.of(BigInt(StartNs))), 0, 0)
+    pushHexId(id.traceHigh, TraceId)
+    pushHexId(id.traceLow, TraceId.slice(16))
+    pushHexId(id.entry, SpanId)
+    pushWord(ends, from.length / 2)
+    pushWord(isDeleted, 1)
   }
-  const rows = start.length
+  const rows = start.length / 2
+  const at = wordsIn(ends)
   const block = writeBlock(rows, [
-    { name: 'Start', type: 'DateTime64(9)', values: start },
+    { name: 'Start', type: 'DateTime64(9)', words: wordsIn(start) },
     {
       name: 'TraceId',
       type: 'String',
-      ids: [id.traceHigh, id.traceLow].map(({ words }) => new Uint32Array(words)),
+      ids: [id.traceHigh, id.traceLow].map(wordsIn),
     },
-    { name: 'EntrySpanId', type: 'String', ids: [new Uint32Array(id.entry.words)] },
-    { name: 'SpanIds', type: 'Array(UInt64)', ends, words: new Uint32Array(spanIds.words) },
+    { name: 'EntrySpanId', type: 'String', ids: [wordsIn(id.entry)] },
+    { name: 'SpanIds', type: 'Array(UInt64)', ends: at, words: wordsIn(spanIds) },
     ...Object.entries(text).map(([name, coded]) => ({
       name,
       type: 'Array(LowCardinality(String))' as const,
-      ends,
-      ...coded,
+      ends: at,
+      ...codedColumn(coded),
     })),
-    { name: 'StartNs', type: 'Array(UInt64)', ends, values: from },
-    { name: 'EndNs', type: 'Array(UInt64)', ends, values: to },
+    { name: 'StartNs', type: 'Array(UInt64)', ends: at, words: wordsIn(from) },
+    { name: 'EndNs', type: 'Array(UInt64)', ends: at, words: wordsIn(to) },
     { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
-    { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
+    { name: 'IsDeleted', type: 'UInt8', values: wordsIn(isDeleted) },
   ])
   return { rows, block }
 }

@@ -1,8 +1,15 @@
 import type { CallStacks } from '../analysis/call-stacks.ts'
 import { type ExactSum, sumValue } from '../analysis/exact-sum.ts'
-import { appendSparse, binValue, type Histogram, histogramQuantile } from '../analysis/histogram.ts'
-import { type Exemplar, leaderOf, type Rollup, type RollupKey } from '../analysis/rollup.ts'
-import { codesById, createCodedTexts } from './column-lists.ts'
+import { appendSparse, binValue, histogramQuantile } from '../analysis/histogram.ts'
+import {
+  type ComponentRollup,
+  type Exemplar,
+  leaderOf,
+  type Rollup,
+  type RollupKey,
+} from '../analysis/rollup.ts'
+import { createWords, pushNumber, pushPair, pushWord, type WordList, wordsIn } from '../analysis/word-list.ts'
+import { codedColumn, codesById, createCodedTexts } from './column-lists.ts'
 import { type NativeColumn, writeBlock } from './native-writer.ts'
 
 export type RollupToStore = {
@@ -42,40 +49,42 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     UInt64: { Version: list(), Samples: list(), Weight: list(), Errors: list() },
     Float64: { WeightSquares: list(), DurationSquares: list(), P95Ns: list(), LeaderP95Ns: list() },
   }
-  const durationNs = list()
+  const durationNs = createWords()
   const arrays = {
-    UInt8: { ExemplarWorst: list() },
+    UInt8: { ExemplarWorst: createWords() },
     UInt16: {
-      Bins: list(),
-      PresentBins: list(),
-      ShiftBins: list(),
-      EarlierBins: list(),
-      LaterBins: list(),
-      NodeParents: list(),
-      ExemplarOf: list(),
+      Bins: createWords(),
+      PresentBins: createWords(),
+      ShiftBins: createWords(),
+      EarlierBins: createWords(),
+      LaterBins: createWords(),
+      NodeParents: createWords(),
+      ExemplarOf: createWords(),
     },
     UInt32: {
-      Counts: list(),
-      PresentCounts: list(),
-      PresentEnds: list(),
-      ShiftEnds: list(),
-      EarlierEnds: list(),
-      LaterEnds: list(),
-      ExemplarSeconds: list(),
+      Counts: createWords(),
+      PresentCounts: createWords(),
+      PresentEnds: createWords(),
+      ShiftEnds: createWords(),
+      EarlierEnds: createWords(),
+      LaterEnds: createWords(),
+      ExemplarSeconds: createWords(),
     },
-    Int32: { ShiftCounts: list(), EarlierCounts: list(), LaterCounts: list() },
-    UInt64: { Present: list(), Calls: list(), NodeCalls: list(), ExemplarNs: list() },
-    Float64: { CriticalSquares: list() },
+    Int32: { ShiftCounts: createWords(), EarlierCounts: createWords(), LaterCounts: createWords() },
   }
-  /** UInt64 as words, low first. */
+  const criticalSquares = list()
   const words = {
-    OverlapNs: list(),
-    PresentNs: list(),
-    IfInstantNs: list(),
-    CriticalNs: list(),
-    NodeNs: list(),
-    ExemplarHigh: list(),
-    ExemplarLow: list(),
+    Present: createWords(),
+    Calls: createWords(),
+    NodeCalls: createWords(),
+    ExemplarNs: createWords(),
+    OverlapNs: createWords(),
+    PresentNs: createWords(),
+    IfInstantNs: createWords(),
+    CriticalNs: createWords(),
+    NodeNs: createWords(),
+    ExemplarHigh: createWords(),
+    ExemplarLow: createWords(),
   }
   const named = {
     ComponentKinds: createCodedTexts(),
@@ -83,20 +92,20 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     NodeFrames: createCodedTexts(),
   }
   const frameOf = codesById(named.NodeFrames, frameName)
-  const { UInt8, UInt16, UInt32, Int32, UInt64, Float64 } = arrays
+  const { UInt8, UInt16, UInt32, Int32 } = arrays
   /** Where the arrays of each row end; of several columns the same. */
   const ends = {
-    overlap: list(),
-    bins: list(),
-    parts: list(),
-    present: list(),
-    shift: list(),
-    earlier: list(),
-    earlierEnds: list(),
-    later: list(),
-    laterEnds: list(),
-    nodes: list(),
-    exemplars: list(),
+    overlap: createWords(),
+    bins: createWords(),
+    parts: createWords(),
+    present: createWords(),
+    shift: createWords(),
+    earlier: createWords(),
+    earlierEnds: createWords(),
+    later: createWords(),
+    laterEnds: createWords(),
+    nodes: createWords(),
+    exemplars: createWords(),
   }
 
   const block: RollupBlock = { rows: 0, add, finish }
@@ -126,111 +135,117 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     scalars.Float64.LeaderP95Ns.push(leader === undefined ? 0 : binValue(leader.bin))
 
     for (const sum of rollup.overlapNs) pushSum(words.OverlapNs, sum)
-    ends.overlap.push(words.OverlapNs.length / 2)
+    pushWord(ends.overlap, words.OverlapNs.length / 2)
     appendSparse(rollup.observed, UInt16.Bins, UInt32.Counts)
-    ends.bins.push(UInt16.Bins.length)
+    pushWord(ends.bins, UInt16.Bins.length)
     addExemplars(rollup.exemplars, 0)
     addParts(rollup)
-    ends.exemplars.push(UInt16.ExemplarOf.length)
+    pushWord(ends.exemplars, UInt16.ExemplarOf.length)
     addNodes(rollup.stacks)
   }
 
   function addParts({ components }: Rollup): void {
     const presentFrom = UInt16.PresentBins.length
     const shiftFrom = UInt16.ShiftBins.length
-    const keys = [...components.keys()].sort()
-    for (let i = 0; i < keys.length; i++) {
-      const part = components.get(keys[i]!)!
+    const parts = [...components.keys()].sort().map((key) => components.get(key)!)
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i]!
       named.ComponentKinds.push(part.component.kind)
       named.ComponentNames.push(part.component.name)
-      UInt64.Present.push(part.present)
+      pushNumber(words.Present, part.present)
       pushSum(words.PresentNs, part.presentNs)
       pushSum(words.IfInstantNs, part.ifInstantNs)
       pushSum(words.CriticalNs, part.criticalNs)
-      Float64.CriticalSquares.push(part.criticalSquares)
-      UInt64.Calls.push(part.calls)
+      criticalSquares.push(part.criticalSquares)
+      pushNumber(words.Calls, part.calls)
       appendSparse(part.observed, UInt16.PresentBins, UInt32.PresentCounts)
       appendSparse(part.shift, UInt16.ShiftBins, Int32.ShiftCounts)
-      UInt32.PresentEnds.push(UInt16.PresentBins.length - presentFrom)
-      UInt32.ShiftEnds.push(UInt16.ShiftBins.length - shiftFrom)
+      pushWord(UInt32.PresentEnds, UInt16.PresentBins.length - presentFrom)
+      pushWord(UInt32.ShiftEnds, UInt16.ShiftBins.length - shiftFrom)
       addExemplars(part.exemplars, i + 1)
     }
-    ends.parts.push(UInt64.Present.length)
-    ends.present.push(UInt16.PresentBins.length)
-    ends.shift.push(UInt16.ShiftBins.length)
-    const parts = keys.map((key) => components.get(key)!)
-    addOpen(
-      parts.map(({ earlier }) => earlier),
-      { bins: UInt16.EarlierBins, counts: Int32.EarlierCounts, places: UInt32.EarlierEnds },
-    )
-    ends.earlier.push(UInt16.EarlierBins.length)
-    ends.earlierEnds.push(UInt32.EarlierEnds.length)
-    addOpen(
-      parts.map(({ later }) => later),
-      { bins: UInt16.LaterBins, counts: Int32.LaterCounts, places: UInt32.LaterEnds },
-    )
-    ends.later.push(UInt16.LaterBins.length)
-    ends.laterEnds.push(UInt32.LaterEnds.length)
+    pushWord(ends.parts, criticalSquares.length)
+    pushWord(ends.present, UInt16.PresentBins.length)
+    pushWord(ends.shift, UInt16.ShiftBins.length)
+    const { EarlierBins, LaterBins } = UInt16
+    addOpen(parts, 'earlier', { bins: EarlierBins, counts: Int32.EarlierCounts, places: UInt32.EarlierEnds })
+    pushWord(ends.earlier, UInt16.EarlierBins.length)
+    pushWord(ends.earlierEnds, UInt32.EarlierEnds.length)
+    addOpen(parts, 'later', { bins: LaterBins, counts: Int32.LaterCounts, places: UInt32.LaterEnds })
+    pushWord(ends.later, UInt16.LaterBins.length)
+    pushWord(ends.laterEnds, UInt32.LaterEnds.length)
   }
 
   /** Histograms of a row's components, and where each ends; none at all where all are empty. */
   function addOpen(
-    histograms: readonly Histogram[],
-    { bins, counts, places }: Readonly<Record<'bins' | 'counts' | 'places', number[]>>,
+    parts: readonly ComponentRollup[],
+    of: 'earlier' | 'later',
+    { bins, counts, places }: Readonly<Record<'bins' | 'counts' | 'places', WordList>>,
   ): void {
     const from = bins.length
-    const lengths = histograms.map((histogram) => {
-      appendSparse(histogram, bins, counts)
-      return bins.length - from
-    })
-    if (bins.length > from) places.push(...lengths)
+    const begin = places.length
+    for (const part of parts) {
+      appendSparse(part[of], bins, counts)
+      pushWord(places, bins.length - from)
+    }
+    if (bins.length === from) places.length = begin
   }
 
   function addExemplars(exemplars: readonly Exemplar[], of: number): void {
     for (const { worst, ns, seconds, id } of exemplars) {
-      UInt16.ExemplarOf.push(of)
-      UInt8.ExemplarWorst.push(worst ? 1 : 0)
-      UInt64.ExemplarNs.push(ns)
-      UInt32.ExemplarSeconds.push(seconds)
-      words.ExemplarHigh.push(id[1], id[0])
-      words.ExemplarLow.push(id[3], id[2])
+      pushWord(UInt16.ExemplarOf, of)
+      pushWord(UInt8.ExemplarWorst, worst ? 1 : 0)
+      pushNumber(words.ExemplarNs, ns)
+      pushWord(UInt32.ExemplarSeconds, seconds)
+      pushPair(words.ExemplarHigh, id[1], id[0])
+      pushPair(words.ExemplarLow, id[3], id[2])
     }
   }
 
   function addNodes({ parent, frame, criticalNs, calls }: CallStacks): void {
     for (let i = 0; i < parent.length; i++) {
-      UInt16.NodeParents.push(parent[i]! + 1)
-      named.NodeFrames.codes.push(frameOf(frame[i]!))
+      pushWord(UInt16.NodeParents, parent[i]! + 1)
+      pushWord(named.NodeFrames.codes, frameOf(frame[i]!))
       pushSum(words.NodeNs, criticalNs[i]!)
-      UInt64.NodeCalls.push(calls[i]!)
+      pushNumber(words.NodeCalls, calls[i]!)
     }
-    ends.nodes.push(UInt16.NodeParents.length)
+    pushWord(ends.nodes, UInt16.NodeParents.length)
   }
 
   function finish(): Buffer {
     const columns: NativeColumn[] = []
-    for (const [name, { codes, texts: of }] of Object.entries(texts)) {
-      columns.push({ name, type: 'LowCardinality(String)', codes, texts: of })
+    for (const [name, of] of Object.entries(texts)) {
+      columns.push({ name, type: 'LowCardinality(String)', ...codedColumn(of) })
     }
     for (const type of ['UInt32', 'DateTime', 'UInt64', 'Float64'] as const) {
       for (const [name, values] of Object.entries(scalars[type])) columns.push({ name, type, values })
     }
-    columns.push({ name: 'DurationNs', type: 'UInt64', words: new Uint32Array(durationNs) })
-    for (const type of ['UInt8', 'UInt16', 'UInt32', 'Int32', 'UInt64', 'Float64'] as const) {
+    columns.push({ name: 'DurationNs', type: 'UInt64', words: wordsIn(durationNs) })
+    for (const type of ['UInt8', 'UInt16', 'UInt32', 'Int32'] as const) {
       for (const [name, values] of Object.entries(arrays[type])) {
-        columns.push({ name, type: `Array(${type})`, ends: endsOf(name), values })
+        columns.push({ name, type: `Array(${type})`, ends: endsOf(name), values: wordsIn(values) })
       }
     }
+    columns.push({
+      name: 'CriticalSquares',
+      type: 'Array(Float64)',
+      ends: wordsIn(ends.parts),
+      values: criticalSquares,
+    })
     for (const [name, of] of Object.entries(words)) {
-      columns.push({ name, type: 'Array(UInt64)', ends: endsOf(name), words: new Uint32Array(of) })
+      columns.push({ name, type: 'Array(UInt64)', ends: endsOf(name), words: wordsIn(of) })
     }
-    for (const [name, { codes, texts }] of Object.entries(named)) {
-      columns.push({ name, type: 'Array(LowCardinality(String))', ends: endsOf(name), codes, texts })
+    for (const [name, of] of Object.entries(named)) {
+      columns.push({ name, type: 'Array(LowCardinality(String))', ends: endsOf(name), ...codedColumn(of) })
     }
     return writeBlock(block.rows, columns)
   }
 
-  function endsOf(column: string): number[] {
+  function endsOf(column: string): Uint32Array {
+    return wordsIn(endListOf(column))
+  }
+
+  function endListOf(column: string): WordList {
     if (column === 'OverlapNs') return ends.overlap
     if (column === 'Bins' || column === 'Counts') return ends.bins
     if (column === 'PresentBins' || column === 'PresentCounts') return ends.present
@@ -249,7 +264,7 @@ function list(): number[] {
 }
 
 /** A sum as words of a UInt64. @throws RangeError for one that is larger */
-function pushSum(words: number[], sum: ExactSum): void {
+function pushSum(words: WordList, sum: ExactSum): void {
   if (sum.high >= 2 ** 32) throw new RangeError(`a sum of ${sumValue(sum)} ns does not fit into 64 bits`)
-  words.push(sum.low, sum.high)
+  pushPair(words, sum.low, sum.high)
 }

@@ -18,6 +18,7 @@ import {
   weightOf,
 } from '../../src/analysis/histogram.ts'
 import { quantileInterval, quantileOf } from '../../src/analysis/quantile.ts'
+import { createWords, wordsIn } from '../../src/analysis/word-list.ts'
 
 /** Durations over all orders of magnitude. */
 const duration = fc
@@ -155,9 +156,9 @@ describe('histograms', () => {
         addHistogram(sum, histogramOf(b))
         const expected = plain(histogramOf([...a, ...b]))
         expect(plain(sum)).toEqual(expected)
-        const bins: number[] = []
-        const counts: number[] = []
-        appendSparse(sum, bins, counts, most)
+        const lists = [createWords(), createWords()] as const
+        appendSparse(sum, ...lists, most)
+        const [bins, counts] = [wordsIn(lists[0]), wordsIn(lists[1])]
         expect(Math.max(...counts)).toBeLessThanOrEqual(most)
         const again = createHistogram()
         addSparse(again, bins, counts, 0, bins.length)
