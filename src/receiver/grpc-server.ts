@@ -10,6 +10,7 @@ import {
 } from '@grpc/grpc-js'
 import type { MemoryBudget } from './budget.ts'
 import type { Intake } from './intake.ts'
+import { createMessageMemory, createMessageReader, type MessageMemory } from './message-reader.ts'
 import { codeOf, type FailedOutcome, messageOf, responseBytes, statusBytes } from './outcome.ts'
 
 export type GrpcOptions = {
@@ -30,6 +31,7 @@ const SIGNALS = {
 /** OTLP/gRPC. Messages are handed on as bytes. https://opentelemetry.io/docs/specs/otlp/#otlpgrpc */
 export function createGrpcServer(options: GrpcOptions): Server {
   const { intake, maxMessageBytes } = options
+  const memory = createMessageMemory()
   const server = new Server({
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': 1024 * 1024,
@@ -38,10 +40,14 @@ export function createGrpcServer(options: GrpcOptions): Server {
     'grpc.keepalive_time_ms': 60_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.enable_channelz': 0,
-    interceptors: [gate(options)],
+    interceptors: [gate(options, memory)],
   })
   addUnary(server, TRACES, (call, callback) => {
-    void intake.accept(call.request, isGzip(call.request) ? 'gzip' : 'identity', 'protobuf').then(
+    const isPacked = isGzip(call.request)
+    const accepted = intake.accept(call.request, isPacked ? 'gzip' : 'identity', 'protobuf')
+    // Decoded already, unless it has to be unpacked.
+    if (!isPacked) memory.give(call.request)
+    void accepted.then(
       (outcome) => {
         intake.count('grpc', outcome)
         if (outcome.kind === 'stored') callback(null, Buffer.from(responseBytes(outcome)))
@@ -86,9 +92,10 @@ function isGzip(bytes: Buffer): boolean {
 
 /**
  * What the calls of grpc-js have and do not show. The stream is there to count a message's bytes as they arrive. With
- * the encoding unset, a packed message is handed on as it came, to be unpacked in one go within our own limits.
+ * the encoding unset, a packed message is handed on as it came, to be unpacked in one go within our own limits. The decoder
+ * puts messages together.
  */
-type InnerCall = { stream?: ServerHttp2Stream; incomingEncoding?: string }
+type InnerCall = { stream?: ServerHttp2Stream; incomingEncoding?: string; decoder?: object }
 
 /**
  * HTTP/2's own 64 KiB window and 16 KiB frames cost a message of some hundred KiB several round trips, and a sixth of
@@ -99,7 +106,10 @@ const SESSION_WINDOW_BYTES = 4 * 1024 * 1024
 const FRAME_BYTES = 256 * 1024
 
 /** Turns calls away before their message is read, counts what is read, and ends what never arrives. */
-function gate({ intake, budget, isAllowed, requestTimeoutMs }: GrpcOptions): ServerInterceptor {
+function gate(
+  { intake, budget, isAllowed, maxMessageBytes, requestTimeoutMs }: GrpcOptions,
+  memory: MessageMemory,
+): ServerInterceptor {
   const widened = new WeakSet<Http2Session>()
   return (method, call) => {
     const { stream, incomingEncoding } = call as InnerCall
@@ -109,6 +119,7 @@ function gate({ intake, budget, isAllowed, requestTimeoutMs }: GrpcOptions): Ser
       session.settings({ initialWindowSize: STREAM_WINDOW_BYTES, maxFrameSize: FRAME_BYTES })
       session.setLocalWindowSize(SESSION_WINDOW_BYTES)
     }
+    ;(call as InnerCall).decoder = createMessageReader(maxMessageBytes, memory)
     let taken = 0
     let timer: NodeJS.Timeout | undefined
     const free = () => {

@@ -10,7 +10,10 @@ import { MalformedError } from './wire.ts'
 export type Intake = {
   /** Before a body is read: why it will not be, if so. */
   refusal(bytes?: number): ExportOutcome | undefined
-  /** The whole way of one export. The caller has counted `body` into the budget, and counts it out. */
+  /**
+   * The whole way of one export. The caller has counted `body` into the budget, and counts it out. What is not packed has
+   * been decoded when this returns, and `body` is not needed any more.
+   */
   accept(body: Uint8Array, encoding: 'gzip' | 'identity', format: 'protobuf' | 'json'): Promise<ExportOutcome>
   count(transport: 'grpc' | 'http', outcome: ExportOutcome): void
   /** Metrics and logs, which one endpoint setting sends here too. */
