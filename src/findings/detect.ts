@@ -4,7 +4,7 @@ import type { ResultBuilder } from '../analysis/result-builder.ts'
 import { NOT_ENTRY, type TraceTree } from '../trace/tree.ts'
 import { type CallIndex, createCallIndex } from './calls.ts'
 import { addEvidence, createEvidence, type EvidenceRows } from './evidence.ts'
-import type { Evidence, Report } from './pattern.ts'
+import type { Evidence, Report, SampleReport } from './pattern.ts'
 import { PATTERNS } from './patterns.ts'
 import { createPopulation, type Suspect } from './population.ts'
 import { createScan, LISTS, listBits, type Scan, scanRoot } from './scan.ts'
@@ -84,11 +84,12 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
   /** What samples of the analysis show, one look at each. */
   function weigh(result: ResultBuilder): void {
     const visitors = PATTERNS.flatMap((pattern, number) => {
-      const visitor = pattern.weigh?.(result, limits.get(pattern.id)!, (sample, savedNs, found) => {
+      const report: SampleReport = (sample, savedNs, found) => {
         const { spentNs, amount, unproven = false } = found
         const subject = subjects.numberOf(found.subject)
         addEvidence(evidence, sample, number, subject, savedNs, spentNs, amount, unproven)
-      })
+      }
+      const visitor = pattern.weigh?.(result, limits.get(pattern.id)!, report, index!)
       return visitor === undefined ? [] : [visitor]
     })
     const { samples, components } = result

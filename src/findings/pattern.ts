@@ -1,4 +1,5 @@
 import type { Analysis } from '../analysis/result.ts'
+import type { CallIndex } from './calls.ts'
 import type { Population, SuspectReport } from './population.ts'
 import type { ListName, Scan } from './scan.ts'
 import type { Subject } from './subject.ts'
@@ -55,7 +56,12 @@ export type Pattern<T extends Thresholds = Thresholds> = {
   /** Looks at many traces together, and names spans of this batch whose traces are looked at again. */
   readonly judge?: (population: Population, limits: Limits<T>, report: SuspectReport) => void
   /** Looks at the analysis itself; returns what looks at each of its samples, undefined where nothing can be found. */
-  readonly weigh?: (analysis: Analysis, limits: Limits<T>, report: SampleReport) => SampleVisitor | undefined
+  readonly weigh?: (
+    analysis: Analysis,
+    limits: Limits<T>,
+    report: SampleReport,
+    index: CallIndex,
+  ) => SampleVisitor | undefined
   /** Fixing it wins latency and nothing else: not listed where that would stay as it is. */
   readonly isLatencyOnly?: true
   /** Whether what was found at an endpoint is enough; all of it, if not given. */

@@ -32,6 +32,8 @@ export function createQueryHistory(): QueryHistory {
   let originHigh: number | undefined
   let index!: CallIndex
   let taken = false
+  /** By row: number of its call plus 1, 0: it is no query that is looked at. */
+  let callOfRow = new Uint32Array(0)
 
   return {
     begin(of, calls) {
@@ -54,14 +56,14 @@ export function createQueryHistory(): QueryHistory {
 
   function takeAll(rows: TraceGroups): void {
     const shapes = queryShapes(() => true)
-    take(rows, shapes, figuresOf(shapes), () => true)
+    take(rows, figuresOf(shapes), () => true)
   }
 
   function takeTails(rows: TraceGroups, tail: Tail): void {
     const shapes = longShapes(tail.p99Ns)
     if (shapes === undefined) return
     const figures = figuresOf(shapes)
-    take(rows, shapes, figures, (call) => mayHave(tail, figures, call))
+    take(rows, figures, (call) => mayHave(tail, figures, call))
   }
 
   /** Per shape: 1 where it is a query's, and wanted. */
@@ -94,9 +96,12 @@ export function createQueryHistory(): QueryHistory {
     const { shape, detail, count: rows } = spans
     let count = new Uint32Array(256)
     let bins = new Uint32Array(256 * BINS)
+    if (callOfRow.length < rows) callOfRow = new Uint32Array(rows)
     for (let row = 0; row < rows; row++) {
+      callOfRow[row] = 0
       if (shapes[shape[row]!] === 0) continue
       const call = index.queryOf(shape[row]!, detail[row]!)
+      callOfRow[row] = 1 + call
       if (call >= count.length) {
         count = wider(count, 2 * index.calls.length)
         bins = wider(bins, BINS * count.length)
@@ -108,20 +113,15 @@ export function createQueryHistory(): QueryHistory {
   }
 
   /** Adds the queries of the calls wanted to their groups, trace by trace. */
-  function take(
-    rows: TraceGroups,
-    shapes: Uint8Array,
-    { count }: Figures,
-    wants: (call: number) => boolean,
-  ): void {
+  function take(rows: TraceGroups, { count }: Figures, wants: (call: number) => boolean): void {
     const groups: QueryGroup[] = []
-    /** By call: place in `groups`, plus 1; calls that read the same are one group. */
-    const placeOf = new Uint32Array(count.length)
+    /** By call plus 1: place in `groups`, plus 1; calls that read the same are one group. */
+    const placeOf = new Uint32Array(1 + count.length)
     for (let call = 0; call < count.length; call++) {
       if (count[call] === 0 || !wants(call)) continue
       const group = groupFor(call)
       const known = groups.indexOf(group)
-      placeOf[call] = 1 + (known < 0 ? groups.push(group) - 1 : known)
+      placeOf[1 + call] = 1 + (known < 0 ? groups.push(group) - 1 : known)
       addRoom(group, count[call]!)
     }
     const next = groups.map(({ fresh }) => fresh)
@@ -129,9 +129,7 @@ export function createQueryHistory(): QueryHistory {
     for (let trace = 0; trace < rows.count; trace++) {
       for (let i = rows.first[trace]!; i < rows.first[trace + 1]!; i++) {
         const row = rows.rows[i]!
-        if (shapes[spans.shape[row]!] === 0) continue
-        const call = index.queryOf(spans.shape[row]!, spans.detail[row]!)
-        const place = placeOf[call]! - 1
+        const place = placeOf[callOfRow[row]!]! - 1
         if (place < 0) continue
         const group = groups[place]!
         const at = next[place]!++

@@ -1,6 +1,6 @@
 import type { Analysis } from '../../analysis/result.ts'
 import { SERVICE } from '../../analysis/result.ts'
-import { operationOf } from '../../trace/operation.ts'
+import type { CallIndex } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { inMs, inPercent, MS } from '../words.ts'
 
@@ -18,7 +18,7 @@ export const ownWork = definePattern({
   },
   /** Of the samples: fewer do not reach the p95. */
   holds: ({ entries, found }) => found >= REACHES_P95 * entries,
-  weigh(analysis, { percent, lengthMs }, report) {
+  weigh(analysis, { percent, lengthMs }, report, index) {
     const { samples, components, spans } = analysis
     const { dictionary } = spans
     return (s, first, last) => {
@@ -31,7 +31,7 @@ export const ownWork = definePattern({
         if (component.kind !== 'service') continue
         const endpoint = dictionary.endpoints[samples.endpoint[s]!]!
         const operation =
-          samples.kind[s] === SERVICE ? '' : mainOperation(analysis, s, components.component[i]!)
+          samples.kind[s] === SERVICE ? '' : mainOperation(analysis, s, components.component[i]!, index)
         if (operation === '' && component.name !== endpoint.service) continue
         const subject = {
           component,
@@ -54,7 +54,12 @@ export const ownWork = definePattern({
 })
 
 /** Of an entry: the operation of the span in which the component has most time on the path. */
-function mainOperation({ samples, segments, spans }: Analysis, s: number, component: number): string {
+function mainOperation(
+  { samples, segments, spans }: Analysis,
+  s: number,
+  component: number,
+  index: CallIndex,
+): string {
   const last = s + 1 < samples.count ? samples.firstSegment[s + 1]! : segments.count
   const bySpan = new Map<number, number>()
   let most = -1
@@ -64,5 +69,5 @@ function mainOperation({ samples, segments, spans }: Analysis, s: number, compon
     bySpan.set(span, (bySpan.get(span) ?? 0) + segments.endNs[i]! - segments.startNs[i]!)
     if (most < 0 || bySpan.get(span)! > bySpan.get(most)!) most = span
   }
-  return most < 0 ? '' : operationOf(spans.dictionary.fields(spans.shape[most]!))
+  return most < 0 ? '' : index.operationOf(spans.shape[most]!)
 }
