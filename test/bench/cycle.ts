@@ -4,18 +4,21 @@ import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
 import { writeBlock } from '../../src/store/native-writer.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { SpanColumns } from '../../src/trace/columns.ts'
-import { shapeKeyOf } from '../../src/trace/shape.ts'
+import { DETAIL_FIELDS, type DetailFields } from '../../src/trace/detail.ts'
+import { SHAPE_SEPARATOR, shapeKeyOf } from '../../src/trace/shape.ts'
 import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
 import { phasesOf } from './phases.ts'
-import { generateRequests, LANDSCAPE } from './requests.ts'
+import { TRAFFIC } from './traffic.ts'
 
 /**
- * The analyzer's whole cycle over spans that are stored already: `npx tsx test/bench/cycle.ts [spans]...`. Read,
- * assemble, learn, path, replay, write, rollup, with the embedded engine. CPU time is this process's and the engine's
+ * The analyzer's whole cycle over spans that are stored already: `npx tsx test/bench/cycle.ts [traffic] [spans]...`
+ * (traffic.ts; `requests` if not given). Read, assemble, learn, path, replay, write, rollup, with the embedded engine. CPU time is this process's and the engine's
  * together; other work on the machine adds little to it, unlike to the time on the clock. Phases are from a profile of
  * the main thread, which costs some per cent.
  */
-const SIZES = process.argv.slice(2).map(Number)
+const ARGUMENTS = process.argv.slice(2)
+const NAME = ARGUMENTS[0] !== undefined && ARGUMENTS[0] in TRAFFIC ? ARGUMENTS.shift()! : 'requests'
+const SIZES = ARGUMENTS.map(Number)
 /** Spans a block, stored a second apart. */
 const BLOCK = 100_000
 
@@ -24,7 +27,7 @@ for (const spans of SIZES.length === 0 ? [100_000, 1_000_000] : SIZES) await ben
 async function bench(spans: number): Promise<void> {
   const engine = await startTestEngine()
   const store = await openTestStore(engine.url)
-  const columns = generateRequests(spans)
+  const columns = TRAFFIC[NAME]!(spans)
   await storeSpans(store, columns)
   const parts: Record<string, number> = {}
   const analyzer = startAnalyzer({ store: timed(store, parts), settleSeconds: 0, log: quiet, loop: false })
@@ -35,8 +38,8 @@ async function bench(spans: number): Promise<void> {
   const [ownAfter, theirsAfter] = cpuMs(engine)
   const us = (ms: number) => `${((1000 * ms) / columns.count).toFixed(2)} us`
   console.log(
-    `cycle: ${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}; ${columns.count} spans, ` +
-      `seed ${LANDSCAPE.seed}, ${analyzer.counters.samples} samples, ${analyzer.counters.rollups} rollups written`,
+    `cycle: ${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}; ${columns.count} spans of ${NAME}, ` +
+      `${analyzer.counters.samples} samples, ${analyzer.counters.rollups} rollups written`,
   )
   console.log(
     `  a span: ${us(wallMs)} on the clock (${Math.round(columns.count / wallMs)}k spans/s), CPU ${us(ownAfter - own)} here, ` +
@@ -44,7 +47,10 @@ async function bench(spans: number): Promise<void> {
   )
   const perSpan = [...phases].sort((a, b) => b[1] - a[1]).map(([phase, ms]) => `${phase} ${us(ms)}`)
   console.log(`  of this thread: ${perSpan.join(', ')}`)
-  console.log(`  CPU without findings: ${us(ownAfter - own - phases.get('findings')!)} here`)
+  const withoutMs = ownAfter - own - phases.get('findings')!
+  console.log(
+    `  CPU without findings: ${us(withoutMs)} here, with: ${((ownAfter - own) / withoutMs).toFixed(2)}x`,
+  )
   for (const [part, ms] of Object.entries(parts).sort((a, b) => b[1] - a[1]))
     console.log(`  waited for ${part}: ${us(ms)}`)
   const sizes = await store.client.query({
@@ -64,12 +70,27 @@ async function bench(spans: number): Promise<void> {
   await engine.stop()
 }
 
+const COLUMN_NAMES = [
+  ...['StoredAt', 'TraceHigh', 'TraceLow', 'SpanId', 'ParentId', 'StartNs', 'EndNs', 'Status', 'Shape'],
+  ...['Detail', 'BodyBytes', 'ReturnedRows', 'ValueHash'],
+]
+
+function detailKeyOf(fields: DetailFields): string {
+  return DETAIL_FIELDS.map((field) => fields[field]).join(SHAPE_SEPARATOR)
+}
+
 /** Straight into what the analyzer reads: the receiver and its view have a bench of their own. */
 async function storeSpans(store: Store, columns: SpanColumns): Promise<void> {
   const keys: string[] = []
+  const details: string[] = []
   const nowMs = Date.now()
-  // Spans are of some minutes ago, whatever the generator's epoch.
-  const shiftNs = BigInt(nowMs - 600_000) * 1_000_000n - epochNs(columns.start, 0)
+  // Spans are of some minutes ago and before, whatever the generator's epoch.
+  let lastNs = 0n
+  for (let row = 0; row < columns.count; row++) {
+    const endNs = epochNs(columns.end, row)
+    if (endNs > lastNs) lastNs = endNs
+  }
+  const shiftNs = BigInt(nowMs - 60_000) * 1_000_000n - lastNs
   const blocks = Math.ceil(columns.count / BLOCK)
   for (let b = 0; b < blocks; b++) {
     const [from, to] = [b * BLOCK, Math.min(columns.count, (b + 1) * BLOCK)]
@@ -81,6 +102,10 @@ async function storeSpans(store: Store, columns: SpanColumns): Promise<void> {
     const shapes = Array.from({ length: to - from }, (_, i) => {
       const shape = columns.shape[from + i]!
       return (keys[shape] ??= shapeKeyOf(columns.dictionary.fields(shape)))
+    })
+    const detailKeys = Array.from({ length: to - from }, (_, i) => {
+      const detail = columns.detail[from + i]!
+      return (details[detail] ??= detailKeyOf(columns.dictionary.details.fields(detail)))
     })
     const block = writeBlock(to - from, [
       {
@@ -96,9 +121,12 @@ async function storeSpans(store: Store, columns: SpanColumns): Promise<void> {
       { name: 'EndNs', type: 'UInt64', words: times(columns.end) },
       { name: 'Status', type: 'UInt8', values: columns.status.subarray(from, to) },
       { name: 'Shape', type: 'String', values: shapes },
+      { name: 'Detail', type: 'String', values: detailKeys },
+      { name: 'BodyBytes', type: 'UInt32', values: columns.bodyBytes.subarray(from, to) },
+      { name: 'ReturnedRows', type: 'UInt32', values: columns.returnedRows.subarray(from, to) },
+      { name: 'ValueHash', type: 'UInt32', values: columns.valueHash.subarray(from, to) },
     ])
-    const columnNames = '(StoredAt, TraceHigh, TraceLow, SpanId, ParentId, StartNs, EndNs, Status, Shape)'
-    await store.insertBlock(`spans_lean ${columnNames}`, block, `block-${b}`)
+    await store.insertBlock(`spans_lean (${COLUMN_NAMES.join(', ')})`, block, `block-${b}`)
   }
 }
 

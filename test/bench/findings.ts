@@ -1,59 +1,112 @@
 import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { bottlenecksOf } from '../../src/analysis/bottlenecks.ts'
+import { groupSamples } from '../../src/analysis/group-samples.ts'
 import { learnDependencies } from '../../src/analysis/learn.ts'
+import { readTraceFiles } from '../../src/commands/trace-files.ts'
+import { collectFindings } from '../../src/findings/collect.ts'
 import { createDetector } from '../../src/findings/detect.ts'
+import { createFindingCollector, explain } from '../../src/findings/findings.ts'
+import { limitsOf } from '../../src/findings/settings.ts'
+import { createDecodePool } from '../../src/formats/decode-pool.ts'
+import { createSpanSpool } from '../../src/formats/span-spool.ts'
 import type { SpanColumns } from '../../src/trace/columns.ts'
-import { plantTraffic } from '../findings/planted.ts'
+import { groupByTrace } from '../../src/trace/group.ts'
 import { MORE_PLANTS, NEAR_MISSES, PLANTS } from '../findings/plants.ts'
 import { precisionOf, recallOf, scorePlants } from '../findings/score.ts'
-import { leastTimes } from './least-time.ts'
+import { leastTimes, leastTimesOf } from './least-time.ts'
 import { machine } from './machine.ts'
-import { seeded } from './random.ts'
-import { generateTraces } from './traces.ts'
+import { writeTraceFile } from './trace-file.ts'
+import { TRAFFIC, TRAFFIC_SEED } from './traffic.ts'
 
-const SEED = 20261126
+/**
+ * What findings add, by traffic: `npx tsx test/bench/findings.ts [rounds] [spans] [traffic]...`; or how right they are
+ * over generated traffic: `npx tsx test/bench/findings.ts right [seeds]`. The service's cycle is cycle.ts.
+ */
+async function benchFindings(rounds: number, spans: number, names: readonly string[]): Promise<void> {
+  console.log(`findings: ${machine()}, seed ${TRAFFIC_SEED}, least CPU time of ${rounds} rounds`)
+  for (const name of names) await benchTraffic(name, TRAFFIC[name]!(spans), rounds)
+}
 
-/** What findings add to an analysis (as the service runs it), by how much there is to be found; and how right they are. */
-export function benchFindings(out: NodeJS.WritableStream, rounds: number, seeds: number): void {
-  out.write(`findings: ${machine()}, seed ${SEED}, least CPU time of ${rounds} rounds\n`)
-  const random = seeded(SEED)
-  const sizes = () => 5 + Math.floor(Math.exp(random() * Math.log(496)))
-  const loads: Record<string, SpanColumns> = {
-    'near misses': plantTraffic(SEED, NEAR_MISSES, 2000).columns,
-    'a mistake in every endpoint': plantTraffic(SEED, PLANTS, 1000).columns,
-    'random traces of 5 to 500 spans': generateTraces('mixed', 500_000, sizes, SEED),
+async function benchTraffic(name: string, columns: SpanColumns, rounds: number): Promise<void> {
+  const model = learnDependencies(columns)
+  // As the service has it: one detector for all batches. With a new one each round, the engine's compiling all of its
+  // functions anew would be measured.
+  const detector = createDetector()
+  const { observer } = detector
+  const learned = () => {
+    const groups = groupByTrace(columns)
+    return { groups, model: learnDependencies(columns, groups) }
   }
-  for (const [name, columns] of Object.entries(loads)) {
-    let found = 0
-    // As the service runs it once it has learned; learning itself is not part of the base. It has one detector for all
-    // batches: with a new one each round, compiling its code anew would be measured (hundreds of functions).
-    const model = learnDependencies(columns)
-    const detector = createDetector()
-    const least = leastTimes(
-      {
-        without: () => analyzeSpans(columns, { callTrees: true, model }),
-        with: () => {
-          analyzeSpans(columns, { callTrees: true, model, observer: detector.observer })
-          found = detector.evidence().count
-        },
-      },
-      rounds,
+  const inMemory = leastTimes(
+    {
+      kernel: () => analyzeSpans(columns, { callTrees: true, model }),
+      kernelWith: () => analyzeSpans(columns, { callTrees: true, model, observer }),
+      batch: () => analyzeSpans(columns, learned()),
+      batchWith: () => analyzeSpans(columns, { ...learned(), observer }),
+    },
+    rounds,
+  )
+  console.log(
+    `${name}: ${columns.count} spans, ${detector.evidence().count} rows of evidence, ${model.structures.size} structures`,
+  )
+  const us = (ms: number) => ((1000 * ms) / columns.count).toFixed(2)
+  const row = (what: string, without: number, total: number) =>
+    console.log(
+      `  ${what.padEnd(38)} ${us(without)} -> ${us(total)} us/span, ${(total / without).toFixed(2)}x`,
     )
-    const us = (ms: number) => ((1000 * ms) / columns.count).toFixed(2)
-    out.write(
-      `  ${name.padEnd(34)}${columns.count} spans, ${found} rows of evidence, ${model.structures.size} structures: ${us(least.without)} -> ${us(least.with)} us/span, ${(least.with / least.without).toFixed(2)}x\n`,
+  row('analysis, model at hand', inMemory.kernel, inMemory.kernelWith)
+  row('batch: learning and analysis', inMemory.batch, inMemory.batchWith)
+  const file = writeTraceFile(columns)
+  try {
+    const { without, total } = await leastTimesOf(
+      { without: () => analyzeFile(file.path, false), total: () => analyzeFile(file.path, true) },
+      Math.ceil(rounds / 3),
     )
+    row('analyze FILE: decoding to bottlenecks', without, total)
+  } finally {
+    file.remove()
   }
-  const list = Array.from({ length: seeds }, (_, i) => SEED + i)
-  out.write(`precision and recall over seeds ${list[0]} to ${list.at(-1)}:\n`)
+}
+
+/** What `analyze` does up to its report, with findings and without. */
+async function analyzeFile(path: string, withFindings: boolean): Promise<void> {
+  const spool = createSpanSpool()
+  const pool = createDecodePool(spool.sink)
+  await readTraceFiles([path], spool.sink, {
+    pipes: pool,
+    stderr: process.stderr,
+    spanCount: spool.spanCount,
+  }).finally(pool.close)
+  const detector = createDetector()
+  const findings = createFindingCollector()
+  for (const batch of spool.batches()) {
+    const groups = groupByTrace(batch)
+    const model = learnDependencies(batch, groups)
+    const observer = withFindings ? detector.observer : undefined
+    const analysis = analyzeSpans(batch, { model, groups, range: true, observer })
+    const bottlenecks = bottlenecksOf(groupSamples(analysis), undefined)
+    if (!withFindings) continue
+    collectFindings(findings, analysis, detector.evidence())
+    explain(bottlenecks, findings.findings(limitsOf({})))
+  }
+  spool.close()
+}
+
+function benchScores(seeds: number): void {
+  const list = Array.from({ length: seeds }, (_, i) => TRAFFIC_SEED + i)
+  console.log(`precision and recall over seeds ${list[0]} to ${list.at(-1)}:`)
   for (const score of scorePlants([...PLANTS, ...NEAR_MISSES, ...MORE_PLANTS], list)) {
     const { pattern, found, missed, wrong } = score
     const counts = `${found} found, ${missed.length} missed, ${wrong.length} wrong`
-    out.write(
-      `  ${pattern.padEnd(22)}${precisionOf(score).toFixed(3)} ${recallOf(score).toFixed(3)}  (${counts})\n`,
+    console.log(
+      `  ${pattern.padEnd(22)}${precisionOf(score).toFixed(3)} ${recallOf(score).toFixed(3)}  (${counts})`,
     )
   }
 }
 
-if (process.argv[1] === import.meta.filename) {
-  benchFindings(process.stdout, Number(process.argv[2] ?? 10), Number(process.argv[3] ?? 20))
+const [first = '9', second, ...names] = process.argv.slice(2)
+if (first === 'right') benchScores(Number(second ?? 20))
+else {
+  const all = Object.keys(TRAFFIC)
+  await benchFindings(Number(first), Number(second ?? 200_000), names.length === 0 ? all : names)
 }

@@ -18,6 +18,24 @@ export function leastTimes<Name extends string>(
   return least
 }
 
+/** The same for work that is waited for. */
+export async function leastTimesOf<Name extends string>(
+  work: Readonly<Record<Name, () => Promise<void>>>,
+  rounds: number,
+): Promise<Record<Name, number>> {
+  const names = Object.keys(work) as Name[]
+  const least = {} as Record<Name, number>
+  for (let round = 0; round < rounds; round++) {
+    for (const name of names) {
+      const before = process.cpuUsage()
+      await work[name]()
+      const { user, system } = process.cpuUsage(before)
+      least[name] = Math.min(least[name] ?? Number.POSITIVE_INFINITY, (user + system) / 1000)
+    }
+  }
+  return least
+}
+
 export function cpuMsOf(work: () => unknown): number {
   const before = process.cpuUsage()
   work()
