@@ -1,3 +1,4 @@
+import { isMasked } from '../trace/query-text.ts'
 import { samplingWeight } from '../trace/sampling.ts'
 import { type ByteBuffer, copyBytes, readVarintAt } from './column-buffers.ts'
 import { ABSENT, type FoundRoles } from './decode-attributes.ts'
@@ -9,6 +10,8 @@ import type { SpanBlock } from './native-columns.ts'
 
 const GET = bytesOf('GET')
 const MOST = 2 ** 32 - 1
+/** Bytes. */
+const LONGEST_MASK = 32
 const UINT64_END = 2n ** 64n
 
 /** Equal where a query with its values, or a GET, asks for the very same; 0: not known. */
@@ -41,6 +44,7 @@ function queryHash(
     copyBytes(bytes, view, dictionary.start[code]!, dictionary.size[code]!, key)
     pushByte(key, 0x3d)
     const value = readVarintAt(values, parameters[i + 1]!)
+    if (value.value <= LONGEST_MASK && isMasked(stringOf(values, parameters[i + 1]!))) return 0
     copyBytes(values.bytes, values.view, value.next, value.value, key)
     pushByte(key, 0x0a)
   }

@@ -1,4 +1,4 @@
-import { isWholeQuery, normalizeQuery } from './query-text.ts'
+import { isMasked, isWholeQuery, normalizeQuery } from './query-text.ts'
 import { type AttributeMap, SHAPE_SEPARATOR } from './shape.ts'
 
 /**
@@ -94,7 +94,9 @@ function valueHashOf(attributes: AttributeMap, first: First): number {
   if (query !== '') {
     let parameters = ''
     for (const key in attributes) {
-      if (PARAMETERS.some((prefix) => key.startsWith(prefix))) parameters += `${key}=${first(key)}\n`
+      if (!PARAMETERS.some((prefix) => key.startsWith(prefix))) continue
+      if (isMasked(first(key))) return 0
+      parameters += `${key}=${first(key)}\n`
     }
     if (parameters === '' && !isWholeQuery(query, first('db.system.name', 'db.system'))) return 0
     return hashOf(`${query}\n${parameters}`)

@@ -26,8 +26,19 @@ const MARKED_COMMENT = new RegExp(`''(?:${COMMENT})`, 'g')
 /** `select ...`, `{"find": ...}`; anything else is a command with arguments, as Redis has them. */
 const LANGUAGE =
   /^[ \t\r\n\f(]*(?:[[{]|(?:select|insert|update|delete|with|merge|replace|upsert|call|exec|execute|begin|start|commit|rollback|savepoint|create|alter|drop|truncate|explain|show|use|declare|lock|values|copy|match|from)(?:[^A-Za-z0-9_]|$))/i
-/** `$1`, `?`, `%s`, `:name`, `@p0`: the value is elsewhere. */
-const PLACEHOLDER = /\?|\$[0-9]|%s|%\(|(?:^|[^:A-Za-z0-9_]):[A-Za-z_]|(?:^|[^@A-Za-z0-9_])@[A-Za-z0-9_]/
+/** `$1`, `$name`, `?`, `%s`, `:name`, `:1`, `@p0`: the value is elsewhere. Not so `"limit":5`, as JSON has it. */
+const PLACEHOLDER =
+  /\?|\$[A-Za-z0-9_{]|%s|%\(|(?:^|[^:A-Za-z0-9_'"]):[A-Za-z0-9_]|(?:^|[^@A-Za-z0-9_])@[A-Za-z0-9_]/
+/** What sanitizers put in a value's place: `?`, `***`, `[REDACTED]`. */
+const MASK = String.raw`\?{1,32}|\*{1,32}|[\[<]?(?:redacted|masked|filtered|hidden)[\]>]?`
+const MASKED = new RegExp(`^(?:${MASK})?$`, 'i')
+/** `"?"`, `GET [1 other arguments]`, what was cut (`...`), and a lone word (`find`): not all is said. */
+const UNSAID = new RegExp(
+  String.raw`['"](?:${MASK})\\?['"]|\[[0-9]+ other arguments?\]|(?:\.\.\.|…)[ \t\r\n\f]*$|^[ \t\r\n\f]*[A-Za-z0-9_.]*[ \t\r\n\f;]*$`,
+  'i',
+)
+/** Their queries are documents; without one it is a command's name and a collection's. */
+const DOCUMENT_SYSTEM = /^(mongo|documentdb)/
 const VALUE =
   /''|%s|\b0x[0-9a-f]+\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|[$:@]p?_?[0-9]+\b|\b[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?\b/gi
 const SPACES = /[ \t\r\n\f]+/g
@@ -68,10 +79,19 @@ function normalize(text: string, system: string): string {
   return cutAt(normal, KEPT_QUERY)
 }
 
-/** Whether a query's text says all there is to know about it: no value is bound to it from elsewhere. */
+/**
+ * Whether a query's text says all there is to know about it: no value is bound to it from elsewhere, or was taken out
+ * of it before it came here.
+ */
 export function isWholeQuery(text: string, system: string): boolean {
   const cut = cutAt(text, LONGEST_QUERY)
-  return text !== '' && !PLACEHOLDER.test(withoutStrings(cut, system))
+  if (UNSAID.test(cut) || (DOCUMENT_SYSTEM.test(system) && !cut.includes('{'))) return false
+  return !PLACEHOLDER.test(withoutStrings(cut, system))
+}
+
+/** Whether a value that is bound to a query says nothing: it is empty, or a sanitizer's. */
+export function isMasked(value: string): boolean {
+  return MASKED.test(value)
 }
 
 /** Strings as '', and no comments. */

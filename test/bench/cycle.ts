@@ -19,6 +19,10 @@ import { TRAFFIC } from './traffic.ts'
 const ARGUMENTS = process.argv.slice(2)
 const NAME = ARGUMENTS[0] !== undefined && ARGUMENTS[0] in TRAFFIC ? ARGUMENTS.shift()! : 'requests'
 const SIZES = ARGUMENTS.map(Number)
+const COLUMN_NAMES = [
+  ...['StoredAt', 'TraceHigh', 'TraceLow', 'SpanId', 'ParentId', 'StartNs', 'EndNs', 'Status', 'Shape'],
+  ...['Detail', 'BodyBytes', 'ReturnedRows', 'ValueHash'],
+]
 /** Spans a block, stored a second apart. */
 const BLOCK = 100_000
 
@@ -69,11 +73,6 @@ async function bench(spans: number): Promise<void> {
   await store.close()
   await engine.stop()
 }
-
-const COLUMN_NAMES = [
-  ...['StoredAt', 'TraceHigh', 'TraceLow', 'SpanId', 'ParentId', 'StartNs', 'EndNs', 'Status', 'Shape'],
-  ...['Detail', 'BodyBytes', 'ReturnedRows', 'ValueHash'],
-]
 
 function detailKeyOf(fields: DetailFields): string {
   return DETAIL_FIELDS.map((field) => fields[field]).join(SHAPE_SEPARATOR)

@@ -18,22 +18,22 @@ export function leastTimes<Name extends string>(
   return least
 }
 
-/** The same for work that is waited for. */
-export async function leastTimesOf<Name extends string>(
-  work: Readonly<Record<Name, () => Promise<void>>>,
+/** CPU times (ms) of each piece of work, all run once a round; for what is compared round by round. */
+export async function timesOf<Name extends string>(
+  work: Readonly<Record<Name, () => unknown>>,
   rounds: number,
-): Promise<Record<Name, number>> {
+): Promise<Record<Name, number[]>> {
   const names = Object.keys(work) as Name[]
-  const least = {} as Record<Name, number>
+  const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
       const before = process.cpuUsage()
       await work[name]()
       const { user, system } = process.cpuUsage(before)
-      least[name] = Math.min(least[name] ?? Number.POSITIVE_INFINITY, (user + system) / 1000)
+      times[name].push((user + system) / 1000)
     }
   }
-  return least
+  return times
 }
 
 export function cpuMsOf(work: () => unknown): number {

@@ -73,6 +73,14 @@ export const PLANTS: readonly Plant[] = [
       b.work(1)
     }),
   ),
+  plant('repeated-query', 'same parameters', (b) =>
+    times(b.between(3, 4), () => {
+      b.query('SELECT value FROM settings WHERE name = $1', b.between(5, 9), {
+        attributes: { 'db.query.parameter.0': 'theme' },
+      })
+      b.work(1)
+    }),
+  ),
   plant('repeated-query', 'same page', (b) =>
     times(b.between(3, 5), () => {
       b.external('cms.example', b.between(8, 20), { 'url.full': 'https://cms.example/page/5?a=b' })
@@ -193,6 +201,26 @@ export const NEAR_MISSES: readonly Plant[] = [
   ),
   plant('', 'same text bound', (b) =>
     times(4, () => b.query('SELECT value FROM settings WHERE name = $1', b.between(8, 12))),
+  ),
+  plant('', 'same search without its values', (b) =>
+    times(4, () => {
+      const attributes = { 'db.system.name': 'elasticsearch' }
+      b.query('{"query":{"term":{"sku":"?"}},"size":10}', b.between(8, 12), { attributes })
+    }),
+  ),
+  plant('', 'same command without its arguments', (b) =>
+    times(4, () => {
+      b.query('HGET cart [1 other arguments]', b.between(8, 12), {
+        attributes: { 'db.system.name': 'redis' },
+      })
+    }),
+  ),
+  plant('', 'same parameters without their values', (b) =>
+    times(4, () => {
+      b.query('SELECT value FROM settings WHERE name = $1', b.between(8, 12), {
+        attributes: { 'db.query.parameter.0': '' },
+      })
+    }),
   ),
   plant('', 'different values', (b) =>
     times(4, (i) => b.query(`SELECT value FROM settings WHERE name = 'n${i}'`, b.between(8, 12))),

@@ -101,6 +101,7 @@ const query = fc
     fc.constantFrom(
       ...['SELECT ', 'insert into t', 'GET ', '{', '(', ')', ', ', '?', '(1, 2)', '$1', ':name', '%s', "'"],
       ...["'a'", "E'", '"b"', '\\', '--', '/*', '*/', '$$', '12', '1.5e3', '0xff', ' ', '\n', '😀', '\x1f'],
+      ...["'?'", '"***"', '[2 other arguments]', '...', 'find', '"a":1'],
     ),
     { maxLength: 8 },
   )
@@ -126,8 +127,12 @@ const attribute = fc.oneof(
   fc.tuple(fc.constantFrom(...NUMBERS), number),
   fc.tuple(fc.constantFrom('db.query.text', 'db.statement'), query),
   fc.tuple(
+    fc.constantFrom('db.query.parameter.0', 'db.operation.parameter.a'),
+    fc.constantFrom<SampleValue>('', '?', '***', '[redacted]', '*'.repeat(40), 'a?', 7),
+  ),
+  fc.tuple(
     fc.constantFrom('db.system.name', 'db.system'),
-    fc.constantFrom('', 'postgresql', 'mysql', 'redis', 'oracle.db', 's'.repeat(200)),
+    fc.constantFrom('', 'postgresql', 'mysql', 'redis', 'oracle.db', 'mongodb', 's'.repeat(200)),
   ),
   fc.tuple(fc.constant('sampler.type'), fc.constantFrom('probabilistic', 'const')),
 )

@@ -75,19 +75,33 @@ const PIECES = [
     '=',
   ],
   ...['3f0c2d1e-aaaa-bbbb-cccc-0123456789ab', 'a.b', '-5', '[', ']', 'user:12', ';'],
+  ...[
+    "'?'",
+    '"?"',
+    '"***"',
+    '\\"?\\"',
+    "'[REDACTED]'",
+    'find',
+    '[2 other arguments]',
+    '...',
+    ':1',
+    '"a":1',
+    '$a',
+  ],
 ]
 const query = fc.array(fc.constantFrom(...PIECES), { maxLength: 12 }).map((pieces) => pieces.join(''))
 const number = fc.constantFrom('', '0', '17', '429', '5000000000', 'x', '1.5', '-3')
 const text = fc.constantFrom('', 'GET', 'true', 'x\x1fy', 'http://a/b?c=1')
+const parameter = fc.constantFrom('', '7', 'x\x1fy', '?', '***', '[redacted]', 'a?')
 const attributes = fc
   .record(
     {
       'db.query.text': query,
       'db.statement': query,
-      'db.system.name': fc.constantFrom('', 'postgresql', 'mysql', 'redis', 'oracle.db'),
+      'db.system.name': fc.constantFrom('', 'postgresql', 'mysql', 'redis', 'oracle.db', 'mongodb'),
       'db.system': fc.constantFrom('mssql', 'mongodb'),
-      'db.query.parameter.0': text,
-      'db.operation.parameter.a': text,
+      'db.query.parameter.0': parameter,
+      'db.operation.parameter.a': parameter,
       'http.request.method': text,
       'http.method': text,
       'http.response.status_code': number,

@@ -35,9 +35,29 @@ describe('query text', () => {
     expect(isWholeQuery('SELECT a FROM t WHERE b = 5', 'mysql')).toBe(true)
     expect(isWholeQuery("SELECT a FROM t WHERE b = 'what?'", 'mysql')).toBe(true)
     expect(isWholeQuery('SELECT a::int FROM t', 'postgresql')).toBe(true)
-    for (const text of ['b = ?', 'b = $1', 'b = :name', 'b = @p0', 'b = %s']) {
+    for (const text of ['b = ?', 'b = $1', 'b = $name', 'b = :name', 'b = :1', 'b = @p0', 'b = %s']) {
       expect(isWholeQuery(`SELECT a FROM t WHERE ${text}`, 'postgresql')).toBe(false)
     }
+  })
+
+  it.each([
+    ['{"query":{"match":{"title":"shoes"}},"size":10,"explain":true}', 'elasticsearch', true],
+    ['{"query":{"match":{"title":"?"}},"size":10}', 'elasticsearch', false],
+    ['{"query":{"match":{"title":"[REDACTED]"}}}', 'opensearch', false],
+    ['{"find":"orders","filter":{"_id":"?"}}', 'mongodb', false],
+    ['{"find":"orders","filter":{"_id":"7"}}', 'mongodb', true],
+    ['find orders', 'mongodb', false],
+    ['find', 'mongodb', false],
+    ["SELECT a FROM t WHERE b = '?'", 'postgresql', false],
+    ["SELECT a FROM t WHERE b = '***'", 'mysql', false],
+    ["SELECT a FROM t WHERE b = 'why? ***'", 'mysql', true],
+    ['GET user:7', 'redis', true],
+    ['GET ?', 'redis', false],
+    ['GET', 'redis', false],
+    ['HGET user [1 other arguments]', 'redis', false],
+    ['SELECT a, b FROM t WHERE c IN (1, 2...', 'mysql', false],
+  ])('%s of %s says it all: %s', (text, system, whole) => {
+    expect(isWholeQuery(text, system)).toBe(whole)
   })
 
   it('is cut at 400 characters', () => {
@@ -78,6 +98,9 @@ describe('detail', () => {
     const bound = { 'db.query.text': 'select $1', 'db.query.parameter.0': 'a' }
     expect(hash(bound)).not.toBe(0)
     expect(hash(bound)).not.toBe(hash({ ...bound, 'db.query.parameter.0': 'b' }))
+    for (const masked of ['', '?', '***', '<redacted>']) {
+      expect(hash({ ...bound, 'db.query.parameter.1': masked })).toBe(0)
+    }
     expect(hash({ 'http.method': 'GET', 'http.url': 'http://a/1' })).not.toBe(0)
     expect(hash({ 'http.method': 'POST', 'http.url': 'http://a/1' })).toBe(0)
   })
