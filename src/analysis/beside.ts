@@ -18,37 +18,61 @@ type Times = { width: number; count: number; starts: Float64Array; ends: Float64
 type Spans = { callsNs: number[]; allNs: number[] }
 
 /** Gaps must fall with longer calls: correlation times the root of the number of families. */
-const FALLING = -4
+const FALLING = -3
 /** Log-likelihood that work beside the calls must win over none. */
-const WORTH = 10
+const WORTH = 6
 const LEAST = 30
 const ROUNDS = 12
 
+/** Work beside the calls, and the log-likelihood that it wins over none. */
+type Fitted = Beside & { gain: number }
+
 /** Work beside the calls that event j waited for, if the gaps after them (`ready`) show it. */
 export function fitBeside(
-  { width, count, starts }: Times,
+  times: Times,
   j: number,
   waitsFor: readonly number[],
   ready: Float64Array,
 ): Beside | undefined {
-  let best: (Beside & { gain: number }) | undefined
+  let best: Fitted | undefined
   for (const since of waitsFor) {
-    const spans: Spans = { callsNs: [], allNs: [] }
-    for (let f = 0; f < count; f++) {
-      const from = starts[f * width + since]!
-      const event = starts[f * width + j]!
-      // Both must be there: comparisons with NaN are false.
-      if (!(ready[f]! > from && event >= ready[f]!)) continue
-      spans.callsNs.push(ready[f]! - from)
-      spans.allNs.push(event - from)
-    }
+    const spans = spansOf(times, j, since, ready)
     if (spans.allNs.length < LEAST || falling(spans) > FALLING) continue
     const fitted = fitBoth(spans)
     if (fitted.gain > WORTH && (best === undefined || fitted.gain > best.gain)) best = { since, ...fitted }
   }
-  if (best === undefined) return undefined
-  const { gain: _, ...beside } = best
-  return beside
+  return best === undefined ? undefined : besideOf(best)
+}
+
+/** Work since the start of one site, if it wins more than so much over none. */
+export function fitBesideSince(
+  times: Times,
+  j: number,
+  since: number,
+  ready: Float64Array,
+  worth: number,
+): Beside | undefined {
+  const spans = spansOf(times, j, since, ready)
+  if (spans.allNs.length < LEAST) return undefined
+  const fitted = fitBoth(spans)
+  return fitted.gain > worth ? besideOf({ since, ...fitted }) : undefined
+}
+
+function besideOf({ since, work, gap }: Fitted): Beside {
+  return { since, work, gap }
+}
+
+function spansOf({ width, count, starts }: Times, j: number, since: number, ready: Float64Array): Spans {
+  const spans: Spans = { callsNs: [], allNs: [] }
+  for (let f = 0; f < count; f++) {
+    const from = starts[f * width + since]!
+    const event = starts[f * width + j]!
+    // Both must be there: comparisons with NaN are false.
+    if (!(ready[f]! > from && event >= ready[f]!)) continue
+    spans.callsNs.push(ready[f]! - from)
+    spans.allNs.push(event - from)
+  }
+  return spans
 }
 
 /** Correlation of the logarithms of gap and calls, times the root of their number. */

@@ -228,7 +228,8 @@ function addEvent(
   const since = event.beside.since < 0 ? parent : spanAt[event.beside.since]!
   if (since < 0 || cutStart[since]! >= momentNs) return
   if (since !== parent && span !== parent && !comesBefore(tree, since, span)) return
-  const uniform = uniformOf(tree.idLow[span]!, tree.idHigh[span]!, span === parent ? 1 : 0)
+  // Events that waited for the same work draw alike.
+  const uniform = uniformOf(tree.idLow[since]!, tree.idHigh[since]!, 1)
   const allNs = momentNs - cutStart[since]!
   const workNs = reading.workNs(event, Math.max(0, ready - cutStart[since]!), allNs, uniform)
   if (workNs <= 0) return

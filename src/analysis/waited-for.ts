@@ -1,4 +1,4 @@
-import { fitBeside } from './beside.ts'
+import { type Beside, fitBeside, fitBesideSince } from './beside.ts'
 import { bestLogDensity, logNormalOf, logOf } from './log-normal.ts'
 import { type Event, type Family, type Site, type Structure, toleranceNs } from './structure.ts'
 
@@ -75,10 +75,10 @@ export function fit(
   const final = choose !== greedily
   const { width, count, starts, ends } = times
   const events = Array.from({ length: width }, (_, j): Event => {
-    const { waitsFor, possible } = choose(times, j)
-    const ready = readyTimes(times, j, waitsFor)
+    const choice = choose(times, j)
+    const { possible } = choice
+    const { waitsFor, ready, beside } = final ? besideOwnWork(times, j, choice) : afterAll(times, j, choice)
     const { n, sum, squares } = gapsOf(times, j, ready)
-    const beside = final ? fitBeside(times, j, waitsFor, ready) : undefined
     return {
       waitsFor,
       possible,
@@ -101,6 +101,32 @@ export function fit(
     return { ...events[j]!, call, length: logNormalOf(n, sum, squares), presence: n / count }
   })
   return { sites, end: events[width - 1]! }
+}
+
+type Waited = { waitsFor: readonly number[]; ready: Float64Array; beside?: Beside | undefined }
+
+function afterAll(times: Times, j: number, { waitsFor }: Choice): Waited {
+  return { waitsFor, ready: readyTimes(times, j, waitsFor) }
+}
+
+/**
+ * With own work beside the calls, if the times show it. Work that nearly always outlasts a call makes the gaps steadier
+ * without it, so it was not chosen: it is tried once more, together with work since its start.
+ */
+function besideOwnWork(times: Times, j: number, choice: Choice): Waited {
+  const { waitsFor } = choice
+  const { ready } = afterAll(times, j, choice)
+  const beside = fitBeside(times, j, waitsFor, ready)
+  if (beside !== undefined) return { waitsFor, ready, beside }
+  const without = explained(times, j, ready)
+  for (const since of choice.possible) {
+    if (waitsFor.includes(since)) continue
+    const more = [...waitsFor, since].sort((a, b) => a - b)
+    const later = readyTimes(times, j, more)
+    const found = fitBesideSince(times, j, since, later, without - explained(times, j, later))
+    if (found !== undefined) return { waitsFor: more, ready: later, beside: found }
+  }
+  return { waitsFor, ready }
 }
 
 /** Whether k had ended by event j in family f, but for what clocks get wrong; false where either is missing. */

@@ -138,6 +138,26 @@ describe('own work beside a call', () => {
     expect(Math.exp(beside!.gap.mean) / MS).toBeLessThan(2)
   })
 
+  it('is found where it outlasts the call nearly always, which is waited for all the same', () => {
+    const short = times(7)
+    const structure = learnStructure(
+      Array.from({ length: 300 }, () => {
+        const [one, other] = [short(8), short(8)]
+        const start = Math.max(one, other) + short(0.3)
+        const end = start + short(1)
+        const calls = [
+          { call: 10, site: 'a', start: short(0.1), end: one },
+          { call: 20, site: 'b', start: short(0.1), end: other },
+          { call: 30, site: 'c', start, end },
+        ]
+        return familyOf(calls, Math.max(end, start + short(6)) + short(0.3)).family
+      }),
+      1,
+    )!
+    expect(structure.end.waitsFor).toContain(2)
+    expect(structure.end.beside?.since).toBe(2)
+  })
+
   it('is drawn as it was spread, and never more than there was time', () => {
     const random = seeded(6)
     const drawn = families.map(({ starts, ends, lengthNs }) => {
