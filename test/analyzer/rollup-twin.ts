@@ -1,3 +1,4 @@
+import { expect } from 'vitest'
 import { binOf } from '../../src/analysis/histogram.ts'
 import { STEPS } from '../../src/analysis/steps.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -251,4 +252,31 @@ function plainOf(row: StoredRow): PlainRollup {
     ),
     stacks: Object.fromEntries(stacks.map((stack, i) => [stack, row.nodeNs[i]!])),
   }
+}
+
+/** Every bucket that is over, and every minute, is as expected, and no other is stored. */
+export function expectAlike(expected: ReadonlyMap<string, PlainRollup>, actual: Map<string, PlainRollup>) {
+  const nowSeconds = Date.now() / 1000
+  const due = [...expected].filter(([name]) => {
+    const [step, bucket] = name.split(' ').map(Number) as [number, number]
+    return step === 60 || bucket + step < nowSeconds - 240
+  })
+  expect(due.length).toBeGreaterThan(0)
+  for (const [name, rollup] of due) {
+    const stored = actual.get(name)
+    expect(stored, name).toBeDefined()
+    // Floating-point sums depend on the order: equal to nine digits is the same.
+    const alike = (a: number, b: number) => Math.abs(a - b) <= 1e-9 * a
+    if (alike(rollup.durationSquares, stored!.durationSquares))
+      stored!.durationSquares = rollup.durationSquares
+    for (const [key, part] of Object.entries(rollup.components)) {
+      const other = stored!.components[key]
+      if (other !== undefined && alike(part.criticalSquares, other.criticalSquares)) {
+        other.criticalSquares = part.criticalSquares
+      }
+    }
+    expect(stored, name).toEqual(rollup)
+  }
+  for (const name of actual.keys())
+    expect(expected.has(name), `${name} is stored, and has no samples`).toBe(true)
 }
