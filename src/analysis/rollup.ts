@@ -66,9 +66,16 @@ export const COMPONENTS_KEPT = 200
 /** Exemplars of each kind that are kept of an endpoint. */
 export const EXEMPLARS = 3
 
-export function componentKey({ kind, name }: Component): string {
-  return `${kind}\n${name}`
+export function componentKey(component: Component): string {
+  let key = keys.get(component)
+  if (key === undefined) {
+    key = `${component.kind}\n${component.name}`
+    keys.set(component, key)
+  }
+  return key
 }
+/** A text made anew would have to be hashed anew, for each component of each row. */
+const keys = new WeakMap<Component, string>()
 
 export function createRollup(): Rollup {
   return {

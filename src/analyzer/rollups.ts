@@ -123,7 +123,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     { version, existing, blocks }: Awaited<ReturnType<typeof readChunk>>,
     frames: Frames,
   ): Promise<void> {
-    const wanted = new Map(chunk.map((bucket) => [bucketName(bucket.bucket, bucket.key), bucket]))
+    const wanted = new Map(chunk.map((bucket) => [bucket.name, bucket]))
     await write(minutes(), chunk, existing, STEPS[0]!.seconds, version, frames)
 
     // One at a time: what is added up is written before the next.
@@ -162,7 +162,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     const finer = STEPS[i - 1]!.seconds
     const version = await readStoreMicros(store)
     const frames = createFrames()
-    const wanted = new Map(chunk.map((bucket) => [bucketName(bucket.bucket, bucket.key), bucket]))
+    const wanted = new Map(chunk.map((bucket) => [bucket.name, bucket]))
     const existing = await readVersionsOf(store, seconds, chunk)
     const rollups = new Map<string, RollupToStore>()
     const buckets = [...new Set(chunk.map(({ bucket }) => bucket))]
@@ -220,9 +220,9 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
       buckets.add(row.bucket)
     }
     for (const row of rows) add(row)
-    for (const { bucket, key } of chunk) {
-      for (const of of existing.get(bucketName(bucket, key)) ?? []) {
-        if (built.has(`${bucketName(bucket, key)}\n${of}`)) continue
+    for (const { bucket, key, name } of chunk) {
+      for (const of of existing.get(name) ?? []) {
+        if (built.has(`${name}\n${of}`)) continue
         add({ step, bucket, key: { ...key, version: of }, rollup: createRollup(), version })
       }
     }
@@ -244,17 +244,16 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     const kept = new Map<string, string>()
     const fresh: ChangedBucket[] = []
     for (const bucket of changed) {
-      const name = bucketName(bucket.bucket, bucket.key)
-      const print = known.get(name)
-      if (print === bucket.print) kept.set(name, print)
+      const print = known.get(bucket.name)
+      if (print === bucket.print) kept.set(bucket.name, print)
       else fresh.push(bucket)
     }
     prints[i] = kept
     return fresh
   }
 
-  function seen(i: number, { bucket, key, print }: ChangedBucket): void {
-    prints[i]!.set(bucketName(bucket, key), print)
+  function seen(i: number, { name, print }: ChangedBucket): void {
+    prints[i]!.set(name, print)
   }
 
   async function moveCursor(i: number, cursors: number[], toMicros: number): Promise<void> {
@@ -282,7 +281,7 @@ function chunksOf(buckets: readonly ChangedBucket[], counts: ReadonlyMap<string,
   const chunks: ChangedBucket[][] = []
   let samples = Number.POSITIVE_INFINITY
   for (const bucket of [...buckets].sort((a, b) => a.bucket - b.bucket)) {
-    const count = counts.get(bucketName(bucket.bucket, bucket.key)) ?? 0
+    const count = counts.get(bucket.name) ?? 0
     if (samples + count > SAMPLES_AT_ONCE) {
       chunks.push([])
       samples = 0

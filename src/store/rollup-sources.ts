@@ -11,6 +11,8 @@ import type { Store } from './store.ts'
 export type ChangedBucket = {
   bucket: number
   key: RollupKey
+  /** bucketName of both. */
+  name: string
   /** Changed rows; a fingerprint of them; the least of their versions (microseconds). */
   rows: number
   print: string
@@ -59,20 +61,30 @@ type ChangedRow = {
 
 async function listChanged(store: Store, query: string): Promise<ChangedBucket[]> {
   const answer = await store.client.query({ query, format: 'JSONEachRow' })
-  return (await answer.json<ChangedRow>()).map((row) => ({
-    bucket: row.bucket,
-    key: {
-      environment: row.Environment,
-      namespace: row.Namespace,
-      service: row.Service,
-      operation: row.Operation,
-      scope: row.Scope,
-      version: '',
-    },
-    rows: Number(row.rows),
-    print: row.print,
-    version: Number(row.version),
-  }))
+  return (await answer.json<ChangedRow>()).map((row) => {
+    const key = keyOf(row)
+    return {
+      bucket: row.bucket,
+      key,
+      name: bucketName(row.bucket, key),
+      rows: Number(row.rows),
+      print: row.print,
+      version: Number(row.version),
+    }
+  })
+}
+
+function keyOf(
+  row: Pick<ChangedRow, 'Environment' | 'Namespace' | 'Service' | 'Operation' | 'Scope'>,
+): RollupKey {
+  return {
+    environment: row.Environment,
+    namespace: row.Namespace,
+    service: row.Service,
+    operation: row.Operation,
+    scope: row.Scope,
+    version: '',
+  }
 }
 
 /** Microseconds of the store's clock. */
@@ -100,15 +112,7 @@ export async function readVersionsOf(
   })
   const versions = new Map<string, string[]>()
   for (const row of await answer.json<Omit<ChangedRow, 'versions'> & { versions: string[] }>()) {
-    const key = {
-      environment: row.Environment,
-      namespace: row.Namespace,
-      service: row.Service,
-      operation: row.Operation,
-      scope: row.Scope,
-      version: '',
-    }
-    versions.set(bucketName(row.bucket, key), row.versions)
+    versions.set(bucketName(row.bucket, keyOf(row)), row.versions)
   }
   return versions
 }
@@ -140,15 +144,7 @@ export async function countSamples(
   })
   const counts = new Map<string, number>()
   for (const row of await answer.json<ChangedRow>()) {
-    const key = {
-      environment: row.Environment,
-      namespace: row.Namespace,
-      service: row.Service,
-      operation: row.Operation,
-      scope: row.Scope,
-      version: '',
-    }
-    counts.set(bucketName(row.bucket, key), Number(row.rows))
+    counts.set(bucketName(row.bucket, keyOf(row)), Number(row.rows))
   }
   return counts
 }
