@@ -16,6 +16,8 @@ export type ChildMessage =
 
 /** An engine whose parent was killed takes a moment to notice. */
 const HOLDER_MS = 10_000
+/** Merges give way to inserts where the processor is short; without CAP_SYS_NICE the engine leaves them as they are. */
+const ENGINE_ARGUMENTS = ['--os_threads_nice_value_merge_mutate=5']
 
 function tell(message: ChildMessage): Promise<void> {
   return new Promise((resolve) => {
@@ -40,6 +42,7 @@ async function main(): Promise<void> {
     await tell({ type: 'failed', reason: 'no-engine', message: (error as Error).message })
     process.exit(1)
   }
+  const openSession = () => new chdb.Session(options.dataDir, { connectionArgs: ENGINE_ARGUMENTS })
   try {
     mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
     accessSync(options.dataDir, constants.W_OK)
@@ -47,7 +50,7 @@ async function main(): Promise<void> {
     while (holderOf(options.dataDir) !== undefined && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
-    closeDefaultDatabase(new chdb.Session(options.dataDir))
+    closeDefaultDatabase(openSession())
   } catch (error) {
     const holder = holderOf(options.dataDir)
     const message = holder === undefined ? (error as Error).message : `process ${holder} has it open`
@@ -58,7 +61,7 @@ async function main(): Promise<void> {
     const onError = (error: unknown) => {
       if (isOfBrokenPart(String(error))) void tell({ type: 'broken-part', error: String(error) })
     }
-    const server = await serveEngine(() => new chdb.Session(options.dataDir), { ...options, onError })
+    const server = await serveEngine(openSession, { ...options, onError })
     process.on('message', async (message) => {
       if (message !== 'stop') return
       await server.close()

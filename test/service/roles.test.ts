@@ -42,6 +42,9 @@ it('two processes share the work: one receives, the other analyzes and answers',
     (answer) => answer.total > 0,
   )
   expect(total).toBe(1)
+  const metrics = async () => (await fetch(`http://${answerer.api}/metrics`)).text()
+  await until(metrics, (text) => /^longpole_analyzer_traces_total 1$/m.test(text))
+  expect(await metrics()).toMatch(/^longpole_analyzer_restarts_total 0$/m)
   expect(await answerer.end('SIGTERM')).toBe(0)
   expect(await receiver.end('SIGTERM')).toBe(0)
 })
