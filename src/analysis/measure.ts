@@ -2,14 +2,16 @@ import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { createPathWalk, walkCriticalPath } from './critical-path.ts'
 import type { Dependencies, Readings } from './dependencies.ts'
-import { createReplayTable, type ReplayTable, replayAll } from './replay.ts'
+import { createReplayTable, replayAll } from './replay.ts'
 import type { Cells } from './replay-cells.ts'
 import { createFactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
 /** This many components of a sample are replayed: those with the most critical time. */
 export const REPLAYED_COMPONENTS = 64
-/** Of more components than that, so many are replayed at a time that there are no more cells, if they can be that many. */
+/** Up to so many components are all replayed: to find out first which will be needed takes longer. */
+const COMPONENTS_AT_ONCE = 256
+/** ... unless that takes more cells than this. */
 const TABLE_CELLS = 1 << 21
 
 /**
@@ -68,7 +70,7 @@ export function createFactorMeasurer(
     replayFactors(tree, table, from, to)
     for (const span of samples) {
       addSample(span)
-      makeRoom(components, components.component)
+      makeRoom(result, components, components.component)
       // One row a sample: the latency re-scheduled, of no component in particular.
       components.ifInstantNs[components.count++] = Math.round(table.length[span]!)
     }
@@ -84,6 +86,7 @@ export function createMeasurer(
   const { dictionary } = tree.spans
   const dependencies = readings?.likely
   const table = createReplayTable(dependencies)
+  const alone = [table]
   const { cells } = table.blocks
   /** The two ends of what the evidence allows. */
   const ends = [readings?.most, readings?.least]
@@ -102,28 +105,28 @@ export function createMeasurer(
   return (samples, entry, from, to, addSample) => {
     if (keep.length < tree.capacity) keep = new Uint8Array(tree.capacity)
     for (const span of samples) keep[span] = 1
-    if (hasMany(from, to)) measureMany(samples, entry, from, to, addSample)
-    else {
-      // A column a component.
-      replayColumns(from, to, tree.component, 0, dictionary.components.length)
+    // A column a component, as long as that is not too much.
+    const { length } = dictionary.components
+    if (hasMany(from, to) || !replayColumns(from, to, tree.component, 0, length, TABLE_CELLS)) {
+      measureMany(samples, entry, from, to, addSample)
+    } else {
       for (const span of samples) {
         addSample(span)
-        if (!readings?.differ) addCells(span)
-        else {
-          for (let cell = cells.first[span]!; cell < cells.last[span]!; cell++) {
-            addRow(rowAt(span, cell, cells.column[cell]!))
-          }
-        }
+        const from = cells.first[span]!
+        const to = cells.last[span]!
+        if (to - from > REPLAYED_COMPONENTS) addMostCritical(span, span === entry)
+        else if (!readings?.differ) addCells(span)
+        else for (let cell = from; cell < to; cell++) addRow(rowAt(span, cell, cells.column[cell]!))
       }
     }
     for (const span of samples) keep[span] = 0
   }
 
-  /** Whether there are more components than are replayed; small roots have no more of them than spans. */
+  /** Whether there are too many components to replay all of them; small roots have no more of them than spans. */
   function hasMany(from: number, to: number): boolean {
-    if (Math.min(to - from, dictionary.components.length) <= REPLAYED_COMPONENTS) return false
+    if (Math.min(to - from, dictionary.components.length) <= COMPONENTS_AT_ONCE) return false
     listPresent(from, to)
-    return places > REPLAYED_COMPONENTS
+    return places > COMPONENTS_AT_ONCE
   }
 
   function listPresent(from: number, to: number): void {
@@ -144,25 +147,26 @@ export function createMeasurer(
     }
   }
 
-  /** Replays the components of places [first, last), as columns from 0 on. `placeOf`: by span. */
-  function replayColumns(from: number, to: number, placeOf: Int32Array, first: number, last: number): void {
-    replayTable(table, from, to, placeOf, first, last)
-    if (readings?.differ) for (const end of ends) replayTable(end, from, to, placeOf, first, last)
-  }
-
-  function replayTable(
-    filled: ReplayTable,
+  /**
+   * Replays the components of places [first, last), as columns from 0 on; `placeOf`: by span. False: given up, there
+   * would be more than `mostCells` at a time.
+   */
+  function replayColumns(
     from: number,
     to: number,
     placeOf: Int32Array,
     first: number,
     last: number,
-  ): void {
-    filled.blocks.placeOf = placeOf
-    filled.blocks.firstPlace = first
-    filled.blocks.places = last - first
-    filled.keep = keep
-    replayAll(tree, filled, from, to)
+    mostCells: number,
+  ): boolean {
+    for (const filled of readings?.differ ? [table, ...ends] : alone) {
+      filled.blocks.placeOf = placeOf
+      filled.blocks.firstPlace = first
+      filled.blocks.places = last - first
+      filled.keep = keep
+      if (!replayAll(tree, filled, from, to, mostCells)) return false
+    }
+    return true
   }
 
   /** How many places to replay at a time: at least REPLAYED_COMPONENTS, all of them where few spans have many cells. */
@@ -185,7 +189,7 @@ export function createMeasurer(
     const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
     const range = components.earliestNs.length > 0
     const end = last[span]!
-    makeRoom(components, components.component, end - first[span]!)
+    makeRoom(result, components, components.component, end - first[span]!)
     let at = components.count
     for (let cell = first[span]!; cell < end; cell++, at++) {
       const ifInstantNs = durationNs - saved[cell]!
@@ -195,6 +199,21 @@ export function createMeasurer(
       if (range) components.earliestNs[at] = components.latestNs[at] = ifInstantNs
     }
     components.count = at
+  }
+
+  /** Of more components than are replayed those with the most critical time; the others as bounds, or added up. */
+  function addMostCritical(span: number, isEntry: boolean): void {
+    const { first, last, column, critical } = cells
+    const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
+    const its = Array.from({ length: last[span]! - first[span]! }, (_, i) => first[span]! + i)
+    const kept = new Set(mostCritical(its, critical, column))
+    let otherNs = 0
+    for (const cell of its) {
+      if (kept.has(cell)) addRow(rowAt(span, cell, column[cell]!))
+      else if (isEntry) addRow(boundRow(column[cell]!, critical[cell]!, durationNs))
+      else otherNs += critical[cell]!
+    }
+    if (otherNs > 0) addRow(boundRow(dictionary.component(OTHER_COMPONENT), otherNs, durationNs))
   }
 
   /** What replaying left in a cell of a span. */
@@ -225,7 +244,7 @@ export function createMeasurer(
     return { component, criticalNs, ifInstantNs, earliestNs: ifInstantNs, latestNs: durationNs, bound: true }
   }
 
-  /** More components than are replayed: critical time first, by walking each path; then those with the most of it. */
+  /** Where that is too much: critical time first, by walking each path; then those with the most of it. */
   function measureMany(
     samples: readonly number[],
     entry: number,
@@ -233,8 +252,10 @@ export function createMeasurer(
     to: number,
     addSample: (span: number) => void,
   ): void {
+    listPresent(from, to)
     const criticalNs = new Float64Array(places)
     const wanted = new Uint8Array(places)
+    const kept = new Uint8Array(places)
     present.length = places
     const rows = samples.map((span) => {
       const met: number[] = []
@@ -247,16 +268,17 @@ export function createMeasurer(
         endNs = walk.startNs[i]!
       }
       const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
-      const kept = new Set(mostCritical(met, criticalNs))
+      const most = mostCritical(met, criticalNs, present)
+      for (const place of most) kept[place] = wanted[place] = 1
       const mine: Row[] = []
       let otherNs = 0
       for (const place of met) {
         const critical = criticalNs[place]!
         criticalNs[place] = 0
-        if (kept.has(place)) wanted[place] = 1
-        if (span !== entry && !kept.has(place)) otherNs += critical
-        else mine.push({ ...boundRow(present[place]!, critical, durationNs), bound: !kept.has(place) })
+        if (span !== entry && kept[place] === 0) otherNs += critical
+        else mine.push({ ...boundRow(present[place]!, critical, durationNs), bound: kept[place] === 0 })
       }
+      for (const place of most) kept[place] = 0
       if (otherNs > 0) mine.push(boundRow(dictionary.component(OTHER_COMPONENT), otherNs, durationNs))
       return mine
     })
@@ -264,8 +286,8 @@ export function createMeasurer(
     // Only wanted components are replayed: they come first in the new order.
     const first = present.filter((_, place) => wanted[place] === 1)
     const others = present.filter((_, place) => wanted[place] === 0)
-    present.splice(0, present.length, ...first, ...others)
-    present.forEach((component, place) => {
+    first.concat(others).forEach((component, place) => {
+      present[place] = component
       placeOf[component] = place
     })
     if (placeOfSpan.length < tree.capacity) placeOfSpan = new Int32Array(tree.capacity)
@@ -274,35 +296,54 @@ export function createMeasurer(
       placeOfSpan[span] = placeOf[tree.component[span]!]!
     }
     const atOnce = columnsAtOnce(from, to, first.length)
-    /** By place: where the sample at hand has its row, -1: it has none that is replayed. */
-    const rowOf = new Int32Array(first.length).fill(-1)
-    for (let place = 0; place < first.length; place += atOnce) {
-      replayColumns(from, to, placeOfSpan, place, Math.min(place + atOnce, first.length))
-      samples.forEach((span, s) => {
-        const mine = rows[s]!
-        const replayed = mine.map(({ component, bound }) => (bound ? -1 : placeOf[component]!))
-        replayed.forEach((its, at) => {
-          if (its >= 0) rowOf[its] = at
-        })
-        for (let cell = cells.first[span]!; cell < cells.last[span]!; cell++) {
-          const at = rowOf[place + cells.column[cell]!]!
-          if (at >= 0) mine[at] = rowAt(span, cell, present[place + cells.column[cell]!]!)
-        }
-        for (const its of replayed) if (its >= 0) rowOf[its] = -1
+    /** By turn: the rows that it replays, each as its sample and its place among the rows of that. */
+    const turns = Array.from({ length: Math.ceil(first.length / atOnce) }, (): number[] => [])
+    rows.forEach((mine, s) => {
+      mine.forEach(({ component, bound }, at) => {
+        if (!bound) turns[Math.floor(placeOf[component]! / atOnce)]!.push(s, at)
       })
-    }
+    })
+    /** By column: where the sample at hand has its row, -1: it has none that is replayed. */
+    const rowOf = new Int32Array(atOnce).fill(-1)
+    turns.forEach((turn, t) => {
+      const place = t * atOnce
+      const last = Math.min(place + atOnce, first.length)
+      replayColumns(from, to, placeOfSpan, place, last, Number.POSITIVE_INFINITY)
+      for (let i = 0, next = 0; i < turn.length; i = next) {
+        const s = turn[i]!
+        const mine = rows[s]!
+        const span = samples[s]!
+        const replayed: number[] = []
+        for (; turn[next] === s; next += 2) {
+          const column = placeOf[mine[turn[next + 1]!]!.component]! - place
+          rowOf[column] = turn[next + 1]!
+          replayed.push(column)
+        }
+        for (let cell = cells.first[span]!; cell < cells.last[span]!; cell++) {
+          const column = cells.column[cell]!
+          const at = rowOf[column]!
+          if (at >= 0) mine[at] = rowAt(span, cell, present[place + column]!)
+        }
+        for (const column of replayed) rowOf[column] = -1
+      }
+    })
     samples.forEach((span, s) => {
       addSample(span)
       for (const row of rows[s]!) addRow(row)
     })
   }
 
-  /** The places with the most critical time (ties: kind, then name), at most REPLAYED_COMPONENTS. */
-  function mostCritical(met: readonly number[], criticalNs: Float64Array): number[] {
+  /** Those with the most critical time (ties: kind, then name), at most REPLAYED_COMPONENTS. */
+  function mostCritical(
+    met: readonly number[],
+    criticalNs: Float64Array,
+    componentOf: ArrayLike<number>,
+  ): number[] {
+    const { components } = dictionary
     const isBefore = (a: number, b: number) =>
       criticalNs[a] !== criticalNs[b]
         ? criticalNs[a]! > criticalNs[b]!
-        : compareComponents(dictionary.components[present[a]!]!, dictionary.components[present[b]!]!) < 0
+        : compareComponents(components[componentOf[a]!]!, components[componentOf[b]!]!) < 0
     const kept: number[] = []
     for (const place of met) {
       if (kept.length === REPLAYED_COMPONENTS && !isBefore(place, kept.at(-1)!)) continue
@@ -315,7 +356,7 @@ export function createMeasurer(
   }
 
   function addRow({ component, criticalNs, ifInstantNs, earliestNs, latestNs, bound }: Row): void {
-    makeRoom(components, components.component)
+    makeRoom(result, components, components.component)
     const at = components.count++
     components.component[at] = component
     components.criticalNs[at] = criticalNs

@@ -57,8 +57,17 @@ function growReplayTable(table: ReplayTable, spans: number): void {
   table.hasBlocks = new Uint8Array(spans)
 }
 
-/** Fills the cells of `order[orderFrom..orderTo)`; places, their range and what to keep are to be set. */
-export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): void {
+/**
+ * Fills the cells of `order[orderFrom..orderTo)`; places, their range and what to keep are to be set. False: given up,
+ * as there are more than `mostCells` at a time (dropped ones may count).
+ */
+export function replayAll(
+  tree: TraceTree,
+  table: ReplayTable,
+  orderFrom: number,
+  orderTo: number,
+  mostCells: number,
+): boolean {
   growReplayTable(table, tree.capacity)
   growColumns(table.blocks)
   const count = listMembers(tree, table, orderFrom, orderTo)
@@ -89,7 +98,9 @@ export function replayAll(tree: TraceTree, table: ReplayTable, orderFrom: number
     }
     makeCellRoom(cells, sums.count)
     takeSums(cells, sums, span)
+    if (cells.count > mostCells) return false
   }
+  return true
 }
 
 /** Who adds what to whom, parents first; returns how many `collectors` there are. */

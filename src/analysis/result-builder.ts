@@ -2,14 +2,19 @@ import type { SpanColumns } from '../trace/columns.ts'
 import { createRepairLog, type RepairLog } from '../trace/repair-log.ts'
 import type { Analysis } from './result.ts'
 
-/** An Analysis under construction: rows are appended, columns grow. */
-export type ResultBuilder = Analysis & { repairs: RepairLog }
+/** An Analysis under construction: rows are appended, columns grow. `share`: of the spans, whose rows are there. */
+export type ResultBuilder = Analysis & { repairs: RepairLog; share: number }
 
 /** What the rows are for. */
 export type Wanted = { range: boolean; serviceScope: boolean; callTrees: boolean }
 
-/** Components of an entry for which there is room at first. */
+/** Components of an entry for which there is room at first, and segments of a span: most batches have fewer. */
 const ENTRY_COMPONENTS = 16
+const SEGMENTS = 2
+/** How much columns grow, and how far beyond what is expected. */
+const LEAST_GROWTH = 1.25
+const MOST_GROWTH = 8
+const MARGIN = 1.05
 
 /** Starts with room for what most batches of that many traces and spans give. */
 export function createResultBuilder(
@@ -19,8 +24,9 @@ export function createResultBuilder(
 ): ResultBuilder {
   const traceRoom = traceCount + 2
   const sampleRoom = traceCount + (serviceScope ? Math.ceil(spans.count / 3) : 0) + 2
-  const segmentRoom = 2 * spans.count + 2
-  const componentRoom = serviceScope ? segmentRoom : Math.min(segmentRoom, ENTRY_COMPONENTS * traceCount + 2)
+  const segmentRoom = SEGMENTS * spans.count + 2
+  const componentRoom =
+    (serviceScope ? spans.count : Math.min(spans.count, ENTRY_COMPONENTS * traceCount)) + 2
   const nodeRoom = callTrees ? segmentRoom : 2
   return {
     spans,
@@ -54,7 +60,7 @@ export function createResultBuilder(
       earliestNs: new Float64Array(range ? componentRoom : 0),
       latestNs: new Float64Array(range ? componentRoom : 0),
       bound: new Uint8Array(componentRoom),
-      calls: new Uint32Array(componentRoom),
+      calls: new Uint32Array(callTrees ? componentRoom : 0),
     },
     segments: {
       count: 0,
@@ -71,23 +77,30 @@ export function createResultBuilder(
       calls: new Uint32Array(nodeRoom),
     },
     repairs: createRepairLog(),
+    share: 0,
   }
 }
 
 type Column = Uint8Array | Uint32Array | Int32Array | Float64Array | BigUint64Array
 
 /** Makes room for more rows, and for the offset that closes the last one. All columns have one length. */
-export function makeRoom(rows: { count: number }, column: Column, more = 1): void {
+export function makeRoom(result: ResultBuilder, rows: { count: number }, column: Column, more = 1): void {
   const length = rows.count + more + 1
-  if (length > column.length) widen(rows as unknown as Record<string, Column | number>, length)
+  if (length > column.length) {
+    widen(rows as unknown as Record<string, Column | number>, lengthFor(result, length, column.length))
+  }
+}
+
+/** As long as the rows so far let expect, within bounds: each time that columns grow, the old ones are garbage. */
+function lengthFor({ share }: ResultBuilder, least: number, now: number): number {
+  const expected = share === 0 ? 2 * now : Math.ceil((MARGIN * least) / share)
+  return Math.max(least, Math.ceil(LEAST_GROWTH * now), Math.min(expected, MOST_GROWTH * now))
 }
 
 function widen(rows: Record<string, Column | number>, length: number): void {
   for (const [name, column] of Object.entries(rows)) {
     if (typeof column === 'number' || column.length === 0) continue
-    const wider = new (column.constructor as new (length: number) => Column)(
-      Math.max(length, 2 * column.length),
-    )
+    const wider = new (column.constructor as new (length: number) => Column)(length)
     wider.set(column as never)
     rows[name] = wider
   }
@@ -96,8 +109,8 @@ function widen(rows: Record<string, Column | number>, length: number): void {
 /** Writes the closing offsets: row i ends where row i + 1 begins. */
 export function closeResult(result: ResultBuilder): Analysis {
   const { traces, samples, components, segments, nodes, repairs } = result
-  makeRoom(traces, traces.span)
-  makeRoom(samples, samples.span)
+  makeRoom(result, traces, traces.span)
+  makeRoom(result, samples, samples.span)
   traces.firstSample[traces.count] = samples.count
   traces.firstRepair[traces.count] = repairs.count
   samples.firstComponent[samples.count] = components.count

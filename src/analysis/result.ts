@@ -71,7 +71,7 @@ export type ComponentRows = {
   latestNs: Float64Array
   /** 1: not replayed, latency minus critical time. */
   bound: Uint8Array
-  /** Of entries, where call trees were asked for: how often the path entered it from another component. */
+  /** Of entries: how often the path entered it from another component; empty unless call trees were asked for. */
   calls: Uint32Array
 }
 

@@ -158,7 +158,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
   }
 
   function addSample(span: number, kind: number, counted: boolean, wait: number): void {
-    makeRoom(samples, samples.span)
+    makeRoom(result, samples, samples.span)
     const at = samples.count++
     samples.span[at] = tree.row[span]!
     samples.endpoint[at] = tree.spans.dictionary.endpoint(tree.shape[span]!)
@@ -186,7 +186,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
         endNs = startNs[i]!
       }
     }
-    makeRoom(segments, segments.span, count)
+    makeRoom(result, segments, segments.span, count)
     const { row, component, cutStart } = tree
     const originNs = cutStart[entry]!
     let at = segments.count

@@ -117,19 +117,21 @@ export function settle(
     }
     const liveCount = waited - from
     live[parent] = liveCount
-    for (let slot = from; slot < mine; slot++) order[orderTo++] = child[slot]!
-    const overlapping = liveCount > 1 && !(inOrder && sequential)
-    if (overlapping) {
-      overlap[parent] = 1
-      if (!inOrder) sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
-      if (trimChildren(tree, from, waited, millisecondClock ? MILLISECOND_NS : 0)) {
-        reportTrimmed(tree, from, waited, log)
-        sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
-      }
+    for (let slot = from; slot < mine; slot++) {
+      const c = child[slot]!
+      order[orderTo++] = c
+      byEnd[slot] = c
     }
-    for (let slot = from; slot < waited; slot++) byEnd[slot] = child[slot]!
+    if (liveCount < 2 || (inOrder && sequential)) continue
+    overlap[parent] = 1
+    if (!inOrder) sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
+    if (trimChildren(tree, from, waited, millisecondClock ? MILLISECOND_NS : 0)) {
+      reportTrimmed(tree, from, waited, log)
+      sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
+    }
     // They stand in span order: a stable sort leaves ties in it.
-    if (overlapping) sortByWhole(byEnd, from, waited, tree.scratch, cutEnd)
+    for (let slot = from; slot < waited; slot++) byEnd[slot] = child[slot]!
+    sortByWhole(byEnd, from, waited, tree.scratch, cutEnd)
   }
   return orderTo
 }

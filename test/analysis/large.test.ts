@@ -134,6 +134,50 @@ describe('traces of any size and shape end with an answer', () => {
     expect(expectTiled(columns)).toBe(5_000)
   })
 
+  it.each([100, 1_000, 2_500])(
+    'a chain of %i SERVER spans of as many services: the 64 that each may keep',
+    (count) => {
+      // Own times all differ, in no order.
+      const ownNs = Array.from({ length: count }, (_, i) => 2 * (1 + ((i * 1_009) % count)))
+      const beforeNs = [0]
+      for (const own of ownNs) beforeNs.push(beforeNs.at(-1)! + own / 2)
+      const columns = traceOf(count, (i) => ({
+        parent: i - 1,
+        fromNs: beforeNs[i]!,
+        toNs: 2 * beforeNs[count]! - beforeNs[i]!,
+        kind: 'SERVER',
+        service: `s${i}`,
+      }))
+      const { samples, components } = analyzeSpans(columns)
+      expect(samples.count).toBe(count)
+      for (let s = 0; s < count; s++) {
+        const span = samples.span[s]!
+        const durationNs = samples.durationNs[s]!
+        const expected = new Map<string, number>()
+        const below = ownNs.slice(span).sort((a, b) => b - a)
+        const leastKept = below[Math.min(63, below.length - 1)]!
+        let others = 0
+        for (let i = span; i < count; i++) {
+          if (ownNs[i]! >= leastKept || s === 0) expected.set(`s${i}`, ownNs[i]!)
+          else others += ownNs[i]!
+        }
+        if (others > 0) expected.set('(other)', others)
+        const found = new Map<string, number>()
+        for (let c = samples.firstComponent[s]!; c < samples.firstComponent[s + 1]!; c++) {
+          const { name } = columns.dictionary.components[components.component[c]!]!
+          found.set(name, components.criticalNs[c]!)
+          const isBound = name === '(other)' || components.criticalNs[c]! < leastKept
+          if (components.bound[c] !== (isBound ? 1 : 0)) throw new Error(`sample ${s}: ${name} is no bound`)
+          if (components.ifInstantNs[c] !== durationNs - components.criticalNs[c]!) throw new Error(`${name}`)
+        }
+        if (found.size !== expected.size) throw new Error(`sample ${s}: ${found.size}, not ${expected.size}`)
+        for (const [name, ns] of expected) {
+          if (found.get(name) !== ns) throw new Error(`sample ${s}: ${name} ${found.get(name)}, not ${ns}`)
+        }
+      }
+    },
+  )
+
   it('a call that 50,000 services answered, each a sample of its own', () => {
     const columns = traceOf(50_001, (i) => ({
       parent: i === 0 ? -1 : 0,
