@@ -6,7 +6,7 @@ import { assembleTrace, linkTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
-import { createFamilyReader, type KnownFamily } from './family.ts'
+import { createFamilyReader, type FamilyReader } from './family.ts'
 import { createFamilyStore, type FamilyStore } from './family-store.ts'
 import { createModel, type Model } from './model.ts'
 import { createNumberTable } from './number-table.ts'
@@ -77,10 +77,9 @@ export function createLearner(earlier?: Model): Learner {
           const number = reader.signatureOf(parent)
           if (Number.isNaN(number)) continue
           const met = metNow.placeOf(number)
-          const family = reader.familyOf(parent, number)
-          const signature = met >= 0 ? signaturesNow[met]! : signatureOf(family)
+          const signature = met >= 0 ? signaturesNow[met]! : signatureOf(number, reader, parent)
           if (met < 0) signaturesNow[metNow.add(number)] = signature
-          signature.families.add(family, batch, rank[trace]!)
+          signature.families.add(reader, parent, batch, rank[trace]!)
           if (signature.families.count > KEPT_MEANWHILE) signature.families.keepNewest(MOST_FAMILIES)
         }
       }
@@ -101,19 +100,19 @@ export function createLearner(earlier?: Model): Learner {
     },
   }
 
-  /** A family's signature, met in this batch for the first time. */
-  function signatureOf(family: KnownFamily): Signature {
-    let signature = signatures.get(family.signature)
+  /** The signature of a parent, met in this batch for the first time. */
+  function signatureOf(number: number, reader: FamilyReader, parent: number): Signature {
+    let signature = signatures.get(number)
     if (signature === undefined) {
       signature = {
-        context: family.context,
-        enough: enoughFamilies(family),
-        families: createFamilyStore(family.children.length),
+        context: reader.contextOf(parent),
+        enough: enoughFamilies(reader.familyOf(parent)),
+        families: createFamilyStore(reader.sizeOf(parent)),
         lastBatch: batch,
         changed: true,
         structure: undefined,
       }
-      signatures.set(family.signature, signature)
+      signatures.set(number, signature)
     }
     signature.lastBatch = batch
     signature.changed = true
