@@ -3,11 +3,12 @@ import { groupByTrace, type TraceGroups } from '../trace/group.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree } from '../trace/tree.ts'
 import { assembleTrace, linkTrace } from './assemble.ts'
+import type { AssembledTraces } from './assembled-traces.ts'
 import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
 import { createFamilyReader, type FamilyReader } from './family.ts'
-import { createFamilyStore, type FamilyStore } from './family-store.ts'
+import { createFamilyStore, createReadFamilies, type FamilyStore } from './family-store.ts'
 import { createModel, type Model } from './model.ts'
 import { createNumberTable } from './number-table.ts'
 import { enoughFamilies, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
@@ -17,16 +18,17 @@ import { enoughFamilies, learnStructure, MOST_FAMILIES, type Structure } from '.
  * before older ones, and MOST_KEPT in all.
  */
 export type Learner = {
-  /** What is drawn from the batch does not depend on the order of its rows. `groups`: by traces, where that is at hand. */
-  add(spans: SpanColumns, groups?: TraceGroups): void
+  /**
+   * What is drawn from the batch does not depend on the order of its rows. `groups`: by traces, where that is at hand;
+   * `assembled` keeps the traces that were learned from.
+   */
+  add(spans: SpanColumns, groups?: TraceGroups, assembled?: AssembledTraces): void
   /** What is known by now. Work is done only for signatures that have new families. */
   model(): Model
 }
 
 /** Families kept in all; a signature that was not met for longest makes room. */
 const MOST_KEPT = 100_000
-/** Families of one signature kept while a batch is read. */
-const KEPT_MEANWHILE = 2 * MOST_FAMILIES
 
 type Signature = {
   context: number
@@ -47,14 +49,14 @@ export function createLearner(earlier?: Model): Learner {
   let batch = 0
 
   return {
-    add(spans, groups = groupByTrace(spans)) {
+    add(spans, groups = groupByTrace(spans), keep?: AssembledTraces) {
       batch++
       const { traces, forClocks, rank } = draw(spans, groups)
       const tree = createTree(spans)
       const reader = createFamilyReader(tree, callsOf(spans.dictionary))
       const repairs = createRepairLog()
       // Clocks first: what waited for what can be seen only where times can be compared.
-      for (const trace of forClocks) {
+      for (const trace of forClocks.toSorted((a, b) => rank[b]! - rank[a]!)) {
         repairs.count = 0
         linkTrace(tree, groups.rows, groups.first[trace]!, groups.first[trace + 1]!, repairs)
         clocks.add(tree, rank[trace]!)
@@ -62,28 +64,37 @@ export function createLearner(earlier?: Model): Learner {
       clocks.endBatch()
       pairs = mergePairs(pairs, clocks.pairs())
       const offsets = offsetsOf(pairs, spans.dictionary)
+      if (keep !== undefined) {
+        keep.clocks = pairs
+        keep.reserve(traces.reduce((sum, trace) => sum + groups.first[trace + 1]! - groups.first[trace]!, 0))
+      }
       /** Signatures of this batch, and by place in it. */
       const metNow = createNumberTable()
       const signaturesNow: Signature[] = []
+      const families = createReadFamilies()
       for (const trace of traces) {
         repairs.count = 0
         const from = groups.first[trace]!
         const to = groups.first[trace + 1]!
         const assembled = assembleTrace(tree, groups.rows, from, to, repairs, offsets)
+        keep?.keep(trace, tree, assembled, repairs)
         const end = assembled.orderFrom.at(-1)!
         reader.read(0, end, assembled.millisecondClock)
         for (let at = 0; at < end; at++) {
           const parent = tree.order[at]!
           const number = reader.signatureOf(parent)
           if (Number.isNaN(number)) continue
-          const met = metNow.placeOf(number)
-          const signature = met >= 0 ? signaturesNow[met]! : signatureOf(number, reader, parent)
-          if (met < 0) signaturesNow[metNow.add(number)] = signature
-          signature.families.add(reader, parent, batch, rank[trace]!)
-          if (signature.families.count > KEPT_MEANWHILE) signature.families.keepNewest(MOST_FAMILIES)
+          let met = metNow.placeOf(number)
+          if (met < 0) {
+            met = metNow.add(number)
+            signaturesNow.push(signatureOf(number, reader, parent))
+          }
+          families.add(reader, parent, met, rank[trace]!)
         }
       }
-      for (const { families } of signaturesNow) families.keepNewest(MOST_FAMILIES)
+      const stores = signaturesNow.map((signature) => signature.families)
+      families.dealOut(stores, batch)
+      for (const store of stores) store.keepNewest(MOST_FAMILIES)
       evict()
     },
     model() {
@@ -138,9 +149,16 @@ function mergePairs(before: readonly ClockPair[], now: readonly ClockPair[]): Cl
   return [...byNames].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, pair]) => pair)
 }
 
-/** Learns from the traces of one batch. The model does not depend on the order of the rows. */
-export function learnDependencies(spans: SpanColumns, groups?: TraceGroups): Model {
+/**
+ * Learns from the traces of one batch. The model does not depend on the order of the rows. `assembled` keeps those traces
+ * for the analysis of the same batch.
+ */
+export function learnDependencies(
+  spans: SpanColumns,
+  groups?: TraceGroups,
+  assembled?: AssembledTraces,
+): Model {
   const learner = createLearner()
-  learner.add(spans, groups)
+  learner.add(spans, groups, assembled)
   return learner.model()
 }
