@@ -14,18 +14,9 @@ export type ReadFamilies = {
 
 /**
  * Families of one signature, all of as many children, packed into one array: an object and three lists a family would
- * be most of what garbage collection has to move.
+ * be most of what garbage collection has to move. There are thousands of these: no functions of their own.
  */
-export type FamilyStore = {
-  readonly count: number
-  /** Makes room for so many families more. */
-  reserve(families: number): void
-  /** Takes one from where it was read to. */
-  take(numbers: Float64Array, from: number, batch: number): void
-  /** Forgets all but so many; newer batches stay before older ones, and within a batch lower ranks before higher ones. */
-  keepNewest(most: number): void
-  list(): Family[]
-}
+export type FamilyStore = { readonly children: number; packed: Float64Array; count: number }
 
 /** Before the times of the children: signature, then number of the batch; rank, length, whether times are whole ms. */
 const HEAD = 4
@@ -57,56 +48,72 @@ export function createReadFamilies(): ReadFamilies {
     },
     dealOut(stores, batch) {
       const next = new Int32Array(counts.length + 1)
-      counts.forEach((count, signature) => {
-        next[signature + 1] = next[signature]! + count
-        stores[signature]!.reserve(count)
-      })
+      for (let signature = 0; signature < counts.length; signature++) {
+        next[signature + 1] = next[signature]! + counts[signature]!
+        reserve(stores[signature]!, counts[signature]!)
+      }
       const sorted = new Int32Array(starts.length)
       for (const from of starts) sorted[next[numbers[from]!]!++] = from
-      for (const from of sorted) stores[numbers[from]!]!.take(numbers, from, batch)
+      for (const from of sorted) take(stores[numbers[from]!]!, numbers, from, batch)
     },
   }
 }
 
+const EMPTY = new Float64Array(0)
+
 export function createFamilyStore(children: number): FamilyStore {
-  const width = HEAD + 3 * children
-  let packed = new Float64Array(0)
-  let count = 0
-  return {
-    get count() {
-      return count
-    },
-    reserve(families) {
-      const before = packed
-      packed = new Float64Array((count + families) * width)
-      packed.set(before.subarray(0, count * width))
-    },
-    take(numbers, from, batch) {
-      const to = width * count++
-      packed[to] = batch
-      for (let i = 1; i < width; i++) packed[to + i] = numbers[from + i]!
-    },
-    keepNewest(most) {
-      if (count <= most) return
-      const before = packed
-      const newestFirst = Array.from({ length: count }, (_, family) => family * width)
-      newestFirst.sort((a, b) => before[b]! - before[a]! || before[a + 1]! - before[b + 1]! || a - b)
-      packed = new Float64Array(most * width)
-      for (count = 0; count < most; count++) {
-        const from = newestFirst[count]!
-        packed.set(before.subarray(from, from + width), count * width)
-      }
-    },
-    list: () =>
-      Array.from({ length: count }, (_, family): Family => {
-        const at = family * width + HEAD
-        return {
-          calls: packed.subarray(at, at + children),
-          starts: packed.subarray(at + children, at + 2 * children),
-          ends: packed.subarray(at + 2 * children, at + 3 * children),
-          lengthNs: packed[at - 2]!,
-          wholeMs: packed[at - 1] === 1,
-        }
-      }),
+  return { children, packed: EMPTY, count: 0 }
+}
+
+function widthOf({ children }: FamilyStore): number {
+  return HEAD + 3 * children
+}
+
+/** Makes room for so many families more. */
+function reserve(store: FamilyStore, families: number): void {
+  const { packed, count } = store
+  const width = widthOf(store)
+  store.packed = new Float64Array((count + families) * width)
+  if (count > 0) store.packed.set(packed.subarray(0, count * width))
+}
+
+/** Takes one family from where it was read to. */
+function take(store: FamilyStore, numbers: Float64Array, from: number, batch: number): void {
+  const { packed } = store
+  const width = widthOf(store)
+  const to = width * store.count++
+  packed[to] = batch
+  for (let i = 1; i < width; i++) packed[to + i] = numbers[from + i]!
+}
+
+/** Forgets all but so many; newer batches stay before older ones, and within a batch lower ranks before higher ones. */
+export function keepNewest(store: FamilyStore, most: number): void {
+  const { packed, count } = store
+  if (count <= most) return
+  const width = widthOf(store)
+  const newestFirst = Array.from({ length: count }, (_, family) => family * width)
+  newestFirst.sort((a, b) => packed[b]! - packed[a]! || packed[a + 1]! - packed[b + 1]! || a - b)
+  store.packed = new Float64Array(most * width)
+  store.count = most
+  for (let family = 0; family < most; family++) {
+    const from = newestFirst[family]!
+    store.packed.set(packed.subarray(from, from + width), family * width)
   }
+}
+
+export function listFamilies(store: FamilyStore): Family[] {
+  const { packed, count, children } = store
+  const width = widthOf(store)
+  const families: Family[] = []
+  for (let family = 0; family < count; family++) {
+    const at = family * width + HEAD
+    families.push({
+      calls: packed.subarray(at, at + children),
+      starts: packed.subarray(at + children, at + 2 * children),
+      ends: packed.subarray(at + 2 * children, at + 3 * children),
+      lengthNs: packed[at - 2]!,
+      wholeMs: packed[at - 1] === 1,
+    })
+  }
+  return families
 }

@@ -8,7 +8,13 @@ import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
 import { createFamilyReader, type FamilyReader } from './family.ts'
-import { createFamilyStore, createReadFamilies, type FamilyStore } from './family-store.ts'
+import {
+  createFamilyStore,
+  createReadFamilies,
+  type FamilyStore,
+  keepNewest,
+  listFamilies,
+} from './family-store.ts'
 import { createModel, type Model } from './model.ts'
 import { createNumberTable } from './number-table.ts'
 import { enoughFamilies, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
@@ -94,7 +100,7 @@ export function createLearner(earlier?: Model): Learner {
       }
       const stores = signaturesNow.map((signature) => signature.families)
       families.dealOut(stores, batch)
-      for (const store of stores) store.keepNewest(MOST_FAMILIES)
+      for (const store of stores) keepNewest(store, MOST_FAMILIES)
       evict()
     },
     model() {
@@ -102,7 +108,7 @@ export function createLearner(earlier?: Model): Learner {
       for (const [number, signature] of signatures) {
         if (signature.families.count < signature.enough) continue
         if (signature.changed)
-          signature.structure = learnStructure(signature.families.list(), signature.context)
+          signature.structure = learnStructure(listFamilies(signature.families), signature.context)
         signature.changed = false
         if (signature.structure !== undefined) structures.set(number, signature.structure)
         else structures.delete(number)

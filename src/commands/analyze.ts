@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { analyzeSpans } from '../analysis/analyze.ts'
+import { type AssembledTraces, createAssembledTraces } from '../analysis/assembled-traces.ts'
 import { bottlenecksOf } from '../analysis/bottlenecks.ts'
 import { groupSamples } from '../analysis/group-samples.ts'
 import { learnDependencies } from '../analysis/learn.ts'
@@ -155,11 +156,13 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   await report.begin()
   for (const batch of spool.batches()) {
     const groups = groupByTrace(batch)
+    let assembled: AssembledTraces | undefined
     if (options.learned && model === undefined) {
       // Batches of spilled spans come by trace id: the first is a fair sample of all.
       const learnStartMs = performance.now()
       bars?.learning.start(1, 0)
-      model = learnDependencies(batch, groups)
+      assembled = createAssembledTraces()
+      model = learnDependencies(batch, groups, assembled)
       bars?.learning.stop()
       learnMs += performance.now() - learnStartMs
     }
@@ -168,6 +171,7 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
       timings,
       model,
       groups,
+      assembled,
       range: true,
       observer,
     })
