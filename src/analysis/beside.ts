@@ -17,10 +17,13 @@ export type Beside = {
 type Times = { width: number; count: number; starts: Float64Array; ends: Float64Array }
 type Spans = { callsNs: number[]; allNs: number[] }
 
-/** Gaps must fall with longer calls: correlation times the root of the number of families. */
-const FALLING = -3
-/** Log-likelihood that work beside the calls must win over none. */
-const WORTH = 6
+/**
+ * Gaps must fall with longer calls (correlation times the root of the number of families), and work beside the calls win
+ * so much log-likelihood over none. Where several ends were certainly waited for, work after one of them looks much alike,
+ * and more must be shown than where it is the call's own end.
+ */
+const SHOWN_ALONE = { falling: -3, worth: 6 }
+const SHOWN = { falling: -4, worth: 10 }
 const LEAST = 30
 const ROUNDS = 12
 
@@ -32,14 +35,17 @@ export function fitBeside(
   times: Times,
   j: number,
   waitsFor: readonly number[],
+  certain: readonly number[],
   ready: Float64Array,
 ): Beside | undefined {
   let best: Fitted | undefined
   for (const since of waitsFor) {
+    const shown = certain.length === 1 && certain[0] === since ? SHOWN_ALONE : SHOWN
     const spans = spansOf(times, j, since, ready)
-    if (spans.allNs.length < LEAST || falling(spans) > FALLING) continue
+    if (spans.allNs.length < LEAST || falling(spans) > shown.falling) continue
     const fitted = fitBoth(spans)
-    if (fitted.gain > WORTH && (best === undefined || fitted.gain > best.gain)) best = { since, ...fitted }
+    if (fitted.gain > shown.worth && (best === undefined || fitted.gain > best.gain))
+      best = { since, ...fitted }
   }
   return best === undefined ? undefined : besideOf(best)
 }

@@ -116,7 +116,7 @@ function afterAll(times: Times, j: number, { waitsFor }: Choice): Waited {
 function besideOwnWork(times: Times, j: number, choice: Choice): Waited {
   const { waitsFor } = choice
   const { ready } = afterAll(times, j, choice)
-  const beside = fitBeside(times, j, waitsFor, ready)
+  const beside = fitBeside(times, j, waitsFor, certainOf(times, j, waitsFor), ready)
   if (beside !== undefined) return { waitsFor, ready, beside }
   const without = explained(times, j, ready)
   for (const since of choice.possible) {
@@ -252,6 +252,8 @@ function isUndisproved(times: Times, j: number, k: number, { before, during, bot
   return before <= TOLERATED * both || (after > TOLERATED * both && excludeEachOther(times, j, k))
 }
 
+const NONE: readonly number[] = []
+
 /** Of calls one after the other: whether each waited for all that had ended, and nothing went on beside them. */
 export function isRuleForOne(times: Times): boolean {
   for (let j = 0; j < times.width; j++) {
@@ -263,7 +265,7 @@ export function isRuleForOne(times: Times): boolean {
       else if (counts.both > counts.before) return false
     }
     if (waitsFor.length === 0) continue
-    if (fitBeside(times, j, waitsFor, readyTimes(times, j, waitsFor)) !== undefined) return false
+    if (fitBeside(times, j, waitsFor, NONE, readyTimes(times, j, waitsFor)) !== undefined) return false
   }
   return true
 }
