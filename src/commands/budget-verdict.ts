@@ -4,6 +4,7 @@ import type { ExplainedBottleneck, Finding } from '../findings/findings.ts'
 import type { Component } from '../trace/component.ts'
 import type { Budget } from './budget.ts'
 import { componentLabel, duration, printable } from './report-text.ts'
+import { wrapped } from './wrap.ts'
 
 export type BudgetVerdict = {
   budget: Budget
@@ -80,6 +81,8 @@ function statisticOf(
   return known[statistic]
 }
 
+const INDENT = 8
+
 /** Lines that say what was found, `missed` first of all. */
 export function verdictText(verdicts: readonly BudgetVerdict[]): string {
   const order = ['missed', 'absent', 'kept']
@@ -93,8 +96,8 @@ function linesOf(verdict: BudgetVerdict): string[] {
   const { outcome, owner } = verdict
   const who = owner === undefined ? '' : ` (${owner})`
   return [
-    `${outcome.padEnd(7)} ${headline(verdict)}${who}`,
-    ...reasons(verdict).map((line) => `        ${line}`),
+    `${outcome.padEnd(INDENT)}${headline(verdict)}${who}`,
+    ...reasons(verdict).flatMap((line) => wrapped(line, ' '.repeat(INDENT), INDENT)),
   ]
 }
 

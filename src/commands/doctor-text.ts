@@ -1,6 +1,7 @@
 import type { Diagnosis } from '../analysis/doctor.ts'
 import { textOf } from '../analysis/doctor-checks.ts'
 import { fitted, printable } from './report-text.ts'
+import { wrapped } from './wrap.ts'
 
 const WIDTH = 80
 const INDENT = 6
@@ -17,28 +18,14 @@ export function doctorText({ spans, traces, grade, checks }: Diagnosis): string 
   if (spans === 0) return 'no spans in the range\n'
   const lines = [`${count(spans)} spans of ${count(traces)} traces: ${SUMMARY[grade]}`, '']
   for (const check of checks) {
-    lines.push(...wrapped(check.found, MARKS[check.grade].padEnd(INDENT)))
+    lines.push(...wrapped(printable(check.found), MARKS[check.grade].padEnd(INDENT), INDENT))
     for (const { name, value } of check.where) {
       const text = textOf(value, check.unit)
       lines.push(
         `${' '.repeat(INDENT)}  ${fitted(printable(name), WIDTH - INDENT - 4 - text.length)}  ${text}`,
       )
     }
-    if (check.fix !== '') lines.push(...wrapped(`-> ${check.fix}`, ' '.repeat(INDENT)))
+    if (check.fix !== '') lines.push(...wrapped(printable(`-> ${check.fix}`), ' '.repeat(INDENT), INDENT))
   }
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
-}
-
-/** Words in lines; the first begins with `head`, the others are indented. */
-function wrapped(text: string, head: string): string[] {
-  const lines: string[] = []
-  let line = head
-  for (const word of printable(text).split(' ')) {
-    if (line.length > INDENT && line.length + word.length + 1 > WIDTH) {
-      lines.push(line)
-      line = ' '.repeat(INDENT)
-    }
-    line += line.length > INDENT ? ` ${word}` : word
-  }
-  return [...lines, line]
 }

@@ -5,6 +5,7 @@ import type { ComponentKind } from '../trace/component.ts'
 import { doubtLines } from './report-doubts.ts'
 import { maskedLines } from './report-masked.ts'
 import { componentLabel, duration, fitted, percent, printable } from './report-text.ts'
+import { wrapped } from './wrap.ts'
 
 export type ReportOptions = {
   /** What the verdicts were given against. */
@@ -72,7 +73,7 @@ function endpointText(
 
 /** Findings a component; those that would save most come first. */
 const FINDINGS = 3
-const FINDING_INDENT = '      '
+const FINDING_INDENT = 6
 
 /** What is wrong, and what fixing it would save; indented under the component. */
 function findingLines(findings: readonly Finding[]): string[] {
@@ -83,25 +84,9 @@ function findingLines(findings: readonly Finding[]): string[] {
         ? `saves ${duration(finding.saved.p95Ns)} at p95`
         : `saves ${duration(finding.saved.p99Ns)} at p99`
     const proof = finding.unproven ? ', if none needs another' : ''
-    return wrapped(`${finding.title}, ${saves}${proof}: ${printable(finding.advice)}`)
+    const text = `${finding.title}, ${saves}${proof}: ${printable(finding.advice)}`
+    return wrapped(text, '    - ', FINDING_INDENT)
   })
-}
-
-/** Lines of at most 80 columns. */
-function wrapped(text: string): string[] {
-  const lines: string[] = []
-  let line = '    - '
-  let empty = true
-  for (const word of text.split(' ')) {
-    if (!empty && line.length + 1 + word.length > WIDTH) {
-      lines.push(line)
-      line = FINDING_INDENT
-      empty = true
-    }
-    line += empty ? word : ` ${word}`
-    empty = false
-  }
-  return [...lines, line]
 }
 
 function componentRow(component: BottleneckComponent, observedNs: number): string {

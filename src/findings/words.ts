@@ -1,6 +1,7 @@
 /** Numbers as sentences have them. */
-export function inMs(ns: number): string {
+export function inTime(ns: number): string {
   const ms = ns / 1e6
+  if (ms >= 1000) return `${Number((ms / 1000).toPrecision(3))} s`
   return ms >= 10 ? `${Math.round(ms)} ms` : `${Number(ms.toPrecision(2))} ms`
 }
 

@@ -69,7 +69,9 @@ test('a missed budget: bottleneck, finding and owner; exit code 1', async () => 
   expect(out.split('\n')).toEqual([
     'missed  shop GET /orders/{id}: p95 100 ms, budget p95<50ms (team-shop)',
     '        held back by database postgresql/shop: without its own work p95 20 ms',
-    '        N+1 queries, saves 70 ms at p95: shop GET /orders/{id} runs SELECT * FROM item WHERE id = ? 8 times a request (80 ms together): load them all with one query (a join, or WHERE ... IN).',
+    '        N+1 queries, saves 70 ms at p95: shop GET /orders/{id} runs SELECT *',
+    '        FROM item WHERE id = ? 8 times a request (80 ms together): load them all',
+    '        with one query (a join, or WHERE ... IN).',
     'kept    shop GET /orders/{id}: p50 100 ms, budget p50<=200ms (team-shop)',
     '',
   ])

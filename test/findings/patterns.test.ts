@@ -182,6 +182,17 @@ describe('what fixing saves, by replay', () => {
 })
 
 describe('what is not worth a line', () => {
+  it('work that comes after an answer already', () => {
+    const mail = call({
+      name: 'POST',
+      attributes: { 'http.request.method': 'POST', 'server.address': 'smtp.example' },
+    })
+    const of = (kind: string) => found('A ======\nB  ====', { A: { ...root, kind }, B: { ...mail } })
+    expect(of('SERVER')).toContain('trailing-work: 40')
+    expect(of('CONSUMER')).toEqual([])
+    expect(of('INTERNAL')).toEqual([])
+  })
+
   it('a chain of services without time between them', () => {
     const serve = (service: string, parent: string): Details => ({
       kind: 'SERVER',

@@ -2,7 +2,7 @@ import { SERVER } from '../../trace/span.ts'
 import { calleeOf } from '../calls.ts'
 import { definePattern, type Report } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const chattyService = definePattern({
   id: 'chatty-service',
@@ -19,8 +19,8 @@ export const chattyService = definePattern({
   },
   advice: ({ service, caller, operation, component }, { amount, spentNs }) =>
     operation.includes(' > ')
-      ? `${service} ${caller} goes through ${Math.round(amount)} services in a row (${operation}; ${inMs(spentNs)} in transit): call the last ones directly, or merge some.`
-      : `${service} ${caller} calls ${component.name} ${Math.round(amount)} times a request (${operation}; ${inMs(spentNs)} together): ask for all of it at once.`,
+      ? `${service} ${caller} goes through ${Math.round(amount)} services in a row (${operation}; ${inTime(spentNs)} in transit): call the last ones directly, or merge some.`
+      : `${service} ${caller} calls ${component.name} ${Math.round(amount)} times a request (${operation}; ${inTime(spentNs)} together): ask for all of it at once.`,
 })
 
 function detectCalls(scan: Scan, least: number, report: Report): void {

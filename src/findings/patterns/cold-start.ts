@@ -1,6 +1,6 @@
 import { definePattern } from '../pattern.ts'
 import { quantileAmong } from '../population.ts'
-import { inMs, inPercent } from '../words.ts'
+import { inPercent, inTime } from '../words.ts'
 
 export const coldStart = definePattern({
   id: 'cold-start',
@@ -34,5 +34,5 @@ export const coldStart = definePattern({
   },
   holds: ({ found, entries, saved }, { percent }) => found >= (percent! / 100) * entries && saved.p99Ns > 0,
   advice: ({ service, operation }, { found, entries, spentNs }) =>
-    `${inPercent(found / Math.max(1, entries))} of the requests start ${service} ${operation} cold and take ${inMs(spentNs)} longer: keep instances warm, or load less at start.`,
+    `${inPercent(found / Math.max(1, entries))} of the requests start ${service} ${operation} cold and take ${inTime(spentNs)} longer: keep instances warm, or load less at start.`,
 })

@@ -1,7 +1,7 @@
 import type { ServerGroup } from '../observations.ts'
 import { definePattern } from '../pattern.ts'
 import { quantileAmong } from '../population.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const concurrencyCeiling = definePattern({
   id: 'concurrency-ceiling',
@@ -55,7 +55,7 @@ export const concurrencyCeiling = definePattern({
     }
   },
   advice: ({ service, operation }, { amount, spentNs }) =>
-    `instances of ${service} never work on more than ${Math.round(amount)} requests at once, and ${operation} waits ${inMs(spentNs)} in front of them: raise the limit of workers, or run more instances.`,
+    `instances of ${service} never work on more than ${Math.round(amount)} requests at once, and ${operation} waits ${inTime(spentNs)} in front of them: raise the limit of workers, or run more instances.`,
 })
 
 /**

@@ -1,7 +1,7 @@
 import { type Analysis, SERVICE } from '../../analysis/result.ts'
 import type { Dictionary } from '../../trace/dictionary.ts'
 import { definePattern } from '../pattern.ts'
-import { inMs } from '../words.ts'
+import { inTime } from '../words.ts'
 
 export const everywhere = definePattern({
   id: 'everywhere',
@@ -35,7 +35,7 @@ export const everywhere = definePattern({
     }
   },
   advice: ({ service }, { spentNs }) =>
-    `every request waits for ${service} (${inMs(spentNs)} here): what makes it faster makes all faster, and when it is down nothing works; cache its answers, or do without it where possible.`,
+    `every request waits for ${service} (${inTime(spentNs)} here): what makes it faster makes all faster, and when it is down nothing works; cache its answers, or do without it where possible.`,
 })
 
 /** Entries that count, and how many endpoints they are of. */

@@ -1,6 +1,6 @@
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs } from '../words.ts'
+import { inTime } from '../words.ts'
 
 export const failureCascade = definePattern({
   id: 'failure-cascade',
@@ -32,7 +32,7 @@ export const failureCascade = definePattern({
     )
   },
   advice: ({ service, caller, operation }, { amount, spentNs }) =>
-    `${operation} in ${service} ${caller} fails after ${inMs(spentNs)} and takes ${Math.round(amount)} spans above it down: the cause is there, the others only pass it on.`,
+    `${operation} in ${service} ${caller} fails after ${inTime(spentNs)} and takes ${Math.round(amount)} spans above it down: the cause is there, the others only pass it on.`,
 })
 
 /** The failed span furthest below the root with only failed ones between; of several the last to end. */

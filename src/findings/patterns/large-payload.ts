@@ -1,7 +1,7 @@
 import { calleeOf, REMOTE } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const largePayload = definePattern({
   id: 'large-payload',
@@ -30,5 +30,5 @@ export const largePayload = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { amount, spentNs }) =>
-    `${service} ${caller} moves ${(amount / 1e6).toFixed(1)} MB with ${operation} (${inMs(spentNs)}): ask for less of it (fields, pages), or compress it.`,
+    `${service} ${caller} moves ${(amount / 1e6).toFixed(1)} MB with ${operation} (${inTime(spentNs)}): ask for less of it (fields, pages), or compress it.`,
 })

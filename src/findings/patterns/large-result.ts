@@ -1,7 +1,7 @@
 import { QUERY } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const largeResult = definePattern({
   id: 'large-result',
@@ -28,5 +28,5 @@ export const largeResult = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { amount, spentNs }) =>
-    `${service} ${caller} reads ${Math.round(amount).toLocaleString('en')} rows with ${operation} (${inMs(spentNs)}): read pages, or let the database do the adding up.`,
+    `${service} ${caller} reads ${Math.round(amount).toLocaleString('en')} rows with ${operation} (${inTime(spentNs)}): read pages, or let the database do the adding up.`,
 })

@@ -1,7 +1,7 @@
 import { byLoad, concurrencyAt } from '../load.ts'
 import { definePattern } from '../pattern.ts'
 import { glanceAt, quantileAmong } from '../population.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const lockSuspect = definePattern({
   id: 'lock-suspect',
@@ -48,5 +48,5 @@ export const lockSuspect = definePattern({
     }
   },
   advice: ({ service, operation, component }, { spentNs, amount }) =>
-    `${operation} of ${service} on ${component.name} takes ${inMs(spentNs)} when ${Math.round(amount)} run at once and little alone: it waits for a lock; shorten the transactions that hold it.`,
+    `${operation} of ${service} on ${component.name} takes ${inTime(spentNs)} when ${Math.round(amount)} run at once and little alone: it waits for a lock; shorten the transactions that hold it.`,
 })

@@ -1,7 +1,7 @@
 import { IS_TRANSACTION } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 /** The end of a transaction, by the name of its query. */
 const END = /^(commit|rollback|end)\b/i
@@ -35,7 +35,7 @@ export const longTransaction = definePattern({
     }
   },
   advice: ({ service, caller }, { spentNs }) =>
-    `${service} ${caller} keeps a transaction open for ${inMs(spentNs)}: move calls and computing out of it; others wait for its locks.`,
+    `${service} ${caller} keeps a transaction open for ${inTime(spentNs)}: move calls and computing out of it; others wait for its locks.`,
 })
 
 /** From a BEGIN to the COMMIT of the same parent, 0 if there is none. */

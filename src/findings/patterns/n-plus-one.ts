@@ -2,7 +2,7 @@ import { QUERY } from '../calls.ts'
 import { familyOf } from '../family.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 /** Equivalent queries of one parent, in span order. */
 type Repeated = { call: number; spans: number[] }
@@ -53,7 +53,7 @@ export const nPlusOne = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { amount, spentNs }) =>
-    `${service} ${caller} runs ${operation} ${Math.round(amount)} times a request (${inMs(spentNs)} together): load them all with one query (a join, or WHERE ... IN).`,
+    `${service} ${caller} runs ${operation} ${Math.round(amount)} times a request (${inTime(spentNs)} together): load them all with one query (a join, or WHERE ... IN).`,
 })
 
 /** By call: place in the list at hand, plus 1; all 0 between uses. */

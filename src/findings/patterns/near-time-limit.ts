@@ -1,7 +1,7 @@
 import { HAS_TIME_LIMIT } from '../../trace/detail.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround } from '../scan.ts'
-import { inMs, inPercent } from '../words.ts'
+import { inPercent, inTime } from '../words.ts'
 
 export const nearTimeLimit = definePattern({
   id: 'near-time-limit',
@@ -34,5 +34,5 @@ export const nearTimeLimit = definePattern({
     }
   },
   advice: ({ service, caller }, { amount, spentNs }) =>
-    `${service} ${caller} runs for ${inMs(spentNs)}, ${inPercent(amount)} of its time limit: split the work, or raise the limit before it is cut off.`,
+    `${service} ${caller} runs for ${inTime(spentNs)}, ${inPercent(amount)} of its time limit: split the work, or raise the limit before it is cut off.`,
 })

@@ -2,7 +2,7 @@ import type { Analysis } from '../../analysis/result.ts'
 import { SERVICE } from '../../analysis/result.ts'
 import type { CallIndex } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
-import { inMs, inPercent, MS } from '../words.ts'
+import { inPercent, inTime, MS } from '../words.ts'
 
 const REACHES_P95 = 0.05
 /** Of its time, what is won without it; less: something else takes over. */
@@ -46,9 +46,9 @@ export const ownWork = definePattern({
   },
   advice: ({ service, operation }, { amount, spentNs, saved, entries, found }) => {
     const savedNs = (saved.meanNs * entries) / Math.max(1, found)
-    const what = `${service} ${operation} works or blocks for ${inMs(spentNs)} itself, ${inPercent(amount)} of the request`
+    const what = `${service} ${operation} works or blocks for ${inTime(spentNs)} itself, ${inPercent(amount)} of the request`
     return savedNs < MASKED * spentNs
-      ? `${what}, but what runs beside it takes over: ${inMs(savedNs)} are won without it, so look at that as well.`
+      ? `${what}, but what runs beside it takes over: ${inTime(savedNs)} are won without it, so look at that as well.`
       : `${what}: profile it; if the processor idles meanwhile, it waits for something that has no span.`
   },
 })

@@ -1,7 +1,7 @@
 import { IS_POOL_WAIT, OWN } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const poolWait = definePattern({
   id: 'pool-wait',
@@ -34,5 +34,5 @@ export const poolWait = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { spentNs }) =>
-    `${service} ${caller} waits ${inMs(spentNs)} in ${operation}: give connections back sooner (shorter transactions, no calls while holding one), or let the pool be larger.`,
+    `${service} ${caller} waits ${inTime(spentNs)} in ${operation}: give connections back sooner (shorter transactions, no calls while holding one), or let the pool be larger.`,
 })

@@ -1,6 +1,6 @@
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs, inPercent, MS } from '../words.ts'
+import { inPercent, inTime, MS } from '../words.ts'
 
 export const repeatedQuery = definePattern({
   id: 'repeated-query',
@@ -45,7 +45,7 @@ export const repeatedQuery = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { amount, spentNs }, { hitPercent }) =>
-    `${service} ${caller} asks ${operation} ${Math.round(amount)} times for the same (${inMs(spentNs)} together): ask once, or cache it (the saving counts ${inPercent(hitPercent! / 100)} hits).`,
+    `${service} ${caller} asks ${operation} ${Math.round(amount)} times for the same (${inTime(spentNs)} together): ask once, or cache it (the saving counts ${inPercent(hitPercent! / 100)} hits).`,
 })
 
 /** Spans whose values are compared each with each: for a few that is the fastest. */

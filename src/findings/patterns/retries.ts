@@ -3,7 +3,7 @@ import { INTERNAL } from '../../trace/span.ts'
 import { familyOf } from '../family.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs } from '../words.ts'
+import { inTime } from '../words.ts'
 
 export const retries = definePattern({
   id: 'retries',
@@ -41,7 +41,7 @@ export const retries = definePattern({
       attempts >= storm!
         ? 'a retry storm: stop retrying while it fails (a budget, a circuit breaker)'
         : 'find out why it fails, and retry within a budget'
-    return `${service} ${caller} needs ${attempts.toFixed(2)} attempts a request for ${operation} (${inMs(spentNs)} lost where it retries): ${what}.`
+    return `${service} ${caller} needs ${attempts.toFixed(2)} attempts a request for ${operation} (${inTime(spentNs)} lost where it retries): ${what}.`
   },
 })
 

@@ -1,7 +1,7 @@
 import { familyOf } from '../family.ts'
 import { definePattern, type Report } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 /** More of one call than this are a loop over items, which n-plus-one and chatty-service know better. */
 const LOOP = 5
@@ -36,7 +36,7 @@ export const sequentialCalls = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { amount, spentNs }) =>
-    `${service} ${caller} makes ${Math.round(amount)} calls one after the other (${operation}; ${inMs(spentNs)} together): start those that need nothing from each other at once.`,
+    `${service} ${caller} makes ${Math.round(amount)} calls one after the other (${operation}; ${inTime(spentNs)} together): start those that need nothing from each other at once.`,
 })
 
 /**

@@ -5,7 +5,7 @@ import type { OfInstance } from '../by-instance.ts'
 import type { ServerGroup } from '../observations.ts'
 import { definePattern } from '../pattern.ts'
 import { quantileAmong } from '../population.ts'
-import { inMs } from '../words.ts'
+import { inTime } from '../words.ts'
 
 export const slowInstance = definePattern({
   id: 'slow-instance',
@@ -65,7 +65,7 @@ export const slowInstance = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { amount, spentNs }) =>
-    `instance ${operation} of ${service} answers ${caller} ${amount.toFixed(1)} times as slowly as its siblings (${inMs(spentNs)}): replace it, or see what its machine lacks.`,
+    `instance ${operation} of ${service} answers ${caller} ${amount.toFixed(1)} times as slowly as its siblings (${inTime(spentNs)}): replace it, or see what its machine lacks.`,
 })
 
 /** What is twice as slow at p95, and slower in the middle, has another mean: sorting can be saved. */

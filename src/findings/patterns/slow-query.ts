@@ -1,6 +1,6 @@
 import { definePattern } from '../pattern.ts'
 import { codeAround } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const slowQuery = definePattern({
   id: 'slow-query',
@@ -27,5 +27,5 @@ export const slowQuery = definePattern({
     }
   },
   advice: ({ service, caller, operation, component }, { spentNs }) =>
-    `${operation} on ${component.name} takes ${inMs(spentNs)} in ${service} ${caller}: look at its plan (an index, fewer rows, less to sort).`,
+    `${operation} on ${component.name} takes ${inTime(spentNs)} in ${service} ${caller}: look at its plan (an index, fewer rows, less to sort).`,
 })

@@ -1,7 +1,7 @@
 import { byLoad } from '../load.ts'
 import { definePattern } from '../pattern.ts'
 import { glanceAt, quantileAmong } from '../population.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const starvedStart = definePattern({
   id: 'starved-start',
@@ -55,5 +55,5 @@ export const starvedStart = definePattern({
     }
   },
   advice: ({ service, operation }, { amount, spentNs }) =>
-    `${service} ${operation} waits ${inMs(spentNs)} before its first call when an instance has ${Math.round(amount)} requests at once, and little when it has few: look at its threads, connection pool or event loop.`,
+    `${service} ${operation} waits ${inTime(spentNs)} before its first call when an instance has ${Math.round(amount)} requests at once, and little when it has few: look at its threads, connection pool or event loop.`,
 })

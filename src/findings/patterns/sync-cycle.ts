@@ -1,7 +1,7 @@
 import { SERVER } from '../../trace/span.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs } from '../words.ts'
+import { inTime } from '../words.ts'
 
 export const syncCycle = definePattern({
   id: 'sync-cycle',
@@ -40,7 +40,7 @@ export const syncCycle = definePattern({
     }
   },
   advice: ({ operation }, { spentNs }) =>
-    `${operation}: the last call (${inMs(spentNs)}) goes back to a service that waits for it, and under load both can run out of threads: hand over what it needs, or call it afterwards.`,
+    `${operation}: the last call (${inTime(spentNs)}) goes back to a service that waits for it, and under load both can run out of threads: hand over what it needs, or call it afterwards.`,
 })
 
 /** Whether the nearest SERVER of the same service above has one of another in between. */

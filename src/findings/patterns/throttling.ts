@@ -2,7 +2,7 @@ import { IS_THROTTLED } from '../../trace/detail.ts'
 import { OWN } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround } from '../scan.ts'
-import { inMs, inPercent } from '../words.ts'
+import { inPercent, inTime } from '../words.ts'
 
 export const throttling = definePattern({
   id: 'throttling',
@@ -28,5 +28,5 @@ export const throttling = definePattern({
   },
   holds: ({ entries, found }, { percent }) => found >= (percent! / 100) * entries,
   advice: ({ service, caller, operation }, { entries, found, spentNs }) =>
-    `${operation} refuses ${service} ${caller} because of a limit in ${inPercent(found / Math.max(1, entries))} of the requests (${inMs(spentNs)} each): call less often, in batches, or have the limit raised.`,
+    `${operation} refuses ${service} ${caller} because of a limit in ${inPercent(found / Math.max(1, entries))} of the requests (${inTime(spentNs)} each): call less often, in batches, or have the limit raised.`,
 })

@@ -3,7 +3,7 @@ import { CLIENT } from '../../trace/span.ts'
 import { calleeOf, OWN } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs } from '../words.ts'
+import { inTime } from '../words.ts'
 
 export const timeouts = definePattern({
   id: 'timeouts',
@@ -34,7 +34,7 @@ export const timeouts = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { spentNs }) =>
-    `${service} ${caller} waits ${inMs(spentNs)} for ${operation} and gives up: make that faster, or give up sooner where an answer can do without it.`,
+    `${service} ${caller} waits ${inTime(spentNs)} for ${operation} and gives up: make that faster, or give up sooner where an answer can do without it.`,
 })
 
 function flagsOf({ tree }: Scan, span: number): number {

@@ -1,8 +1,9 @@
+import { SERVER } from '../../trace/span.ts'
 import type { TraceTree } from '../../trace/tree.ts'
 import { type CallIndex, MESSAGE, OWN, QUERY } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const trailingWork = definePattern({
   id: 'trailing-work',
@@ -19,6 +20,8 @@ export const trailingWork = definePattern({
     const { at, count } = scan.servers
     for (let i = 0; i < count; i++) {
       const server = at[i]!
+      // A consumer's message is the queue already, and for a job nobody waits.
+      if (tree.kind[server] !== SERVER) continue
       const trailing = trailingCalls(scan, server)
       if (trailing.length === 0) continue
       const spentNs = trailing.reduce((sum, span) => sum + scan.lengthOf(span), 0)
@@ -32,7 +35,7 @@ export const trailingWork = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { spentNs }) =>
-    `${service} ${caller} does ${operation} before it answers (${inMs(spentNs)}): answer first, and do that from a queue.`,
+    `${service} ${caller} does ${operation} before it answers (${inTime(spentNs)}): answer first, and do that from a queue.`,
 })
 
 const NONE: readonly number[] = []

@@ -1,7 +1,7 @@
 import { calleeOf } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround } from '../scan.ts'
-import { inMs, MS } from '../words.ts'
+import { inTime, MS } from '../words.ts'
 
 export const transitShare = definePattern({
   id: 'transit-share',
@@ -35,5 +35,5 @@ export const transitShare = definePattern({
     }
   },
   advice: ({ service, caller, operation }, { spentNs }) =>
-    `${service} ${caller} loses ${inMs(spentNs)} between itself and ${operation}: look at serialization, TLS handshakes, connection pools and accept queues.`,
+    `${service} ${caller} loses ${inTime(spentNs)} between itself and ${operation}: look at serialization, TLS handshakes, connection pools and accept queues.`,
 })
