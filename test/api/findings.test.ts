@@ -158,7 +158,9 @@ it('are what a missed budget is explained by, asked of a running service', async
       expect.stringMatching(
         /^ +held back by database mysql\/shop: without its own work p95 (19\.[89]|20|20\.[012]) ms$/,
       ),
-      '        N+1 queries, saves 70 ms at p95: shop GET /orders runs SELECT * FROM item WHERE id = ? 8 times a request (80 ms together): load them all with one query (a join, or WHERE ... IN).',
+      '        N+1 queries, saves 70 ms at p95: shop GET /orders runs SELECT * FROM',
+      '        item WHERE id = ? 8 times a request (80 ms together): load them all with',
+      '        one query (a join, or WHERE ... IN).',
       '',
     ])
     expect(await budget('budgets: { shop GET /nowhere: p95<1s }')).toEqual([
