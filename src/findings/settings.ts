@@ -4,8 +4,8 @@ import { PATTERNS } from './patterns.ts'
 /** Values of all thresholds, by pattern. */
 export type FindingLimits = ReadonlyMap<string, Limits>
 
-/** `n-plus-one.calls=10, slow-query.length-ms=200` */
-const OVERRIDE = /^\s*([a-z-]+)\.([A-Za-z]+)\s*=\s*(\d+(?:\.\d+)?)\s*$/
+/** `n-plus-one.calls=10, slow-query.lengthMs=200` */
+const OVERRIDE = /^\s*([a-z-]+)\.([A-Za-z0-9]+)\s*=\s*(\d+(?:\.\d+)?)\s*$/
 
 /** Reads overrides of thresholds, separated by commas. @throws RangeError that names what there is */
 export function parseOverrides(text: string): Record<string, number> {
