@@ -3,7 +3,6 @@ import { groupByTrace, type TraceGroups } from '../trace/group.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree, type TraceTree } from '../trace/tree.ts'
 import { type Assembled, assembleTrace } from './assemble.ts'
-import { type AssembledTraces, sameClocks } from './assembled-traces.ts'
 import { callsOf } from './calls.ts'
 import { offsetsOf } from './clocks.ts'
 import {
@@ -35,8 +34,6 @@ export type AnalysisOptions = {
   observer?: TraceObserver | undefined
   /** The batch by traces, where that is at hand (`groupByTrace`). */
   groups?: TraceGroups
-  /** Traces of this batch, by these groups, that are assembled already. */
-  assembled?: AssembledTraces | undefined
 }
 
 /** Looks on while a batch is analyzed. */
@@ -125,20 +122,16 @@ function analyzeBy(
   const { traces, repairs } = result
   const { observer } = options
   const origins = new Uint32Array(traces.origin.buffer)
-  const known = options.assembled
-  const ready = known !== undefined && sameClocks(known.clocks, model?.clocks ?? []) ? known : undefined
   observer?.begin(tree)
 
   for (let trace = 0; trace < groups.count; trace++) {
     const from = groups.first[trace]!
     const to = groups.first[trace + 1]!
-    result.share = from / spans.count
     const at = traces.count++
     traces.span[at] = groups.rows[from]!
     traces.firstSample[at] = result.samples.count
     traces.firstRepair[at] = repairs.count
-    const assembled =
-      ready?.restore(trace, tree, repairs) ?? assembleTrace(tree, groups.rows, from, to, repairs, clocks)
+    const assembled = assembleTrace(tree, groups.rows, from, to, repairs, clocks)
     const { entries, orderFrom, millisecondClock } = assembled
     origins[2 * at] = tree.originLow
     origins[2 * at + 1] = tree.originHigh

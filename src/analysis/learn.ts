@@ -3,7 +3,6 @@ import { groupByTrace, type TraceGroups } from '../trace/group.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree } from '../trace/tree.ts'
 import { assembleTrace, linkTrace } from './assemble.ts'
-import type { AssembledTraces } from './assembled-traces.ts'
 import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
@@ -24,11 +23,8 @@ import { enoughFamilies, learnStructure, MOST_FAMILIES, type Structure } from '.
  * before older ones, and MOST_KEPT in all.
  */
 export type Learner = {
-  /**
-   * What is drawn from the batch does not depend on the order of its rows. `groups`: by traces, where that is at hand;
-   * `assembled` keeps the traces that were learned from.
-   */
-  add(spans: SpanColumns, groups?: TraceGroups, assembled?: AssembledTraces): void
+  /** What is drawn from the batch does not depend on the order of its rows. `groups`: by traces, where that is at hand. */
+  add(spans: SpanColumns, groups?: TraceGroups): void
   /** What is known by now. Work is done only for signatures that have new families. */
   model(): Model
 }
@@ -55,7 +51,7 @@ export function createLearner(earlier?: Model): Learner {
   let batch = 0
 
   return {
-    add(spans, groups = groupByTrace(spans), keep?: AssembledTraces) {
+    add(spans, groups = groupByTrace(spans)) {
       batch++
       const { traces, forClocks, rank } = draw(spans, groups)
       const tree = createTree(spans)
@@ -70,10 +66,6 @@ export function createLearner(earlier?: Model): Learner {
       clocks.endBatch()
       pairs = mergePairs(pairs, clocks.pairs())
       const offsets = offsetsOf(pairs, spans.dictionary)
-      if (keep !== undefined) {
-        keep.clocks = pairs
-        keep.reserve(traces.reduce((sum, trace) => sum + groups.first[trace + 1]! - groups.first[trace]!, 0))
-      }
       /** Signatures of this batch, and by place in it. */
       const metNow = createNumberTable()
       const signaturesNow: Signature[] = []
@@ -83,7 +75,6 @@ export function createLearner(earlier?: Model): Learner {
         const from = groups.first[trace]!
         const to = groups.first[trace + 1]!
         const assembled = assembleTrace(tree, groups.rows, from, to, repairs, offsets)
-        keep?.keep(trace, tree, assembled, repairs)
         const end = assembled.orderFrom.at(-1)!
         reader.read(0, end, assembled.millisecondClock)
         for (let at = 0; at < end; at++) {
@@ -155,16 +146,9 @@ function mergePairs(before: readonly ClockPair[], now: readonly ClockPair[]): Cl
   return [...byNames].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, pair]) => pair)
 }
 
-/**
- * Learns from the traces of one batch. The model does not depend on the order of the rows. `assembled` keeps those traces
- * for the analysis of the same batch.
- */
-export function learnDependencies(
-  spans: SpanColumns,
-  groups?: TraceGroups,
-  assembled?: AssembledTraces,
-): Model {
+/** Learns from the traces of one batch. The model does not depend on the order of the rows. */
+export function learnDependencies(spans: SpanColumns, groups?: TraceGroups): Model {
   const learner = createLearner()
-  learner.add(spans, groups, assembled)
+  learner.add(spans, groups)
   return learner.model()
 }

@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util'
 import { analyzeSpans } from '../analysis/analyze.ts'
-import { type AssembledTraces, createAssembledTraces } from '../analysis/assembled-traces.ts'
 import { bottlenecksOf } from '../analysis/bottlenecks.ts'
 import { groupSamples } from '../analysis/group-samples.ts'
 import { learnDependencies } from '../analysis/learn.ts'
@@ -156,13 +155,11 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
   await report.begin()
   for (const batch of spool.batches()) {
     const groups = groupByTrace(batch)
-    let assembled: AssembledTraces | undefined
     if (options.learned && model === undefined) {
       // Batches of spilled spans come by trace id: the first is a fair sample of all.
       const learnStartMs = performance.now()
       bars?.learning.start(1, 0)
-      assembled = createAssembledTraces()
-      model = learnDependencies(batch, groups, assembled)
+      model = learnDependencies(batch, groups)
       bars?.learning.stop()
       learnMs += performance.now() - learnStartMs
     }
@@ -171,7 +168,6 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
       timings,
       model,
       groups,
-      assembled,
       range: true,
       observer,
     })

@@ -1,5 +1,4 @@
 import { analyzeSpans } from '../analysis/analyze.ts'
-import { createAssembledTraces } from '../analysis/assembled-traces.ts'
 import type { SampleGroup } from '../analysis/bottlenecks.ts'
 import { groupSamples } from '../analysis/group-samples.ts'
 import { learnDependencies } from '../analysis/learn.ts'
@@ -36,9 +35,8 @@ export async function analyzeTraceFiles(
     let model: Model | undefined
     for (const batch of spool.batches()) {
       const groups = groupByTrace(batch)
-      const assembled = model === undefined ? createAssembledTraces() : undefined
-      model ??= learnDependencies(batch, groups, assembled)
-      const analysis = analyzeSpans(batch, { model, groups, assembled, observer: detector.observer })
+      model ??= learnDependencies(batch, groups)
+      const analysis = analyzeSpans(batch, { model, groups, observer: detector.observer })
       samples.add(groupSamples(analysis))
       collectFindings(findings, analysis, detector.evidence())
     }

@@ -1,6 +1,5 @@
 import { availableParallelism, cpus } from 'node:os'
 import { analyzeSpans } from '../../src/analysis/analyze.ts'
-import { createAssembledTraces } from '../../src/analysis/assembled-traces.ts'
 import { learnDependencies } from '../../src/analysis/learn.ts'
 import { groupByTrace } from '../../src/trace/group.ts'
 import { leastTimes } from './least-time.ts'
@@ -21,8 +20,7 @@ const least = leastTimes(
     apply: () => analyzeSpans(columns, { model }),
     both: () => {
       const groups = groupByTrace(columns)
-      const assembled = createAssembledTraces()
-      analyzeSpans(columns, { model: learnDependencies(columns, groups, assembled), groups, assembled })
+      analyzeSpans(columns, { model: learnDependencies(columns, groups), groups })
     },
   },
   rounds,
