@@ -127,6 +127,7 @@ function analyzeBy(
   for (let trace = 0; trace < groups.count; trace++) {
     const from = groups.first[trace]!
     const to = groups.first[trace + 1]!
+    result.share = from / spans.count
     const at = traces.count++
     traces.span[at] = groups.rows[from]!
     traces.firstSample[at] = result.samples.count

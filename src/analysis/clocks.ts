@@ -27,15 +27,8 @@ const TOLERATED = 0.02
 /** Of calls: the second clock is ahead by at least `low` and at most `high`, ns. A CLIENT's bounds are tight. */
 type Bounds = { tight: boolean; low: number[]; high: number[]; rank: number[]; olderCount: number }
 
-type PairBounds = { loose: Bounds; tight: Bounds }
-/** Calls from one instance to another: where their bounds go, undefined: nowhere, for they are of one name. */
-type PairCalls = { known: PairBounds | undefined; ascending: boolean }
-
 export type ClockLearner = {
-  /**
-   * Calls of a linked trace, of which nothing was moved yet; `rank`: the same whatever the order of the batch. Higher ranks
-   * come first: they are kept.
-   */
+  /** Calls of a linked trace, of which nothing was moved yet; `rank`: the same whatever the order of the batch. */
   add(tree: TraceTree, rank: number): void
   /** Of each pair's calls the newest are kept: later batches before earlier ones, in a batch higher ranks. */
   endBatch(): void
@@ -43,38 +36,30 @@ export type ClockLearner = {
 }
 
 export function createClockLearner(): ClockLearner {
-  const bounds = new Map<string, PairBounds>()
-  /** Of the dictionary at hand: pairs of instance numbers, and by place in it what is known of them. */
-  let dictionary: Dictionary | undefined
-  let met = createNumberTable()
-  let calls: PairCalls[] = []
+  const bounds = new Map<string, { loose: Bounds; tight: Bounds }>()
   return {
     add(tree, rank) {
       const { parent, entry, start, end, shape, kind, failed } = tree
       const { shapeInstance } = tree.spans.dictionary
-      if (dictionary !== tree.spans.dictionary) {
-        dictionary = tree.spans.dictionary
-        met = createNumberTable()
-        calls = []
-      }
       for (let c = 0; c < tree.count; c++) {
         const p = parent[c]!
         if (p < 0 || entry[c] !== NOT_ENTRY || !isRemote(tree, p, c) || failed[p] === 1) continue
         if (shapeInstance[shape[p]!] === shapeInstance[shape[c]!]) continue
+        const caller = instanceName(tree.spans.dictionary, shape[p]!)
+        const callee = instanceName(tree.spans.dictionary, shape[c]!)
+        if (caller === callee) continue
         const high = start[c]! - start[p]!
         const low = end[c]! - end[p]!
         // A callee that took longer than the call was not waited for: it bounds nothing.
         if (low > high) continue
-        const pair = shapeInstance[shape[p]!]! * 2 ** 26 + shapeInstance[shape[c]!]!
-        let at = met.placeOf(pair)
-        if (at < 0) {
-          at = met.add(pair)
-          calls.push(callsBetween(tree.spans.dictionary, shape[p]!, shape[c]!))
+        const ascending = caller < callee
+        const key = ascending ? `${caller}\t${callee}` : `${callee}\t${caller}`
+        let known = bounds.get(key)
+        if (known === undefined) {
+          known = { loose: createBounds(false), tight: createBounds(true) }
+          bounds.set(key, known)
         }
-        const { known, ascending } = calls[at]!
-        if (known === undefined) continue
         const list = kind[p] === CLIENT ? known.tight : known.loose
-        if (list.low.length >= list.olderCount + MOST_CALLS && list.rank.at(-1) !== rank) continue
         list.low.push(ascending ? low : -high)
         list.high.push(ascending ? high : -low)
         list.rank.push(rank)
@@ -96,20 +81,6 @@ export function createClockLearner(): ClockLearner {
       }
       return pairs.sort((a, b) => compare(a.from, b.from) || compare(a.to, b.to))
     },
-  }
-
-  function callsBetween(dictionary: Dictionary, callerShape: number, calleeShape: number): PairCalls {
-    const caller = instanceName(dictionary, callerShape)
-    const callee = instanceName(dictionary, calleeShape)
-    const ascending = caller < callee
-    if (caller === callee) return { known: undefined, ascending }
-    const key = ascending ? `${caller}\t${callee}` : `${callee}\t${caller}`
-    let known = bounds.get(key)
-    if (known === undefined) {
-      known = { loose: createBounds(false), tight: createBounds(true) }
-      bounds.set(key, known)
-    }
-    return { known, ascending }
   }
 }
 

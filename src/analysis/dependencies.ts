@@ -103,7 +103,7 @@ export function applyModel(
     if (Number.isNaN(signature)) continue
     const matched = matcher.match(signature, parent, reader)
     if (matched === undefined) continue
-    const family = reader.familyOf(parent)
+    const family = reader.familyOf(parent, signature)
     const { structure, ambiguous } = matched.places
     const childAt = matched.places.childrenOf(family, matched.same)
     if (childAt === undefined) continue
@@ -132,9 +132,9 @@ const LEAST: Reading = { waits: (event) => event.certain, workNs: (_event, _call
  * A parent's children: the span at each site (-1: none, or detached), and those of which nothing was learned. These obey
  * the rules for one trace: they waited for all, and all waited for them.
  */
-type Placed = { parent: number; spanAt: Int32Array; others: ArrayLike<number> }
+type Placed = { parent: number; spanAt: Int32Array; others: readonly number[] }
 
-const NOBODY: ArrayLike<number> = []
+const NOBODY: readonly number[] = []
 
 function placeChildren(
   tree: TraceTree,

@@ -7,26 +7,20 @@ import { type Family, MOST_SITES } from './structure.ts'
 export type KnownFamily = Family & {
   /** Number of the parent's call and those above it: one operation may run different code for different callers. */
   context: number
-  /** The spans, by start. */
-  readonly children: Int32Array
+  /** ... and of what it called, how often each. */
+  signature: number
+  children: readonly number[]
 }
 
 /** Numbers of the calls of spans of one tree; scratch that is reused. */
 export type FamilyReader = {
   /** Works out the calls of `order[from..to)`, parents before children; `wholeMs`: of a trace of millisecond clocks. */
   read(from: number, to: number, wholeMs: boolean): void
-  /** Whether the times are whole milliseconds. */
-  readonly wholeMs: boolean
   contextOf(parent: number): number
   /** The signature of a parent, NaN if there is nothing to learn: no children, too many, or one call's transit. */
   signatureOf(parent: number): number
-  /** How many children of a parent with a signature belong to its family. */
-  sizeOf(parent: number): number
-  lengthOf(parent: number): number
-  /** Calls of those children, by start, then their starts, then their ends: so many each, from `at` on. */
-  writeFamily(parent: number, numbers: Float64Array, at: number, size: number): void
-  /** A parent that has a signature, with its children; holds until the next one is asked for. */
-  familyOf(parent: number): KnownFamily
+  /** A parent that has that signature, with its children. */
+  familyOf(parent: number, signature: number): KnownFamily
 }
 
 export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader {
@@ -34,13 +28,7 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
   let call = new Float64Array(0)
   let context = new Float64Array(0)
   let wholeMs = false
-  const sorted = new Int32Array(MOST_SITES)
-  /** By size. */
-  const families: Scratch[] = []
   return {
-    get wholeMs() {
-      return wholeMs
-    },
     read(from, to, whole) {
       const { order, shape, component, kind, firstChild, child, parent } = tree
       const { shapeComponent } = tree.spans.dictionary
@@ -66,55 +54,42 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
     },
     contextOf: (parent) => context[parent]!,
     signatureOf,
-    sizeOf,
-    lengthOf,
-    writeFamily,
-    familyOf(parent) {
-      const size = sizeOf(parent)
-      const family = (families[size] ??= createScratch(size))
-      writeFamily(parent, family.numbers, 0, size)
-      family.children.set(sorted.subarray(0, size))
-      family.context = context[parent]!
-      family.lengthNs = lengthOf(parent)
-      family.wholeMs = wholeMs
-      return family
-    },
-  }
-
-  function sizeOf(parent: number): number {
-    const { firstChild, child, entry } = tree
-    let size = 0
-    for (let slot = firstChild[parent]!; slot < firstChild[parent + 1]!; slot++) {
-      if (entry[child[slot]!] === NOT_ENTRY) size++
-    }
-    return size
-  }
-
-  function lengthOf(parent: number): number {
-    return tree.end[parent]! - tree.start[parent]!
-  }
-
-  function writeFamily(parent: number, numbers: Float64Array, at: number, size: number): void {
-    const { firstChild, child, entry, start, end } = tree
-    let count = 0
-    for (let slot = firstChild[parent]!; slot < firstChild[parent + 1]!; slot++) {
-      const c = child[slot]!
-      if (entry[c] !== NOT_ENTRY) continue
-      let place = count++
-      for (; place > 0; place--) {
-        const other = sorted[place - 1]!
-        if (start[other]! < start[c]! || (start[other] === start[c] && other < c)) break
-        sorted[place] = other
+    familyOf(parent, signature) {
+      const { firstChild, child, entry, start, end } = tree
+      const children: number[] = []
+      for (let slot = firstChild[parent]!; slot < firstChild[parent + 1]!; slot++) {
+        const c = child[slot]!
+        if (entry[c] !== NOT_ENTRY) continue
+        let at = children.length
+        children.push(c)
+        for (; at > 0; at--) {
+          const other = children[at - 1]!
+          if (start[other]! < start[c]! || (start[other] === start[c] && other < c)) break
+          children[at] = other
+        }
+        children[at] = c
       }
-      sorted[place] = c
-    }
-    const origin = start[parent]!
-    for (let i = 0; i < size; i++) {
-      const c = sorted[i]!
-      numbers[at + i] = callOf(c)
-      numbers[at + size + i] = start[c]! - origin
-      numbers[at + 2 * size + i] = end[c]! - origin
-    }
+      const origin = start[parent]!
+      const numbers: number[] = []
+      const starts: number[] = []
+      const ends: number[] = []
+      for (let i = 0; i < children.length; i++) {
+        const c = children[i]!
+        numbers.push(callOf(c))
+        starts.push(start[c]! - origin)
+        ends.push(end[c]! - origin)
+      }
+      return {
+        context: context[parent]!,
+        signature,
+        children,
+        calls: numbers,
+        starts,
+        ends,
+        lengthNs: end[parent]! - origin,
+        wholeMs,
+      }
+    },
   }
 
   function callOf(span: number): number {
@@ -146,21 +121,5 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
     return n === 0
       ? Number.NaN
       : hashPair(hashPair(context[parent]!, n), (high >>> 11) * 2 ** 32 + (low >>> 0))
-  }
-}
-
-type Scratch = KnownFamily & { readonly numbers: Float64Array }
-
-function createScratch(size: number): Scratch {
-  const numbers = new Float64Array(3 * size)
-  return {
-    context: 0,
-    children: new Int32Array(size),
-    calls: numbers.subarray(0, size),
-    starts: numbers.subarray(size, 2 * size),
-    ends: numbers.subarray(2 * size),
-    lengthNs: 0,
-    wholeMs: false,
-    numbers,
   }
 }

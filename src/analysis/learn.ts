@@ -6,14 +6,8 @@ import { assembleTrace, linkTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
-import { createFamilyReader, type FamilyReader } from './family.ts'
-import {
-  createFamilyStore,
-  createReadFamilies,
-  type FamilyStore,
-  keepNewest,
-  listFamilies,
-} from './family-store.ts'
+import { createFamilyReader, type KnownFamily } from './family.ts'
+import { createFamilyStore, type FamilyStore } from './family-store.ts'
 import { createModel, type Model } from './model.ts'
 import { createNumberTable } from './number-table.ts'
 import { enoughFamilies, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
@@ -31,6 +25,8 @@ export type Learner = {
 
 /** Families kept in all; a signature that was not met for longest makes room. */
 const MOST_KEPT = 100_000
+/** Families of one signature kept while a batch is read. */
+const KEPT_MEANWHILE = 2 * MOST_FAMILIES
 
 type Signature = {
   context: number
@@ -58,7 +54,7 @@ export function createLearner(earlier?: Model): Learner {
       const reader = createFamilyReader(tree, callsOf(spans.dictionary))
       const repairs = createRepairLog()
       // Clocks first: what waited for what can be seen only where times can be compared.
-      for (const trace of forClocks.toSorted((a, b) => rank[b]! - rank[a]!)) {
+      for (const trace of forClocks) {
         repairs.count = 0
         linkTrace(tree, groups.rows, groups.first[trace]!, groups.first[trace + 1]!, repairs)
         clocks.add(tree, rank[trace]!)
@@ -69,7 +65,6 @@ export function createLearner(earlier?: Model): Learner {
       /** Signatures of this batch, and by place in it. */
       const metNow = createNumberTable()
       const signaturesNow: Signature[] = []
-      const families = createReadFamilies()
       for (const trace of traces) {
         repairs.count = 0
         const from = groups.first[trace]!
@@ -81,17 +76,15 @@ export function createLearner(earlier?: Model): Learner {
           const parent = tree.order[at]!
           const number = reader.signatureOf(parent)
           if (Number.isNaN(number)) continue
-          let met = metNow.placeOf(number)
-          if (met < 0) {
-            met = metNow.add(number)
-            signaturesNow.push(signatureOf(number, reader, parent))
-          }
-          families.add(reader, parent, met, rank[trace]!)
+          const met = metNow.placeOf(number)
+          const family = reader.familyOf(parent, number)
+          const signature = met >= 0 ? signaturesNow[met]! : signatureOf(family)
+          if (met < 0) signaturesNow[metNow.add(number)] = signature
+          signature.families.add(family, batch, rank[trace]!)
+          if (signature.families.count > KEPT_MEANWHILE) signature.families.keepNewest(MOST_FAMILIES)
         }
       }
-      const stores = signaturesNow.map((signature) => signature.families)
-      families.dealOut(stores, batch)
-      for (const store of stores) keepNewest(store, MOST_FAMILIES)
+      for (const { families } of signaturesNow) families.keepNewest(MOST_FAMILIES)
       evict()
     },
     model() {
@@ -99,7 +92,7 @@ export function createLearner(earlier?: Model): Learner {
       for (const [number, signature] of signatures) {
         if (signature.families.count < signature.enough) continue
         if (signature.changed)
-          signature.structure = learnStructure(listFamilies(signature.families), signature.context)
+          signature.structure = learnStructure(signature.families.list(), signature.context)
         signature.changed = false
         if (signature.structure !== undefined) structures.set(number, signature.structure)
         else structures.delete(number)
@@ -108,19 +101,19 @@ export function createLearner(earlier?: Model): Learner {
     },
   }
 
-  /** The signature of a parent, met in this batch for the first time. */
-  function signatureOf(number: number, reader: FamilyReader, parent: number): Signature {
-    let signature = signatures.get(number)
+  /** A family's signature, met in this batch for the first time. */
+  function signatureOf(family: KnownFamily): Signature {
+    let signature = signatures.get(family.signature)
     if (signature === undefined) {
       signature = {
-        context: reader.contextOf(parent),
-        enough: enoughFamilies(reader.familyOf(parent)),
-        families: createFamilyStore(reader.sizeOf(parent)),
+        context: family.context,
+        enough: enoughFamilies(family),
+        families: createFamilyStore(family.children.length),
         lastBatch: batch,
         changed: true,
         structure: undefined,
       }
-      signatures.set(number, signature)
+      signatures.set(family.signature, signature)
     }
     signature.lastBatch = batch
     signature.changed = true

@@ -50,7 +50,7 @@ export type Matcher = {
   /** Whether anything was learned of parents in a context. */
   knows(context: number): boolean
   /** Of a parent with that signature; its family is read where the signature was not met before. */
-  match(signature: number, parent: number, reader: FamilyReader): Match | undefined
+  match(signature: number, parent: number, { familyOf }: FamilyReader): Match | undefined
 }
 
 /** Finds structures for families: of their signature, else of the one most like it in the same context. */
@@ -67,12 +67,12 @@ export function createMatcher({ structures }: Model): Matcher {
   const known: (Match | undefined)[] = []
   return {
     knows: (context) => contexts.placeOf(context) >= 0,
-    match(signature, parent, reader) {
+    match(signature, parent, { familyOf }) {
       const met = signatures.placeOf(signature)
       if (met >= 0) return known[met]
       const own = structures.get(signature)
-      const structure =
-        own ?? mostAlike(alike[contexts.placeOf(reader.contextOf(parent))] ?? [], reader.familyOf(parent))
+      const family = familyOf(parent, signature)
+      const structure = own ?? mostAlike(alike[contexts.placeOf(family.context)] ?? [], family)
       const match =
         structure === undefined ? undefined : { places: placesOf(structure), same: structure === own }
       if (signatures.size < MOST_REMEMBERED) known[signatures.add(signature)] = match
