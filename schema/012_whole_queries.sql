@@ -44,10 +44,10 @@ WITH
     replaceRegexpAll(
         if(match(DbSystem, '^(postgres|oracle|mssql|microsoft|sql_server|db2|ibm|sqlite|clickhouse|snowflake|redshift|aws\\.redshift|cockroach|h2|hsqldb|derby|firebird|trino|presto|cassandra|hana|sap|other_sql)'),
             replaceRegexpAll(QueryCut,
-                '\\b[eE]\'(?:[^\'\\\\]|\\\\[\\s\\S]?|\'\')*(?:\'|$)|\'(?:[^\']|\'\')*(?:\'|$)|\\$\\$(?:[^$]|\\$[^$])*(?:\\$\\$|$)|(--[^\\n]*|/\\*(?:[^*]|\\*+[^*/])*(?:\\*+/|\\**$))',
+                '\\b[eE]\'(?:[^\'\\\\]|\\\\[\\s\\S]?|\'\')*(?:\'|$)|\'(?:[^\']|\'\')*(?:\'|$)|\\$\\$(?:[^$]|\\$[^$])*(?:\\$\\$|$)|\\$[A-Za-z_][A-Za-z0-9_]*\\$(?:[^$]|\\$(?:[A-Za-z_][A-Za-z0-9_]*)?[^$A-Za-z0-9_]|\\$[0-9])*(?:\\$(?:[A-Za-z_][A-Za-z0-9_]*)?(?:\\$|$)|$)|(--[^\\n]*|/\\*(?:[^*]|\\*+[^*/])*(?:\\*+/|\\**$))',
                 '\'\'\\1'),
             replaceRegexpAll(QueryCut,
-                '\'(?:[^\'\\\\]|\\\\[\\s\\S]?|\'\')*(?:\'|$)|"(?:[^"\\\\]|\\\\[\\s\\S]?|"")*(?:"|$)|\\$\\$(?:[^$]|\\$[^$])*(?:\\$\\$|$)|(--[^\\n]*|/\\*(?:[^*]|\\*+[^*/])*(?:\\*+/|\\**$))',
+                '\'(?:[^\'\\\\]|\\\\[\\s\\S]?|\'\')*(?:\'|$)|"(?:[^"\\\\]|\\\\[\\s\\S]?|"")*(?:"|$)|\\$\\$(?:[^$]|\\$[^$])*(?:\\$\\$|$)|\\$[A-Za-z_][A-Za-z0-9_]*\\$(?:[^$]|\\$(?:[A-Za-z_][A-Za-z0-9_]*)?[^$A-Za-z0-9_]|\\$[0-9])*(?:\\$(?:[A-Za-z_][A-Za-z0-9_]*)?(?:\\$|$)|$)|(--[^\\n]*|/\\*(?:[^*]|\\*+[^*/])*(?:\\*+/|\\**$))',
                 '\'\'\\1')),
         '\'\'(?:--[^\\n]*|/\\*(?:[^*]|\\*+[^*/])*(?:\\*+/|\\**$))', ' ') AS WithoutStrings,
     -- ... values as ?, lists of them as (?..).
@@ -60,7 +60,7 @@ WITH
     extract(QueryCut, '^[ \\t\\r\\n\\f]*([A-Za-z][A-Za-z0-9_.]{0,63})(?:[ \\t\\r\\n\\f]|$)') AS Command,
     multiIf(
         QueryText = '', '',
-        match(QueryCut, '(?i)^[ \\t\\r\\n\\f(]*(?:[[{]|(?:select|insert|update|delete|with|merge|replace|upsert|call|exec|execute|begin|start|commit|rollback|savepoint|create|alter|drop|truncate|explain|show|use|declare|lock|values|copy|match|from)(?:[^A-Za-z0-9_]|$))'),
+        match(QueryCut, '(?i)^(?:[ \\t\\r\\n\\f(]|--[^\\n]*\\n|/\\*(?:[^*]|\\*+[^*/])*\\*+/)*(?:[[{]|(?:select|insert|update|delete|with|merge|replace|upsert|call|exec|execute|begin|start|commit|rollback|savepoint|create|alter|drop|truncate|explain|show|use|declare|lock|values|copy|match|from)(?:[^A-Za-z0-9_]|$))'),
         leftUTF8(WithoutValues, 400),
         Command = '', '?',
         concat(Command, ' ?')) AS Query,

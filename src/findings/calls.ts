@@ -61,9 +61,17 @@ export type CallIndex = {
 }
 
 /** Queries that change nothing; others must keep their order. */
-const READING = /^\s*\(?\s*(select|with|get|mget|hget|hgetall|find|aggregate|scan|query|match|show|\{ ?\?)/i
-const WRITING =
-  /^(insert|update|delete|merge|upsert|replace|set|put|post|patch|create|begin|commit|rollback|start)/i
+const READING =
+  /^\s*\(?\s*(select|with|get|mget|getrange|strlen|exists|ttl|hget|hgetall|hmget|hkeys|hvals|hlen|smembers|sismember|scard|lrange|llen|lindex|zrange|zrangebyscore|zscore|zcard|zcount|find|aggregate|scan|query|match|show|\{ ?\?)/i
+/** `with gone as (delete from ...) insert into ...` */
+const WRITING_WITH = /^\s*with\b.*\b(insert\s+into|update|delete\s+from|merge\s+into)\b/is
+const WRITES = new Set(
+  'insert update delete merge upsert replace set put post patch create begin commit rollback start'.split(
+    ' ',
+  ),
+)
+/** `INSERT item`, `CreateOrder`, `mongodb.insert`, `Orders/PutItem`; not `postgresql`, `Settings`. */
+const FIRST_WORDS = /(?:^|[./])(?:[A-Z]+(?![a-z])|[A-Z]?[a-z]+)/g
 
 /** What is left of a query in JSON may be `{?:{?:?}}`: its span's name says more. */
 const READABLE = /[a-z]/i
@@ -150,7 +158,7 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
     const { query, method, urlTemplate, rpcService } = dictionary.details.fields(detail)
     const of = dictionary.components[component]!
     let label = shape.querySummary || (READABLE.test(query) ? query : shape.name)
-    let isRead = !WRITING.test(shape.name) && (query === '' ? READING.test(label) : READING.test(query))
+    let isRead = !isWriting(shape.name) && isReading(query === '' ? label : query)
     if (calleeShape >= 0) {
       const called = dictionary.fields(calleeShape)
       label = `${called.service} ${operationOf(called)}`
@@ -183,8 +191,16 @@ function widened(from: Int32Array<ArrayBuffer>, least: number): Int32Array<Array
   return wider
 }
 
+function isReading(query: string): boolean {
+  return READING.test(query) && !WRITING_WITH.test(query)
+}
+
+function isWriting(name: string): boolean {
+  return name.match(FIRST_WORDS)?.some((word) => WRITES.has(word.replace(/^[./]/, '').toLowerCase())) ?? false
+}
+
 function isReadingCall(method: string, name: string): boolean {
-  return method === '' ? !WRITING.test(name) : method === 'GET' || method === 'HEAD'
+  return method === '' ? !isWriting(name) : method === 'GET' || method === 'HEAD'
 }
 
 /** Live children come first: the SERVER a CLIENT reached, -1 if there is none. */

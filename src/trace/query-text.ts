@@ -13,19 +13,21 @@ export const NAME_QUOTING =
   /^(postgres|oracle|mssql|microsoft|sql_server|db2|ibm|sqlite|clickhouse|snowflake|redshift|aws\.redshift|cockroach|h2|hsqldb|derby|firebird|trino|presto|cassandra|hana|sap|other_sql)/
 
 const COMMENT = String.raw`--[^\n]*|/\*(?:[^*]|\*+[^*/])*(?:\*+/|\**$)`
+/** `$$...$$`; `$tag$...$tag$`, up to the next tag, whichever it is. */
+const DOLLARS = String.raw`\$\$(?:[^$]|\$[^$])*(?:\$\$|$)|\$[A-Za-z_][A-Za-z0-9_]*\$(?:[^$]|\$(?:[A-Za-z_][A-Za-z0-9_]*)?[^$A-Za-z0-9_]|\$[0-9])*(?:\$(?:[A-Za-z_][A-Za-z0-9_]*)?(?:\$|$)|$)`
 /** Strings, and in a group comments: `''` is put before what stays of either. */
 const NAMES_QUOTED = new RegExp(
-  String.raw`\b[eE]'(?:[^'\\]|\\[\s\S]?|'')*(?:'|$)|'(?:[^']|'')*(?:'|$)|\$\$(?:[^$]|\$[^$])*(?:\$\$|$)|(${COMMENT})`,
+  String.raw`\b[eE]'(?:[^'\\]|\\[\s\S]?|'')*(?:'|$)|'(?:[^']|'')*(?:'|$)|${DOLLARS}|(${COMMENT})`,
   'g',
 )
 const VALUES_QUOTED = new RegExp(
-  String.raw`'(?:[^'\\]|\\[\s\S]?|'')*(?:'|$)|"(?:[^"\\]|\\[\s\S]?|"")*(?:"|$)|\$\$(?:[^$]|\$[^$])*(?:\$\$|$)|(${COMMENT})`,
+  String.raw`'(?:[^'\\]|\\[\s\S]?|'')*(?:'|$)|"(?:[^"\\]|\\[\s\S]?|"")*(?:"|$)|${DOLLARS}|(${COMMENT})`,
   'g',
 )
 const MARKED_COMMENT = new RegExp(`''(?:${COMMENT})`, 'g')
-/** `select ...`, `{"find": ...}`; anything else is a command with arguments, as Redis has them. */
+/** `select ...`, `{"find": ...}`, also after comments; anything else is a command with arguments, as Redis has them. */
 const LANGUAGE =
-  /^[ \t\r\n\f(]*(?:[[{]|(?:select|insert|update|delete|with|merge|replace|upsert|call|exec|execute|begin|start|commit|rollback|savepoint|create|alter|drop|truncate|explain|show|use|declare|lock|values|copy|match|from)(?:[^A-Za-z0-9_]|$))/i
+  /^(?:[ \t\r\n\f(]|--[^\n]*\n|\/\*(?:[^*]|\*+[^*/])*\*+\/)*(?:[[{]|(?:select|insert|update|delete|with|merge|replace|upsert|call|exec|execute|begin|start|commit|rollback|savepoint|create|alter|drop|truncate|explain|show|use|declare|lock|values|copy|match|from)(?:[^A-Za-z0-9_]|$))/i
 /** `$1`, `$name`, `?`, `%s`, `:name`, `:1`, `@p0`: the value is elsewhere. Not so `"limit":5`, as JSON has it. */
 const PLACEHOLDER =
   /\?|\$[A-Za-z0-9_{]|%s|%\(|(?:^|[^:A-Za-z0-9_'"]):[A-Za-z0-9_]|(?:^|[^@A-Za-z0-9_])@[A-Za-z0-9_]/

@@ -119,6 +119,15 @@ describe('what fixing saves, by replay', () => {
         { B: same(), C: same(), D: same() },
       ),
     ).toEqual(['repeated-query: 32'])
+    const three = 'A =========\nB ==\nC   ==\nD     =='
+    const named = () => query("SELECT v FROM settings WHERE k = 'a'", { name: 'postgresql' })
+    expect(found(three, { B: named(), C: named(), D: named() })).toEqual(['repeated-query: 32'])
+    const members = () => query('SMEMBERS tags', { attributes: { 'db.system.name': 'redis' } })
+    expect(found(three, { B: members(), C: members(), D: members() })).toEqual(['repeated-query: 32'])
+    // Not of queries that change something, whatever they begin with.
+    const moving = () =>
+      query("WITH gone AS (DELETE FROM a WHERE b = 'c' RETURNING d) INSERT INTO e SELECT d FROM gone")
+    expect(found(three, { B: moving(), C: moving(), D: moving() })).toEqual([])
     const bound = () => query('SELECT v FROM settings WHERE k = $1')
     expect(found('A =========\nB  ==\nC    ==\nD      ==', { B: bound(), C: bound(), D: bound() })).toEqual(
       [],

@@ -21,6 +21,13 @@ describe('query text', () => {
     ["INSERT INTO t VALUES ('unterminated secret", 'mysql', 'INSERT INTO t VALUES (?'],
     ["INSERT INTO t VALUES ('unterminated \\", 'mysql', 'INSERT INTO t VALUES (?'],
     ['select $$se$cret$$', 'postgresql', 'select ?'],
+    ['select $tag$se$1 cr$ et$tag$, $1', 'postgresql', 'select ?, ?'],
+    [
+      '-- name: GetAuthor :one\nSELECT * FROM author WHERE id = $1',
+      'postgresql',
+      'SELECT * FROM author WHERE id = ?',
+    ],
+    ["/* criteria of 'a' */ /**/ (select b from c)", 'mysql', '(select b from c)'],
     ['  SELECT\n\t a ,  b  ', 'mysql', 'SELECT a , b'],
     ['GET user:123', 'redis', 'GET ?'],
     ['SET session:1 secret', 'redis', 'SET ?'],
