@@ -39,7 +39,8 @@ export function judgeBudget(
     components.find(({ verdict }) => verdict === 'bottleneck') ??
     components.find(({ verdict }) => verdict === 'contributor') ??
     components[0]
-  const finding = worst([...(held?.findings ?? [])]) ?? worst(allFindings(endpoint))
+  const { quantile } = budget.target
+  const finding = worst(held?.findings ?? [], quantile) ?? worst(allFindings(endpoint), quantile)
   const service = finding?.code.service || (held?.kind === 'service' ? held.name : budget.service)
   return {
     budget,
@@ -58,14 +59,18 @@ function allFindings({ components, findings }: ExplainedBottleneck): Finding[] {
   return [...components.flatMap((component) => component.findings), ...findings]
 }
 
-/** The finding that would save most at p95, if any saves something. */
-function worst(findings: readonly Finding[]): Finding | undefined {
+/** The finding that would save most of what the budget is about, if any saves some of it. */
+function worst(findings: readonly Finding[], quantile: number | undefined): Finding | undefined {
+  const savedNs = ({ saved }: Finding) => saved[savedAt(quantile)]
   return findings
-    .filter(({ saved }) => saved.p95Ns > 0)
-    .reduce<Finding | undefined>(
-      (a, b) => (a === undefined || b.saved.p95Ns > a.saved.p95Ns ? b : a),
-      undefined,
-    )
+    .filter((finding) => savedNs(finding) > 0)
+    .reduce<Finding | undefined>((a, b) => (a === undefined || savedNs(b) > savedNs(a) ? b : a), undefined)
+}
+
+/** Of what findings say they save: a budget's own percentile or that which tells most of it; of the mean, p95. */
+function savedAt(quantile = 0.95): 'p50Ns' | 'p95Ns' | 'p99Ns' {
+  if (quantile > 0.95) return 'p99Ns'
+  return quantile > 0.5 ? 'p95Ns' : 'p50Ns'
 }
 
 function statisticOf(
@@ -119,9 +124,9 @@ function reasons({ component, finding, budget }: BudgetVerdict): string[] {
     lines.push(`held back by ${componentLabel(component)}${without}`)
   }
   if (finding !== undefined) {
-    lines.push(
-      `${finding.title}, saves ${duration(finding.saved.p95Ns)} at p95: ${printable(finding.advice)}`,
-    )
+    const at = savedAt(budget.target.quantile)
+    const saves = `saves ${duration(finding.saved[at])} at ${at.slice(0, -2)}`
+    lines.push(`${finding.title}, ${saves}: ${printable(finding.advice)}`)
   }
   return lines
 }

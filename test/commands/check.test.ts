@@ -9,44 +9,64 @@ import { run } from '../../src/commands/check.ts'
 import { capture } from './capture.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'longpole-check-'))
-/** Forty requests of 8 queries under GET /orders/{id}, as OTLP JSON. */
-const TRACES = join(directory, 'traces.json')
-writeFileSync(TRACES, JSON.stringify(requests(40)))
+const ITEM = 'SELECT * FROM item WHERE id = $1'
+const ITEMS = Array.from({ length: 8 }, (): [string, number] => [ITEM, 10])
 
-function requests(count: number) {
+/** One a second; `queriesOf`: text and milliseconds of the queries of each, a millisecond between them. */
+function requests(
+  count: number,
+  queriesOf: (n: number) => [string, number][] = () => ITEMS,
+  environment = '',
+) {
   const ms = 1_000_000n
   const attribute = (key: string, value: string) => ({ key, value: { stringValue: value } })
   const spans = Array.from({ length: count }, (_, n) => {
-    const traceId = (n + 1).toString(16).padStart(32, '0')
+    const traceId = `${environment.length}${(n + 1).toString(16).padStart(31, '0')}`
     const start = 1_767_225_600_000_000_123n + BigInt(n) * 1000n * ms
+    const spanId = '1'.padStart(16, '0')
+    let at = 2
+    const queries = queriesOf(n).map(([text, length], i) => {
+      const from = at
+      at += length + 1
+      return {
+        traceId,
+        spanId: (i + 2).toString(16).padStart(16, '0'),
+        parentSpanId: spanId,
+        name: 'SELECT item',
+        kind: 3,
+        startTimeUnixNano: String(start + BigInt(from) * ms),
+        endTimeUnixNano: String(start + BigInt(from + length) * ms),
+        attributes: [
+          attribute('db.system.name', 'postgresql'),
+          attribute('db.namespace', 'shop'),
+          attribute('db.query.text', text),
+        ],
+      }
+    })
     const server = {
       traceId,
-      spanId: '1'.padStart(16, '0'),
+      spanId,
       name: 'GET /orders/{id}',
       kind: 2,
       startTimeUnixNano: String(start),
-      endTimeUnixNano: String(start + 100n * ms),
+      endTimeUnixNano: String(start + BigInt(at + 10) * ms),
       attributes: [attribute('http.request.method', 'GET'), attribute('http.route', '/orders/{id}')],
     }
-    const queries = Array.from({ length: 8 }, (_, i) => ({
-      traceId,
-      spanId: (i + 2).toString(16).padStart(16, '0'),
-      parentSpanId: server.spanId,
-      name: 'SELECT item',
-      kind: 3,
-      startTimeUnixNano: String(start + BigInt(2 + 11 * i) * ms),
-      endTimeUnixNano: String(start + BigInt(12 + 11 * i) * ms),
-      attributes: [
-        attribute('db.system.name', 'postgresql'),
-        attribute('db.namespace', 'shop'),
-        attribute('db.query.text', 'SELECT * FROM item WHERE id = $1'),
-      ],
-    }))
     return [server, ...queries]
   }).flat()
-  const resource = { attributes: [attribute('service.name', 'shop')] }
-  return { resourceSpans: [{ resource, scopeSpans: [{ spans }] }] }
+  const attributes = [attribute('service.name', 'shop')]
+  if (environment !== '') attributes.push(attribute('deployment.environment.name', environment))
+  return { resourceSpans: [{ resource: { attributes }, scopeSpans: [{ spans }] }] }
 }
+
+function tracesFile(name: string, traces: unknown): string {
+  const path = join(directory, name)
+  writeFileSync(path, JSON.stringify(traces))
+  return path
+}
+
+/** Forty requests of 8 queries under GET /orders/{id}, as OTLP JSON. */
+const TRACES = tracesFile('traces.json', requests(40))
 
 async function check(budget: string, ...args: string[]) {
   const path = join(directory, `budget-${Math.random()}.yaml`)
@@ -75,6 +95,26 @@ test('a missed budget: bottleneck, finding and owner; exit code 1', async () => 
     'kept    shop GET /orders/{id}: p50 100 ms, budget p50<=200ms (team-shop)',
     '',
   ])
+})
+
+test('the finding behind a missed budget is the one that saves most of what the budget is about', async () => {
+  // p50: 8 queries; p95: a slow one; p99: many queries, of one request in fifty.
+  const traces = tracesFile(
+    'statistics.json',
+    requests(50, (n) => {
+      if (n === 7) return Array.from({ length: 60 }, () => ['SELECT * FROM line WHERE id = $1', 20])
+      return n % 10 === 0 ? [['SELECT sum(x) FROM sales', 700]] : ITEMS
+    }),
+  )
+  const behind = async (target: string) => {
+    const { code, out } = await check(`budgets: { "shop GET /orders/{id}": ${target} }`, traces)
+    return [code, /[^ ]* queries, saves .* at p\d+|Slow query, saves .* at p\d+/.exec(out)?.[0]]
+  }
+  expect(await behind('p50<50ms')).toEqual([1, 'N+1 queries, saves 70 ms at p50'])
+  expect(await behind('p95<50ms')).toEqual([1, 'Slow query, saves 613 ms at p95'])
+  expect(await behind('mean<50ms')).toEqual([1, 'Slow query, saves 613 ms at p95'])
+  expect(await behind('p99<1s')).toEqual([1, 'N+1 queries, saves 559 ms at p99'])
+  expect(await behind('p99.9<1s')).toEqual([1, 'N+1 queries, saves 559 ms at p99'])
 })
 
 test('all kept: exit code 0', async () => {
