@@ -10,6 +10,8 @@ export type BudgetVerdict = {
   budget: Budget
   /** `absent`: no request was seen. */
   outcome: 'kept' | 'missed' | 'absent'
+  /** The environment and namespace it is about, if the endpoint is in several. */
+  place: string | undefined
   /** Of the target's statistic, ns; undefined where the report does not give that percentile. */
   valueNs: number | undefined
   /** What holds it back, and what it would keep without: of a missed budget. */
@@ -19,22 +21,46 @@ export type BudgetVerdict = {
   owner: string | undefined
 }
 
-/** Compares an endpoint (undefined: there was none) with its budget; its verdicts were given against the target. */
+/**
+ * Compares an endpoint with its budget, which every environment and namespace that has it must keep: the verdict on the
+ * one that is furthest from it. Verdicts on components were given against the target.
+ */
 export function judgeBudget(
   budget: Budget,
-  endpoint: ExplainedBottleneck | undefined,
+  endpoints: readonly ExplainedBottleneck[],
+  owners: ReadonlyMap<string, string>,
+): BudgetVerdict {
+  const verdicts = endpoints.map((endpoint) => ({
+    ...judgeEndpoint(budget, endpoint, owners),
+    place: endpoints.length > 1 ? placeOf(endpoint) : undefined,
+  }))
+  const missed = verdicts.filter(({ outcome }) => outcome === 'missed')
+  const [furthest] = (missed.length > 0 ? missed : verdicts).toSorted(
+    (a, b) => (b.valueNs ?? 0) - (a.valueNs ?? 0),
+  )
+  return furthest ?? { budget, outcome: 'absent', ...NOTHING, owner: owners.get(budget.service) }
+}
+
+function placeOf({ environment, namespace }: ExplainedBottleneck): string {
+  const named = [environment && `environment ${environment}`, namespace && `namespace ${namespace}`]
+  return named.filter(Boolean).join(', ') || 'no environment'
+}
+
+const NOTHING = { place: undefined, component: undefined, finding: undefined, valueNs: undefined }
+
+function judgeEndpoint(
+  budget: Budget,
+  endpoint: ExplainedBottleneck,
   owners: ReadonlyMap<string, string>,
 ): BudgetVerdict {
   const endpointOwner = owners.get(budget.service)
-  const nothing = { component: undefined, finding: undefined, valueNs: undefined }
-  if (endpoint === undefined) return { budget, outcome: 'absent', ...nothing, owner: endpointOwner }
   const { components, observed } = endpoint
   const valueNs = statisticOf(observed, budget.target)
   const isKept =
     valueNs === undefined
       ? components.some(({ verdict }) => verdict === 'target-met')
       : meetsTarget(valueNs, budget.target)
-  if (isKept) return { budget, outcome: 'kept', ...nothing, valueNs, owner: endpointOwner }
+  if (isKept) return { budget, outcome: 'kept', ...NOTHING, valueNs, owner: endpointOwner }
   const held =
     components.find(({ verdict }) => verdict === 'bottleneck') ??
     components.find(({ verdict }) => verdict === 'contributor') ??
@@ -45,6 +71,7 @@ export function judgeBudget(
   return {
     budget,
     outcome: 'missed',
+    place: undefined,
     valueNs,
     component:
       held === undefined
@@ -106,9 +133,9 @@ function linesOf(verdict: BudgetVerdict): string[] {
   ]
 }
 
-function headline({ budget, outcome, valueNs }: BudgetVerdict): string {
+function headline({ budget, outcome, place, valueNs }: BudgetVerdict): string {
   const { service, operation, text, target } = budget
-  const name = printable(`${service} ${operation}`)
+  const name = printable(`${service} ${operation}${place === undefined ? '' : ` in ${place}`}`)
   if (outcome === 'absent') return `${name}: no requests, budget ${text}`
   const value = valueNs === undefined ? '' : `${target.statistic} ${duration(valueNs)}, `
   return `${name}: ${value}budget ${text}`

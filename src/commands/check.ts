@@ -26,7 +26,8 @@ missed; says what holds the endpoint back, the finding behind it and its owner.
   --format text|junit   junit: JUnit XML on standard output
   --allow-absent        an endpoint without requests is no failure
   --from TIME, --to TIME, --environment NAME, --namespace NAME
-                        of a running service; default: the last hour
+                        of a running service; default: the last hour. Without
+                        a name, every environment has to keep the budget
   --url URL             of the API
   -h, --help            this text
 `
@@ -77,8 +78,8 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   return failed ? 1 : 0
 }
 
-/** The endpoint of a budget, judged against its target; of several environments the one with most requests. */
-type EndpointOf = (budget: Budget) => Promise<ExplainedBottleneck | undefined>
+/** The endpoint of a budget, judged against its target: once for each environment and namespace it is in. */
+type EndpointOf = (budget: Budget) => Promise<ExplainedBottleneck[]>
 
 async function endpointsOfFiles(
   files: readonly string[],
@@ -113,8 +114,12 @@ function endpointsOfService({ env }: CommandContext, given: Record<string, strin
     )
 }
 
-/** Entries of traces before SERVER spans within them. */
-function chosen(endpoints: readonly ExplainedBottleneck[]): ExplainedBottleneck | undefined {
-  const rank = ({ scope, entries }: ExplainedBottleneck) => (scope === 'trace' ? 2 ** 40 : 0) + entries
-  return endpoints.toSorted((a, b) => rank(b) - rank(a))[0]
+/** Of an environment and namespace, entries of traces before SERVER spans within them. */
+function chosen(endpoints: readonly ExplainedBottleneck[]): ExplainedBottleneck[] {
+  const places = new Map<string, ExplainedBottleneck>()
+  for (const endpoint of endpoints) {
+    const place = JSON.stringify([endpoint.environment, endpoint.namespace])
+    if (endpoint.scope === 'trace' || !places.has(place)) places.set(place, endpoint)
+  }
+  return [...places.values()]
 }

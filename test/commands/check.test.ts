@@ -117,6 +117,34 @@ test('the finding behind a missed budget is the one that saves most of what the 
   expect(await behind('p99.9<1s')).toEqual([1, 'N+1 queries, saves 559 ms at p99'])
 })
 
+test('every environment has to keep the budget of its endpoint', async () => {
+  const slow = (): [string, number][] => [['SELECT sum(x) FROM sales', 798]]
+  const quick = (): [string, number][] => [['SELECT 1', 17]]
+  const prod = tracesFile('prod.json', requests(5, slow, 'prod'))
+  const staging = tracesFile('staging.json', requests(40, quick, 'staging'))
+  const unnamed = tracesFile('unnamed.json', requests(9, quick))
+  const outcome = async (target: string, ...files: string[]) => {
+    const { code, out } = await check(`budgets: { "shop GET /orders/{id}": ${target} }`, ...files)
+    return [code, out.split('\n')[0]]
+  }
+  expect(await outcome('p95<500ms', staging, prod, unnamed)).toEqual([
+    1,
+    'missed  shop GET /orders/{id} in environment prod: p95 811 ms, budget p95<500ms',
+  ])
+  expect(await outcome('p95<1s', staging, prod)).toEqual([
+    0,
+    'kept    shop GET /orders/{id} in environment prod: p95 811 ms, budget p95<1s',
+  ])
+  expect(await outcome('p95<20ms', unnamed, prod)).toEqual([
+    1,
+    'missed  shop GET /orders/{id} in environment prod: p95 811 ms, budget p95<20ms',
+  ])
+  expect(await outcome('p95<500ms', staging)).toEqual([
+    0,
+    'kept    shop GET /orders/{id}: p95 30 ms, budget p95<500ms',
+  ])
+})
+
 test('all kept: exit code 0', async () => {
   const { code, out } = await check('budgets:\n  shop GET /orders/{id}: p99 < 1s\n', TRACES)
   expect([code, out]).toEqual([0, 'kept    shop GET /orders/{id}: p99 100 ms, budget p99 < 1s\n'])
