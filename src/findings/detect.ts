@@ -21,7 +21,7 @@ export type Detector = {
 }
 
 export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
-  const population = createPopulation()
+  const population = createPopulation(limits)
   const counterfactual = createCounterfactual()
   const settler = createClaimSettler(counterfactual)
   let index: CallIndex | undefined

@@ -139,7 +139,9 @@ function findingsOf(group: FindingGroup, limits: FindingLimits): Finding[] {
     const ownWeights = part.sample.map((sample) => group.weights[sample]!)
     const found = ownWeights.reduce((sum, weight) => sum + weight, 0)
     // A pattern of a newer version that this one does not know.
-    if (pattern === undefined || found < LEAST_SHARE * entries) return []
+    if (pattern === undefined) return []
+    const of = limits.get(pattern.id)!
+    if (found < (pattern.leastShare?.(of) ?? LEAST_SHARE) * entries) return []
     const durations = Float64Array.from(durationsNs)
     part.sample.forEach((sample, i) => {
       durations[sample]! -= part.savedNs[i]!
@@ -159,7 +161,6 @@ function findingsOf(group: FindingGroup, limits: FindingLimits): Finding[] {
       },
     }
     if (pattern.isLatencyOnly && figures.saved.meanNs <= 0) return []
-    const of = limits.get(pattern.id)!
     if (pattern.holds !== undefined && !pattern.holds(figures, of)) return []
     const subject = subjectOfKey(part.subject)
     const { component, ...code } = subject

@@ -64,6 +64,8 @@ export type Pattern<T extends Thresholds = Thresholds> = {
   ) => SampleVisitor | undefined
   /** Fixing it wins latency and nothing else: not listed where that would stay as it is. */
   readonly isLatencyOnly?: true
+  /** The least share of an endpoint's requests that shows it, where settings say it; 1 % if not given. */
+  readonly leastShare?: (limits: Limits<T>) => number
   /** Whether what was found at an endpoint is enough; all of it, if not given. */
   readonly holds?: (figures: Figures, limits: Limits<T>) => boolean
   /** One sentence that names the code's own operations. */

@@ -11,6 +11,8 @@ import type { Evidence } from './pattern.ts'
 import { createQueryHistory, type Tail } from './query-history.ts'
 import type { Scan } from './scan.ts'
 import { createServerHistory } from './server-history.ts'
+import type { FindingLimits } from './settings.ts'
+import { MS } from './words.ts'
 
 /** A span of the batch that many traces together make suspect; without a change nothing is saved. */
 export type Suspect = Evidence & {
@@ -45,9 +47,11 @@ export type Observer = Population & {
   end(): void
 }
 
-export function createPopulation(): Observer {
+/** Waits of half what a pattern looks for, and longer, tell something. */
+export function createPopulation(limits: FindingLimits): Observer {
   const queries = createQueryHistory()
-  const servers = createServerHistory()
+  const waitsMs = ['starved-start', 'concurrency-ceiling'].map((id) => limits.get(id)!.waitMs!)
+  const servers = createServerHistory((Math.min(...waitsMs) / 2) * MS)
   let rowsByTrace!: TraceGroups
   const loaded = new Set<string>()
   const instancesOf = new Map<ServerGroup, readonly OfInstance[]>()

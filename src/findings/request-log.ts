@@ -5,6 +5,7 @@ import type { Scan } from './scan.ts'
 
 /** Requests that services served, noted trace by trace; columns grow, and are used again for the next batch. */
 export type RequestLog = {
+  readonly trifleNs: number
   count: number
   row: Uint32Array
   trace: Uint32Array
@@ -19,11 +20,10 @@ export type RequestLog = {
   telling: Uint8Array
 }
 
-/** Waits below this never matter, ns. */
-const TRIFLE_NS = 5e6
-
-export function createRequestLog(): RequestLog {
+/** Waits of less than `trifleNs` never matter. */
+export function createRequestLog(trifleNs: number): RequestLog {
   return {
+    trifleNs,
     count: 0,
     ...room(1024),
     requests: new Uint32Array(0),
@@ -53,6 +53,7 @@ export function beginLog(log: RequestLog, shapes: number): void {
 /** Notes the requests of a root. */
 export function logRequests(log: RequestLog, scan: Scan, trace: number): void {
   const { tree, says } = scan
+  const { trifleNs } = log
   const { at: servers, count } = scan.servers
   const { cutStart, cutEnd, shape, row, live, child, firstChild, kind, parent, entry } = tree
   const { detail, dictionary } = tree.spans
@@ -76,7 +77,7 @@ export function logRequests(log: RequestLog, scan: Scan, trace: number): void {
     log.sumNs[s]! += cutEnd[span]! - start
     const isCold = says[r] !== 0 && (flags[detail[r]!]! & IS_COLD_START) !== 0
     log.cold[at] = isCold ? 1 : 0
-    if (isCold || first >= TRIFLE_NS || arrival >= TRIFLE_NS) log.telling[s] = 1
+    if (isCold || first >= trifleNs || arrival >= trifleNs) log.telling[s] = 1
   }
 }
 

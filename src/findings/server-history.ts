@@ -29,8 +29,8 @@ export type ServerHistory = {
 /** Means and counts of instances differ by more than this where an instance is unlike the others. */
 const UNLIKE = 1.1
 
-export function createServerHistory(): ServerHistory {
-  const log = createRequestLog()
+export function createServerHistory(trifleNs: number): ServerHistory {
+  const log = createRequestLog(trifleNs)
   const groups: ServerGroup[] = []
   const placeByKey = new Map<string, number>()
   const instances: string[] = []

@@ -32,7 +32,8 @@ export const coldStart = definePattern({
       }
     }
   },
-  holds: ({ found, entries, saved }, { percent }) => found >= (percent! / 100) * entries && saved.p99Ns > 0,
+  leastShare: ({ percent }) => percent / 100,
+  holds: ({ saved }) => saved.p99Ns > 0,
   advice: ({ service, operation }, { found, entries, spentNs }) =>
     `${inPercent(found / Math.max(1, entries))} of the requests start ${service} ${operation} cold and take ${inTime(spentNs)} longer: keep instances warm, or load less at start.`,
 })

@@ -54,6 +54,7 @@ export const concurrencyCeiling = definePattern({
       }
     }
   },
+  leastShare: ({ percent }) => Math.min(1, percent) / 100,
   advice: ({ service, operation }, { amount, spentNs }) =>
     `instances of ${service} never work on more than ${Math.round(amount)} requests at once, and ${operation} waits ${inTime(spentNs)} in front of them: raise the limit of workers, or run more instances.`,
 })

@@ -34,6 +34,8 @@ export const retries = definePattern({
       }
     }
   },
+  // `holds` counts attempts, however few requests need so many.
+  leastShare: () => 0,
   holds: ({ entries, totalAmount }, { attempts }) => attemptsARequest(entries, totalAmount) >= attempts!,
   advice: ({ service, caller, operation }, { entries, totalAmount, spentNs }, { storm }) => {
     const attempts = attemptsARequest(entries, totalAmount)

@@ -9,19 +9,20 @@ export const syncCycle = definePattern({
   thresholds: {
     times: {
       value: 1,
-      unit: 'times back to a service that waits',
+      unit: 'times in a request back to a service that waits',
       source: 'one is enough to run out of threads',
     },
   },
   needs: ['servers'],
-  detect(scan, _limits, report) {
+  detect(scan, { times }, report) {
     const { tree, depth, place } = scan
     const { chains } = scan.index
     if (depth[scan.deepest]! < 3) return
     const { at, count } = scan.servers
-    for (let i = 0; i < count; i++) {
-      const span = at[i]!
-      if (depth[span]! < 3 || !isBack(scan, span)) continue
+    const back: number[] = []
+    for (let i = 0; i < count; i++) if (depth[at[i]!]! >= 3 && isBack(scan, at[i]!)) back.push(at[i]!)
+    if (back.length < times) return
+    for (const span of back) {
       const { components } = tree.spans.dictionary
       let chain = chains.before(-1, tree.service[span]!)
       for (let up = span; up === span || tree.service[up] !== tree.service[span]; ) {

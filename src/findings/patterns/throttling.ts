@@ -26,7 +26,7 @@ export const throttling = definePattern({
       )
     }
   },
-  holds: ({ entries, found }, { percent }) => found >= (percent! / 100) * entries,
+  leastShare: ({ percent }) => percent / 100,
   advice: ({ service, caller, operation }, { entries, found, spentNs }) =>
     `${operation} refuses ${service} ${caller} because of a limit in ${inPercent(found / Math.max(1, entries))} of the requests (${inTime(spentNs)} each): call less often, in batches, or have the limit raised.`,
 })
