@@ -77,13 +77,22 @@ export function startAnalyzer(options: {
     (options.dependencies ?? 'learned') === 'learned' ? createDependencyModels(store, log) : SINGLE_TRACE
   const settleMs = options.settleSeconds * 1000
   const largest = options.largestTrace ?? LARGEST_TRACE
-  const counters = createCounters()
+  const counters = {
+    ...createCounters(),
+    // Asked for in the middle of a cycle, too: with a backlog, one takes a minute.
+    get lagSeconds() {
+      const storeMs = Date.now() + aheadMs
+      return Math.max(0, storeMs - (waiting.firstStoredMs() ?? (behind ? lookedMs! : storeMs))) / 1000
+    },
+  }
   const rollups = createRollupSchedule(store, log, counters)
   const detector = createDetector(options.findingLimits)
   let dictionary = createDictionary()
   let names: EndpointNames | undefined
   /** Everything up to here has been looked at; undefined before the first cycle. */
   let lookedMs: number | undefined
+  /** The store's clock before ours. */
+  let aheadMs = 0
   /** Rows seen by the time they were stored at, in the overlap. */
   let seen: ReadonlyMap<number, number> = new Map()
   /** What was stored before this may have been seen by an earlier process. */
@@ -137,6 +146,7 @@ export function startAnalyzer(options: {
 
   async function cycle(): Promise<{ analyzed: number; waiting: number }> {
     const nowMs = await readClock(store)
+    aheadMs = nowMs - Date.now()
     const lookedBeforeMs = lookedMs ?? (await start(nowMs))
     if (dictionary.shapeCount > SHAPES_KEPT) dictionary = createDictionary()
     const toMs = await windowEnd(lookedBeforeMs, nowMs)
@@ -163,7 +173,6 @@ export function startAnalyzer(options: {
     }
     await rollups.afterCycle(traces.length > 0)
     counters.cycles++
-    counters.lagSeconds = Math.max(0, nowMs - (oldestMs ?? toMs)) / 1000
     return { analyzed: traces.length, waiting: waiting.size + (behind ? 1 : 0) }
   }
 

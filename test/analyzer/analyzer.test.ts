@@ -93,6 +93,19 @@ describe('the batch loop', () => {
     expect(await analyzer.runOnce()).toEqual({ analyzed: 0, waiting: 1 })
   })
 
+  it('the lag grows while nothing is analyzed, and is none where nothing waits', async () => {
+    const analyzer = await start(3600)
+    await analyzer.runOnce()
+    expect(analyzer.counters.lagSeconds).toBe(0)
+    await insertCollectorSpans(store, spansOf(1))
+    await analyzer.runOnce()
+    // As another thread is told.
+    const lag = () => structuredClone(analyzer.counters).lagSeconds
+    const before = lag()
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(lag()).toBeGreaterThanOrEqual(before + 0.15)
+  })
+
   it('waits for a missing root', async () => {
     const analyzer = await start()
     await insertCollectorSpans(store, spansOf(1, { root: false }))
