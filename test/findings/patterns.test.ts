@@ -147,6 +147,23 @@ describe('what fixing saves, by replay', () => {
     expect(found(picture, { B: post(), C: post() })).toEqual([])
   })
 
+  it('calls in a row: from ten of one call to a peer on it is a chatty one, from five of a query on N+1', () => {
+    const row = (count: number, one: (i: number) => Details) => {
+      const names = 'BCDEFGHIJKLM'.slice(0, count).split('')
+      const lines = names.map((name, i) => `${name} ${' '.repeat(10 * i)}${'='.repeat(10)}`)
+      const details = Object.fromEntries(names.map((name, i) => [name, one(i)]))
+      return found([`A ${'='.repeat(10 * count)}`, ...lines].join('\n'), details)
+    }
+    const page = (i: number) => call({ attributes: { 'url.full': `https://api.example/${i}` } })
+    expect(row(4, page)).toEqual(['sequential-calls: 300 unproven'])
+    expect(row(6, page)).toEqual(['sequential-calls: 500 unproven'])
+    expect(row(9, page)).toEqual(['sequential-calls: 800 unproven'])
+    expect(row(10, page)).toEqual(['chatty-service: 900'])
+    const host = (i: number) => call({ attributes: { 'server.address': `${i}.example` } })
+    expect(row(6, host)).toEqual(['sequential-calls: 500 unproven'])
+    expect(row(6, () => item())).toEqual(['n-plus-one: 500'])
+  })
+
   it('retries: failed attempts and the waits after them', () => {
     const details = {
       B: call({ error: true }),

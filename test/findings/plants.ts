@@ -47,6 +47,15 @@ function pooled(b: Body, threads: number, holdMs: number): void {
   b.state.set(`${key} ${first}`, b.now)
 }
 
+/** One after the other, of one host. */
+function pages(b: Body, count: number, most = 120): void {
+  times(count, (i) => {
+    b.external('pages.example', b.between(0.8 * most, most), {
+      'url.full': `https://pages.example/${b.request}/${i}`,
+    })
+  })
+}
+
 /** What the first twelve rows of the patterns' table are to find. */
 export const PLANTS: readonly Plant[] = [
   plant('n-plus-one', 'items of an order', (b) =>
@@ -394,4 +403,7 @@ export const MORE_PLANTS: readonly Plant[] = [
     (b) => b.call('wide', `/wide/${b.self.service}`, (i) => i.work(20), { instances: [1] }),
     { burst: BURSTS },
   ),
+  plant('sequential-calls', 'six pages', (b) => pages(b, 6)),
+  plant('chatty-service', 'twelve pages', (b) => pages(b, 12)),
+  plant('', 'nine short pages', (b) => pages(b, 9, 11)),
 ]

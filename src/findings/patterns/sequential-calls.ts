@@ -1,10 +1,8 @@
+import { QUERY } from '../calls.ts'
 import { familyOf } from '../family.ts'
 import { definePattern, type Report } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
 import { inTime, MS } from '../words.ts'
-
-/** More of one call than this are a loop over items, which n-plus-one and chatty-service know better. */
-const LOOP = 5
 
 export const sequentialCalls = definePattern({
   id: 'sequential-calls',
@@ -18,6 +16,12 @@ export const sequentialCalls = definePattern({
       source: 'below this concurrency is not worth its trouble',
     },
     savesPercent: { value: 10, unit: '% of the request', source: 'the same' },
+    queries: { value: 5, unit: 'times the same query are a loop', source: 'n-plus-one knows it better' },
+    repeats: {
+      value: 10,
+      unit: 'times the same call to a peer are a loop',
+      source: 'chatty-service knows it better',
+    },
   },
   needs: ['parents'],
   detect(scan, limits, report) {
@@ -29,7 +33,7 @@ export const sequentialCalls = definePattern({
       if (families.sumNs[parent]! - families.longestNs[parent]! < leastNs) continue
       const { count } = familyOf(scan, parent)
       for (let from = 0, to = 0; from < count; from = Math.max(to, from + 1)) {
-        to = endOfRun(scan, parent, from)
+        to = endOfRun(scan, parent, from, limits)
         if (to - from < Math.max(2, limits.calls) || mostSaved(scan, parent, from, to) < leastNs) continue
         reportRun(scan, parent, from, to, leastNs, report)
       }
@@ -41,15 +45,21 @@ export const sequentialCalls = definePattern({
 
 /**
  * Where a run ends that begins with that call: reading calls in a row, none of which starts before the one before has
- * ended. Writes and repetitions end a run.
+ * ended. Writes and loops end a run.
  */
-function endOfRun(scan: Scan, parent: number, from: number): number {
+function endOfRun(
+  scan: Scan,
+  parent: number,
+  from: number,
+  { queries, repeats }: { queries: number; repeats: number },
+): number {
   const { tree, index } = scan
   const { count, call, child, number, times } = familyOf(scan, parent)
   let to = from
   for (; to < count; to++) {
     const n = number[to]!
-    if (!index.calls[n]!.isRead || times[n]! >= LOOP || tree.failed[call[to]!] === 1) break
+    const loop = index.roleOf(tree.component[call[to]!]!) === QUERY ? queries : repeats
+    if (!index.calls[n]!.isRead || times[n]! >= loop || tree.failed[call[to]!] === 1) break
     if (to > from && tree.cutStart[child[to]!]! < tree.cutEnd[child[to - 1]!]!) break
   }
   return to
