@@ -242,6 +242,29 @@ describe('what is not worth a line', () => {
     ])
   })
 
+  it.each(['SERVER', 'INTERNAL', 'CONSUMER'])(
+    'five hops are a chain under a root that is %s, four are none',
+    (kind) => {
+      const hops = (count: number) => {
+        const names = 'ABCDEFGHIJK'.slice(0, 2 * count + 1).split('')
+        const details = Object.fromEntries(
+          names.map((name, i): [string, Details] => {
+            if (i === 0) return [name, { ...root, kind }]
+            const service = `s${Math.floor(i / 2)}`
+            const parent = names[i - 1]!
+            return [
+              name,
+              i % 2 === 1 ? call({ service, parent }) : { kind: 'SERVER', service, name: 'GET', parent },
+            ]
+          }),
+        )
+        const lines = names.map((name, i) => `${name} ${' '.repeat(i)}${'='.repeat(60 - 2 * i)}`)
+        return found(lines.join('\n'), details).filter((f) => f.startsWith('chatty'))
+      }
+      expect([hops(4), hops(5)]).toEqual([[], ['chatty-service: 100']])
+    },
+  )
+
   it('own work beside which something else takes as long', () => {
     // B and C run beside each other; C ends a column later, so the path is its.
     const details = {

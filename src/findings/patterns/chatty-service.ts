@@ -15,7 +15,9 @@ export const chattyService = definePattern({
   },
   detect(scan, { calls, hops, transitMs }, report) {
     if (scan.remotes.count >= calls) detectCalls(scan, calls, report)
-    if (scan.depth[scan.deepest]! > hops) detectHops(scan, hops, transitMs * MS, report)
+    // A root that is no SERVER is no depth, and calls all the same.
+    if (scan.depth[scan.deepest]! - scan.depth[scan.entry]! >= hops)
+      detectHops(scan, hops, transitMs * MS, report)
   },
   advice: ({ service, caller, operation, component }, { amount, spentNs }) =>
     operation.includes(' > ')
