@@ -66,7 +66,7 @@ export function draw(
       startNs: epochNs + (from - origin) * columnNs,
       endNs: epochNs + (to - origin) * columnNs,
       status: about.error ? 2 : 0,
-      detailKey: detailKeyFrom(about.attributes ?? {}),
+      detailKey: detailKeyFrom(about.kind ?? 'INTERNAL', about.attributes ?? {}),
       figures: figuresFrom(about.attributes ?? {}),
       shapeKey: shapeKeyOf(
         shapeFieldsFrom(about.kind ?? 'INTERNAL', about.name ?? label, resource, about.attributes ?? {}),

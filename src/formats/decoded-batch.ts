@@ -70,7 +70,7 @@ export function createBatchDecoder(): (batch: EncodedBatch) => DecodedBatch {
           shapeKeyOf(shapeFieldsFrom(span.kind, span.name, {}, span.attributes)),
           newParts,
         )
-        columns.detail[row] = numberOf(details, detailKeyFrom(span.attributes), newDetails)
+        columns.detail[row] = numberOf(details, detailKeyFrom(span.kind, span.attributes), newDetails)
         if (process !== undefined) owner[row] = ownerOf(`p${process}`, { process }, newOwners)
         else if (own !== undefined) owner[row] = ownerOf(`a${JSON.stringify(own)}`, { own }, newOwners)
       } catch (error) {

@@ -66,7 +66,7 @@ export function createSpanTable(columns: SpanColumns, keptSpans = KEPT_SPANS): S
     add(span, resource) {
       const row = appendRow(columns, span)
       setShape(row, partOf(span), resource)
-      columns.detail[row] = dictionary.details.id(detailKeyFrom(span.attributes))
+      columns.detail[row] = dictionary.details.id(detailKeyFrom(span.kind, span.attributes))
       if (kept === undefined) return
       if (row < keptSpans) kept.push({ attributes: span.attributes, resource })
       else kept = undefined

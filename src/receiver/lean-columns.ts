@@ -2,7 +2,7 @@ import { type ByteBuffer, createBytes, pushWide, pushWord, type WordList } from 
 import { ABSENT, type FoundRoles } from './decode-attributes.ts'
 import type { SharedColumns } from './decoding.ts'
 import { bodyBytes, valueHash, weightOf, wholeNumber } from './lean-figures.ts'
-import { detailOf, shapeOf } from './lean-keys.ts'
+import { detailOf, isPeerInUrl, shapeOf } from './lean-keys.ts'
 import { QUERY_GROUP, SIZES_GROUP, SPAN_ROLE, URL_GROUP } from './lean-roles.ts'
 import { fits, type LeanTemplate, templateOf } from './lean-template.ts'
 import type { SpanBlock } from './native-columns.ts'
@@ -67,16 +67,18 @@ export function pushLean(
   const { at, groups } = roles
   const { values } = block.attributes
   const place = (Math.imul(nameCode, 31) + 7 * kind + Math.imul(shared.resourceNumber, 131)) & (TEMPLATES - 1)
-  const template = work.templates[place]
+  // URLs differ from span to span: they are no part of templates.
+  const isAlike = !isPeerInUrl(values, roles, kind)
+  const template = isAlike ? work.templates[place] : undefined
   if (template !== undefined && fits(template, block, shared, roles, kind, nameCode)) {
     pushWord(block.shape.codes, template.shape)
     pushWord(block.detail.codes, template.detail)
   } else {
     const shape = shapeOf(work, block, shared, roles, kind, nameCode)
-    const detail = detailOf(work, block, roles)
+    const detail = detailOf(work, block, roles, kind)
     pushWord(block.shape.codes, shape)
     pushWord(block.detail.codes, detail)
-    work.templates[place] = templateOf(block, shared, roles, kind, nameCode, shape, detail)
+    if (isAlike) work.templates[place] = templateOf(block, shared, roles, kind, nameCode, shape, detail)
   }
   pushWord(block.weight, weightOf(block, roles, traceStateAt))
   const hasSizes = (groups & SIZES_GROUP) !== 0

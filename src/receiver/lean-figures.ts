@@ -4,23 +4,22 @@ import { type ByteBuffer, copyBytes, readVarintAt } from './column-buffers.ts'
 import { ABSENT, type FoundRoles } from './decode-attributes.ts'
 import type { LeanWork } from './lean-columns.ts'
 import { SAMPLING_GROUP, SPAN_ROLE } from './lean-roles.ts'
-import { bytesOf, firstOf, isText, methodAt, pushByte, queryAt, queryFacts, stringOf } from './lean-values.ts'
+import { methodAt, pushByte, queryAt, queryFacts, stringOf, urlAt } from './lean-values.ts'
 import { murmurHash3 } from './murmur.ts'
 import type { SpanBlock } from './native-columns.ts'
 
-const GET = bytesOf('GET')
 const MOST = 2 ** 32 - 1
 /** Bytes. */
 const LONGEST_MASK = 32
 const UINT64_END = 2n ** 64n
 
-/** Equal where a query with its values, or a GET, asks for the very same; 0: not known. */
+/** Equal where a query with its values, or an HTTP method of a URL, asks for the very same; 0: not known. */
 export function valueHash(work: LeanWork, block: SpanBlock, roles: FoundRoles): number {
   const { values } = block.attributes
   const query = queryAt(values, roles.at)
   if (query !== ABSENT) return queryHash(work, block, roles, query)
-  const url = firstOf(values, roles.at[SPAN_ROLE['url.full']]!, roles.at[SPAN_ROLE['http.url']]!)
-  if (url === ABSENT || !isText(values, methodAt(values, roles.at), GET)) return 0
+  const url = urlAt(values, roles.at)
+  if (url === ABSENT || methodAt(values, roles.at) === ABSENT) return 0
   const { value, next } = readVarintAt(values, url)
   return (murmurHash3(values.view, next, value) | 1) >>> 0
 }
@@ -59,6 +58,8 @@ export function bodyBytes(values: ByteBuffer, at: Int32Array): number {
     wholeNumber(values, at[SPAN_ROLE['http.response_content_length']]!),
     wholeNumber(values, at[SPAN_ROLE['http.request_content_length']]!),
     wholeNumber(values, at[SPAN_ROLE['messaging.message.body.size']]!),
+    wholeNumber(values, at[SPAN_ROLE['messaging.message.payload_size_bytes']]!),
+    wholeNumber(values, at[SPAN_ROLE['messaging.message_payload_size_bytes']]!),
   )
 }
 

@@ -1,10 +1,12 @@
+import { authorityOf } from '../trace/detail.ts'
 import { SHAPE_SEPARATOR, UNKNOWN_SERVICE } from '../trace/shape.ts'
 import { type ByteBuffer, copyBytes, readVarintAt } from './column-buffers.ts'
 import { ABSENT, type FoundRoles } from './decode-attributes.ts'
 import type { SharedColumns } from './decoding.ts'
 import type { LeanWork } from './lean-columns.ts'
-import { RESOURCE_ROLE, SPAN_ROLE } from './lean-roles.ts'
+import { RESOURCE_ROLE, SPAN_ROLE, URL_GROUP } from './lean-roles.ts'
 import {
+  addressAt,
   bytesOf,
   copyAll,
   dbSystemAt,
@@ -14,6 +16,9 @@ import {
   pushByte,
   queryAt,
   queryFacts,
+  stringOf,
+  urlAt,
+  utf8Of,
 } from './lean-values.ts'
 import type { SpanBlock } from './native-columns.ts'
 import { numberOf, type TextDictionary, truncateDictionary } from './text-dictionary.ts'
@@ -22,11 +27,14 @@ const KNOWN_RESOURCES = 4096
 const SEPARATOR = SHAPE_SEPARATOR.charCodeAt(0)
 const SPACE = 0x20
 const ONE = 0x31
+const COLON = 0x3a
 /** OTLP's kind numbers; what is not known is INTERNAL. */
 const KINDS = ['INTERNAL', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER', 'INTERNAL'].map(bytesOf)
+/** Whether such a span calls somebody: no SERVER, and no CONSUMER. */
+const CALLS = [true, true, false, true, true, false, true]
 const NO_SERVICE = bytesOf(UNKNOWN_SERVICE)
 const TRUE = bytesOf('true')
-const DETAIL_SEPARATORS = 8
+const DETAIL_SEPARATORS = 10
 
 /** What all shapes of a resource's spans have in common, once its attributes are read. */
 export function readShapeParts(
@@ -98,7 +106,12 @@ export function shapeOf(
 }
 
 /** Number of its detail: the fields of src/trace/detail.ts. */
-export function detailOf({ key, queries }: LeanWork, block: SpanBlock, { at }: FoundRoles): number {
+export function detailOf(
+  { key, queries }: LeanWork,
+  block: SpanBlock,
+  { at }: FoundRoles,
+  kind: number,
+): number {
   const { values } = block.attributes
   key.length = 0
   const query = queryAt(values, at)
@@ -129,14 +142,47 @@ export function detailOf({ key, queries }: LeanWork, block: SpanBlock, { at }: F
   pushSeparator(key)
   if (isText(values, at[SPAN_ROLE['faas.coldstart']]!, TRUE)) pushByte(key, ONE)
   pushField(key, values, at[SPAN_ROLE['faas.timeout']]!)
+  pushPeer(key, values, at, kind)
+  pushField(
+    key,
+    values,
+    firstOf(values, at[SPAN_ROLE['messaging.destination.name']]!, at[SPAN_ROLE['messaging.destination']]!),
+  )
   // Nothing but separators: it says nothing.
   if (key.length === DETAIL_SEPARATORS) key.length = 0
   return numberOf(block.detail.dictionary, key.bytes, key.view, 0, key.length)
 }
 
+/** Whether the URL says whom a span calls, and nothing else does. */
+export function isPeerInUrl(values: ByteBuffer, { at, groups }: FoundRoles, kind: number): boolean {
+  return (groups & URL_GROUP) !== 0 && CALLS[kind]! && addressAt(values, at) === ABSENT
+}
+
+function pushPeer(to: ByteBuffer, values: ByteBuffer, at: Int32Array, kind: number): void {
+  pushSeparator(to)
+  if (!CALLS[kind]!) return
+  const name = addressAt(values, at)
+  if (name === ABSENT) {
+    const url = urlAt(values, at)
+    if (url === ABSENT) return
+    const authority = utf8Of(authorityOf(stringOf(values, url)))
+    copyField(to, authority.bytes, authority.view, 0, authority.length)
+    return
+  }
+  pushValue(to, values, name)
+  const port = firstOf(values, at[SPAN_ROLE['server.port']]!, at[SPAN_ROLE['net.peer.port']]!)
+  if (port === ABSENT) return
+  pushByte(to, COLON)
+  pushValue(to, values, port)
+}
+
 /** A separator, then the value at `at`, if there is one. */
 function pushField(to: ByteBuffer, values: ByteBuffer, at: number): void {
   pushSeparator(to)
+  pushValue(to, values, at)
+}
+
+function pushValue(to: ByteBuffer, values: ByteBuffer, at: number): void {
   if (at === ABSENT) return
   const size = values.bytes[at]!
   if (size < 0x80) copyField(to, values.bytes, values.view, at + 1, size)

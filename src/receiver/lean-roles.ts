@@ -46,6 +46,12 @@ const SPAN_KEYS = [
   '_MS.sampleRate',
   'sampler.type',
   'sampler.param',
+  'server.port',
+  'net.peer.name',
+  'net.peer.port',
+  'messaging.destination',
+  'messaging.message.payload_size_bytes',
+  'messaging.message_payload_size_bytes',
 ] as const
 
 const RESOURCE_KEYS = [
@@ -86,6 +92,8 @@ const GROUPS: readonly [group: number, keys: readonly (keyof typeof SPAN_ROLE)[]
       'http.response_content_length',
       'http.request_content_length',
       'messaging.message.body.size',
+      'messaging.message.payload_size_bytes',
+      'messaging.message_payload_size_bytes',
       'db.response.returned_rows',
     ],
   ],

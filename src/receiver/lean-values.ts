@@ -24,6 +24,15 @@ export function methodAt(values: ByteBuffer, at: Int32Array): number {
   return firstOf(values, at[SPAN_ROLE['http.request.method']]!, at[SPAN_ROLE['http.method']]!)
 }
 
+export function urlAt(values: ByteBuffer, at: Int32Array): number {
+  return firstOf(values, at[SPAN_ROLE['url.full']]!, at[SPAN_ROLE['http.url']]!)
+}
+
+/** Of whom is called. */
+export function addressAt(values: ByteBuffer, at: Int32Array): number {
+  return firstOf(values, at[SPAN_ROLE['server.address']]!, at[SPAN_ROLE['net.peer.name']]!)
+}
+
 export function queryFacts(
   queries: QueryMemory,
   values: ByteBuffer,
@@ -60,5 +69,10 @@ export function copyAll(to: ByteBuffer, from: ByteBuffer): void {
 
 export function bytesOf(ascii: string): ByteBuffer {
   const bytes = new Uint8Array(Buffer.from(ascii, 'latin1'))
+  return { bytes, view: new DataView(bytes.buffer), length: bytes.length }
+}
+
+export function utf8Of(text: string): ByteBuffer {
+  const bytes = new Uint8Array(Buffer.from(text))
   return { bytes, view: new DataView(bytes.buffer), length: bytes.length }
 }

@@ -16,6 +16,8 @@ export const DETAIL_FIELDS = [
   'urlTemplate', // url.template
   'coldStart', // '1' where faas.coldstart is true
   'timeLimitSeconds', // faas.timeout: no convention has one
+  'peer', // of what calls: server.address (else net.peer.name) and its port, else the authority of the URL
+  'destination', // messaging.destination.name, else messaging.destination
 ] as const
 
 export type DetailFields = Record<(typeof DETAIL_FIELDS)[number], string>
@@ -26,7 +28,7 @@ export type SpanFigures = {
   bodyBytes: number
   /** db.response.returned_rows; 0: not known. */
   returnedRows: number
-  /** Equal where a query or a GET asks for the very same; 0: not known. */
+  /** Equal where a query, or an HTTP method of a URL, asks for the very same; 0: not known. */
   valueHash: number
 }
 
@@ -38,13 +40,19 @@ const BODY_SIZES = [
   'http.response_content_length',
   'http.request_content_length',
   'messaging.message.body.size',
+  'messaging.message.payload_size_bytes',
+  'messaging.message_payload_size_bytes',
 ] as const
 const PARAMETERS = ['db.query.parameter.', 'db.operation.parameter.'] as const
 
 /** Figures that do not fit are cut to this. */
 const MOST = 2 ** 32 - 1
 
-export function detailKeyFrom(attributes: AttributeMap): string {
+/** `https://user:secret@api.example:8443/path?q` -> `api.example:8443` */
+const AUTHORITY = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:[^/?#]*@)?([^/?#@]*)/
+
+/** `kind` is a name out of SPAN_KINDS. */
+export function detailKeyFrom(kind: string, attributes: AttributeMap): string {
   const first = firstOf(attributes)
   return [
     normalizeQuery(first('db.query.text', 'db.statement'), first('db.system.name', 'db.system')),
@@ -61,9 +69,24 @@ export function detailKeyFrom(attributes: AttributeMap): string {
     first('url.template'),
     first('faas.coldstart') === 'true' ? '1' : '',
     first('faas.timeout'),
+    peerOf(kind, first),
+    first('messaging.destination.name', 'messaging.destination'),
   ]
     .map((value) => (value.includes(SHAPE_SEPARATOR) ? value.replaceAll(SHAPE_SEPARATOR, ' ') : value))
     .join(SHAPE_SEPARATOR)
+}
+
+/** A SERVER's or a CONSUMER's own address is no peer, and who calls it has another port each time. */
+function peerOf(kind: string, first: First): string {
+  if (kind === 'SERVER' || kind === 'CONSUMER') return ''
+  const name = first('server.address', 'net.peer.name')
+  if (name === '') return authorityOf(first('url.full', 'http.url'))
+  const port = first('server.port', 'net.peer.port')
+  return port === '' ? name : `${name}:${port}`
+}
+
+export function authorityOf(url: string): string {
+  return AUTHORITY.exec(url)?.[1] ?? ''
 }
 
 export function detailFieldsOf(key: string): DetailFields {
@@ -101,7 +124,7 @@ function valueHashOf(attributes: AttributeMap, first: First): number {
     if (parameters === '' && !isWholeQuery(query, first('db.system.name', 'db.system'))) return 0
     return hashOf(`${query}\n${parameters}`)
   }
-  if (first('http.request.method', 'http.method') !== 'GET') return 0
+  if (first('http.request.method', 'http.method') === '') return 0
   const url = first('url.full', 'http.url')
   return url === '' ? 0 : hashOf(url)
 }

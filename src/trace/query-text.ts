@@ -15,13 +15,30 @@ export const NAME_QUOTING =
 const COMMENT = String.raw`--[^\n]*|/\*(?:[^*]|\*+[^*/])*(?:\*+/|\**$)`
 /** `$$...$$`; `$tag$...$tag$`, up to the next tag, whichever it is. */
 const DOLLARS = String.raw`\$\$(?:[^$]|\$[^$])*(?:\$\$|$)|\$[A-Za-z_][A-Za-z0-9_]*\$(?:[^$]|\$(?:[A-Za-z_][A-Za-z0-9_]*)?[^$A-Za-z0-9_]|\$[0-9])*(?:\$(?:[A-Za-z_][A-Za-z0-9_]*)?(?:\$|$)|$)`
+/** Oracle's `q'[it's]'`, `nq'!...!'`; a delimiter that is none of these: up to the end, for nothing may stay of a value. */
+const DELIMITED = [
+  ...['[]', '{}', '()', '<>'].map((pair) => delimited(pair[0]!, pair[1]!)),
+  ...[...'!"#$%&*+,-./:;=?@\\^_`|~'].map((one) => delimited(one, one)),
+  String.raw`[^' \t\r\n\f][\s\S]*`,
+].join('|')
+const Q_QUOTED = String.raw`\b[nN]?[qQ]'(?:${DELIMITED})`
+
+function delimited(opening: string, closing: string): string {
+  const [from, to] = [`\\x${hexOf(opening)}`, `\\x${hexOf(closing)}`]
+  return `${from}(?:[^${to}]|${to}+[^${to}'])*(?:${to}+'|${to}*$)`
+}
+
+function hexOf(character: string): string {
+  return character.charCodeAt(0).toString(16)
+}
+
 /** Strings, and in a group comments: `''` is put before what stays of either. */
 const NAMES_QUOTED = new RegExp(
-  String.raw`\b[eE]'(?:[^'\\]|\\[\s\S]?|'')*(?:'|$)|'(?:[^']|'')*(?:'|$)|${DOLLARS}|(${COMMENT})`,
+  String.raw`${Q_QUOTED}|\b[eE]'(?:[^'\\]|\\[\s\S]?|'')*(?:'|$)|'(?:[^']|'')*(?:'|$)|${DOLLARS}|(${COMMENT})`,
   'g',
 )
 const VALUES_QUOTED = new RegExp(
-  String.raw`'(?:[^'\\]|\\[\s\S]?|'')*(?:'|$)|"(?:[^"\\]|\\[\s\S]?|"")*(?:"|$)|${DOLLARS}|(${COMMENT})`,
+  String.raw`${Q_QUOTED}|'(?:[^'\\]|\\[\s\S]?|'')*(?:'|$)|"(?:[^"\\]|\\[\s\S]?|"")*(?:"|$)|${DOLLARS}|(${COMMENT})`,
   'g',
 )
 const MARKED_COMMENT = new RegExp(`''(?:${COMMENT})`, 'g')

@@ -150,7 +150,7 @@ function runRequest(columns: SpanColumns, of: Request): void {
       endNs: EPOCH_NS + 137n + BigInt(Math.round(to)),
       status: failed.has(id) ? 2 : 0,
       shapeKey: shapeKeyOf(shapeFieldsFrom(kind, name, resource, attributes)),
-      detailKey: detailKeyFrom(attributes),
+      detailKey: detailKeyFrom(kind, attributes),
       figures: figuresFrom(attributes),
     })
   }

@@ -89,6 +89,7 @@ const text = fc.constantFrom(
   '\x1f',
   '/items/{id}',
   'http://a/b?c=1',
+  'https://u:p@größe.example:8443/x',
   'größe',
 )
 const number = fc.oneof(
@@ -110,7 +111,8 @@ const TEXTS = [
   'db.namespace db.name db.query.summary server.address peer.service messaging.system messaging.destination.name',
   'messaging.operation.type http.request.method http.method http.route rpc.method rpc.service error.type url.full',
   'http.url url.template faas.coldstart db.query.parameter.0 db.operation.parameter.a network.peer.address net.x',
-  'dns.y tls.z http url sampler.type other db.query.parameter',
+  'dns.y tls.z http url sampler.type other db.query.parameter server.port net.peer.name net.peer.port',
+  'messaging.destination',
 ]
   .join(' ')
   .split(' ')
@@ -119,6 +121,7 @@ const NUMBERS = [
   'http.request.resend_count http.resend_count http.response.body.size http.request.body.size',
   'http.response_content_length http.request_content_length messaging.message.body.size db.response.returned_rows',
   'sampling.probability SampleRate _MS.sampleRate sampler.param',
+  'messaging.message.payload_size_bytes messaging.message_payload_size_bytes',
 ]
   .join(' ')
   .split(' ')

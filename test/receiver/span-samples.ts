@@ -115,7 +115,7 @@ function leanRowOf(span: SampleSpan): NativeRow {
   const attributes = Object.fromEntries(mapOf(span.attributes))
   const resource = Object.fromEntries(mapOf(span.resource))
   const kind = ['INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'][span.kind]!
-  const detail = detailKeyFrom(attributes)
+  const detail = detailKeyFrom(kind, attributes)
   const { bodyBytes, returnedRows, valueHash } = figuresFrom(attributes)
   return {
     TraceHigh: BigInt(`0x${span.traceId.slice(0, 16)}`),

@@ -91,10 +91,13 @@ const PIECES = [
     '"a":1',
     '$a',
   ],
+  ...["q'[", "]'", ']]', "nq'!", "!'", '!', "Q'{", "}'", "q'|", "|'", "q'\\", "q'a", "q'", "seq'"],
 ]
 const query = fc.array(fc.constantFrom(...PIECES), { maxLength: 12 }).map((pieces) => pieces.join(''))
 const number = fc.constantFrom('', '0', '17', '429', '5000000000', 'x', '1.5', '-3')
-const text = fc.constantFrom('', 'GET', 'true', 'x\x1fy', 'http://a/b?c=1')
+const text = fc.constantFrom(
+  ...['', 'GET', 'true', 'x\x1fy', 'http://a/b?c=1', 'https://u:p@größe.example:8443', 'a.example', '5432'],
+)
 const parameter = fc.constantFrom('', '7', 'x\x1fy', '?', '***', '[redacted]', 'a?')
 const attributes = fc
   .record(
@@ -123,6 +126,14 @@ const attributes = fc
       'http.response.body.size': number,
       'http.request_content_length': number,
       'db.response.returned_rows': number,
+      'server.address': text,
+      'server.port': text,
+      'net.peer.name': text,
+      'net.peer.port': text,
+      'messaging.destination.name': text,
+      'messaging.destination': text,
+      'messaging.message_payload_size_bytes': number,
+      'messaging.message.payload_size_bytes': number,
     },
     { requiredKeys: [] },
   )
@@ -130,12 +141,14 @@ const attributes = fc
 
 it('spans have the detail and the figures that the same attributes have in files', async () => {
   const spans = fc.sample(attributes, { numRuns: 3000, seed: 11 })
+  const kindOf = (i: number) => ['INTERNAL', 'CLIENT', 'PRODUCER', 'SERVER', 'CONSUMER'][i % 5]!
   await insertCollectorSpans(
     store,
     spans.map((SpanAttributes, i) => ({
       TraceId: 'cd'.repeat(16),
       SpanId: (i + 1).toString(16).padStart(16, '0'),
       SpanAttributes,
+      SpanKind: `SPAN_KIND_${kindOf(i)}`,
       startNs: BigInt(Date.now()) * 1_000_000n,
     })),
   )
@@ -149,10 +162,11 @@ it('spans have the detail and the figures that the same attributes have in files
   expect(read.count).toBe(spans.length)
   let hashed = 0
   for (let row = 0; row < read.count; row++) {
-    const span = spans[Number.parseInt(idHex(read.spanId, row), 16) - 1]!
+    const i = Number.parseInt(idHex(read.spanId, row), 16) - 1
+    const span = spans[i]!
     expect([span, dictionary.details.fields(read.detail[row]!)]).toEqual([
       span,
-      detailFieldsOf(detailKeyFrom(span)),
+      detailFieldsOf(detailKeyFrom(kindOf(i), span)),
     ])
     const figures = figuresFrom(span)
     expect(read.bodyBytes[row]).toBe(figures.bodyBytes)

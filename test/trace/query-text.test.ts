@@ -22,6 +22,13 @@ describe('query text', () => {
     ["INSERT INTO t VALUES ('unterminated \\", 'mysql', 'INSERT INTO t VALUES (?'],
     ['select $$se$cret$$', 'postgresql', 'select ?'],
     ['select $tag$se$1 cr$ et$tag$, $1', 'postgresql', 'select ?, ?'],
+    ["SELECT q'[it's a secret]', 1 FROM t", 'oracle.db', 'SELECT ?, ? FROM t'],
+    ["SELECT nQ'!it's a secret!' || Q'{a}b'c}' FROM t", 'oracle', 'SELECT ? || ? FROM t'],
+    ["SELECT q'|it's|', q'(a)b)' FROM t", 'x', 'SELECT ?, ? FROM t'],
+    ["SELECT q'xit's a secretx' FROM t", 'oracle.db', 'SELECT ?'],
+    ["SELECT q'[unterminated ' secret", 'oracle.db', 'SELECT ?'],
+    // No such quotes: a word that ends in q.
+    ["SELECT seq'[a' FROM t", 'oracle.db', 'SELECT seq? FROM t'],
     [
       '-- name: GetAuthor :one\nSELECT * FROM author WHERE id = $1',
       'postgresql',
@@ -86,12 +93,28 @@ describe('detail', () => {
       'http.response.status_code': 503,
       'rpc.response.status_code': 'OK',
     }
-    expect(detailKeyFrom(older)).toBe(detailKeyFrom(newer))
-    expect(detailFieldsOf(detailKeyFrom(older))).toMatchObject({
+    expect(detailKeyFrom('CLIENT', older)).toBe(detailKeyFrom('CLIENT', newer))
+    expect(detailFieldsOf(detailKeyFrom('CLIENT', older))).toMatchObject({
       query: 'select ?',
       method: 'GET',
       statusCode: '503',
     })
+  })
+
+  it.each([
+    [
+      'CLIENT',
+      { 'server.address': 'a', 'server.port': 80, 'net.peer.name': 'b', 'url.full': 'http://c' },
+      'a:80',
+    ],
+    ['CLIENT', { 'net.peer.name': 'b', 'net.peer.port': 6379 }, 'b:6379'],
+    ['PRODUCER', { 'net.peer.name': 'b' }, 'b'],
+    ['CLIENT', { 'http.url': 'https://user:secret@c.example:8443/d@e?f' }, 'c.example:8443'],
+    ['CLIENT', { 'http.url': '/relative' }, ''],
+    // Who calls a server has another port each time.
+    ['SERVER', { 'net.peer.name': 'b', 'net.peer.port': 51234, 'http.url': 'http://c' }, ''],
+  ])('of %s with %j calls %s', (kind, attributes, peer) => {
+    expect(detailFieldsOf(detailKeyFrom(kind, attributes)).peer).toBe(peer)
   })
 
   it('has figures', () => {
@@ -109,15 +132,19 @@ describe('detail', () => {
       expect(hash({ ...bound, 'db.query.parameter.1': masked })).toBe(0)
     }
     expect(hash({ 'http.method': 'GET', 'http.url': 'http://a/1' })).not.toBe(0)
-    expect(hash({ 'http.method': 'POST', 'http.url': 'http://a/1' })).toBe(0)
+    expect(hash({ 'http.method': 'POST', 'http.url': 'http://a/1' })).not.toBe(0)
+    expect(hash({ 'http.url': 'http://a/1' })).toBe(0)
+    expect(figuresFrom({ 'messaging.message_payload_size_bytes': 9 }).bodyBytes).toBe(9)
   })
 
   it('is interned; nothing is 0', () => {
     const details = createDetailDictionary()
-    expect(details.id(detailKeyFrom({ 'thread.name': 'main' }))).toBe(0)
-    for (let i = 0; i < 1000; i++) details.id(detailKeyFrom({ 'http.status_code': i }))
+    expect(details.id(detailKeyFrom('CLIENT', { 'thread.name': 'main' }))).toBe(0)
+    for (let i = 0; i < 1000; i++) details.id(detailKeyFrom('CLIENT', { 'http.status_code': i }))
     expect(details.count).toBe(1001)
-    expect(details.fields(details.id(detailKeyFrom({ 'http.status_code': 429 }))).statusCode).toBe('429')
-    expect(details.flags[details.id(detailKeyFrom({ 'http.status_code': 429 }))]).toBe(4)
+    expect(details.fields(details.id(detailKeyFrom('CLIENT', { 'http.status_code': 429 }))).statusCode).toBe(
+      '429',
+    )
+    expect(details.flags[details.id(detailKeyFrom('CLIENT', { 'http.status_code': 429 }))]).toBe(4)
   })
 })
