@@ -11,7 +11,7 @@ const json = (name: string) => JSON.parse(fixture(name).toString('utf8'))
 /** The two traces of the fixtures, as every format gives them. */
 const WORLD = [
   '000000000000000000f067aa0ba902b7 0000000000000abc 0000000000000000 1700000001000000000 1700000001000250000 2 kind=INTERNAL service=worker name=poll peerService=queue',
-  '4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba90001 00f067aa0ba902b7 1700000000005000000 1700000000080000000 0 kind=CLIENT service=gateway name=GET serverAddress=orders httpMethod=GET transport=1',
+  '4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba90001 00f067aa0ba902b7 1700000000005000000 1700000000080000000 0 kind=CLIENT service=gateway name=GET serverAddress=orders httpMethod=GET transport=1 peer=orders',
   '4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba90002 00f067aa0ba90001 1700000000006000000 1700000000078000000 1 kind=SERVER service=orders name=GET /orders/{id} httpMethod=GET httpRoute=/orders/{id} transport=1',
   '4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba90003 00f067aa0ba90002 1700000000010000000 1700000000070000000 0 kind=CLIENT service=orders name=SELECT orders dbSystem=postgresql dbNamespace=shop',
   '4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7 0000000000000000 1700000000000000000 1700000000090000000 0 kind=SERVER service=gateway name=GET /checkout/{id} httpMethod=GET httpRoute=/checkout/{id} transport=1',
