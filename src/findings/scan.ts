@@ -257,3 +257,9 @@ export function codeAround(scan: Scan, span: number): { service: string; caller:
     caller: index.operationOf(tree.shape[place[span]!]!),
   }
 }
+
+/** Flags of what a span says (detail.ts). */
+export function flagsOf({ tree }: Scan, span: number): number {
+  const { detail, dictionary } = tree.spans
+  return dictionary.details.flags[detail[tree.row[span]!]!]!
+}

@@ -155,11 +155,31 @@ export const IS_COLD_START = 2
 export const IS_THROTTLED = 4 // 429, RESOURCE_EXHAUSTED
 export const IS_TIMEOUT = 8 // 408, 504, DEADLINE_EXCEEDED, an error type that says so
 export const HAS_TIME_LIMIT = 16
+export const IS_FINAL = 32 // a failure that the same call would meet again: a wrong request, no such thing, not allowed
+export const IS_REDIRECT = 64 // 3xx
 
 const THROTTLED = new Set(['429', '8', 'RESOURCE_EXHAUSTED'])
 const TIMED_OUT = new Set(['408', '504', '4', 'DEADLINE_EXCEEDED'])
 /** `java.net.SocketTimeoutException`, `timeout`, `context deadline exceeded`, `ETIMEDOUT`. */
 const TIMEOUT_NAME = /time(d)?[-_ ]?out|deadline/i
+
+/** 4xx that later may be another: 408 Request Timeout, 425 Too Early, 429 Too Many Requests (RFC 9110, 8470, 6585). */
+const PASSING = new Set(['408', '425', '429'])
+/**
+ * INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED,
+ * UNAUTHENTICATED: what gRPC says a client should not send again as it is.
+ */
+const FINAL_CODE =
+  /^(3|5|6|7|9|11|12|16|INVALID_ARGUMENT|NOT_FOUND|ALREADY_EXISTS|PERMISSION_DENIED|FAILED_PRECONDITION|OUT_OF_RANGE|UNIMPLEMENTED|UNAUTHENTICATED)$/
+/** SQLSTATE classes 22 (data), 23 (constraints), 42 (syntax, rights); `UniqueViolation`, `org.x.DuplicateKeyException`. */
+const FINAL_ERROR =
+  /^(22|23|42)[0-9A-Z]{3}$|unique|duplicate|constraint|integrity|syntax|not[-_ ]?found|unauthori[sz]ed|forbidden|bad[-_ ]?request/i
+
+function isFinal({ statusCode, errorType }: DetailFields): boolean {
+  const code = statusCode || errorType
+  if (/^4[0-9][0-9]$/.test(code)) return !PASSING.has(code)
+  return FINAL_CODE.test(code) || FINAL_ERROR.test(errorType)
+}
 
 export function detailFlagsOf(fields: DetailFields): number {
   return (
@@ -167,7 +187,9 @@ export function detailFlagsOf(fields: DetailFields): number {
     (fields.coldStart === '1' ? IS_COLD_START : 0) |
     (THROTTLED.has(fields.statusCode) ? IS_THROTTLED : 0) |
     (TIMED_OUT.has(fields.statusCode) || TIMEOUT_NAME.test(fields.errorType) ? IS_TIMEOUT : 0) |
-    (Number(fields.timeLimitSeconds) > 0 ? HAS_TIME_LIMIT : 0)
+    (Number(fields.timeLimitSeconds) > 0 ? HAS_TIME_LIMIT : 0) |
+    (isFinal(fields) ? IS_FINAL : 0) |
+    (/^3[0-9][0-9]$/.test(fields.statusCode) ? IS_REDIRECT : 0)
   )
 }
 

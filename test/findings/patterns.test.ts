@@ -185,6 +185,75 @@ describe('what fixing saves, by replay', () => {
     expect(found('A ============\nB  ==\nC    ==', { B: call(), C: call() })).toEqual([])
   })
 
+  it('retries: by the count a call carries, also where earlier attempts have no spans or never arrived', () => {
+    const http = (status: number | string, more: Record<string, unknown> = {}) =>
+      call({
+        error: status !== 200,
+        attributes: {
+          'url.full': 'https://api.example/a',
+          ...(typeof status === 'string'
+            ? { 'error.type': status }
+            : { 'http.response.status_code': status }),
+          ...more,
+        },
+      })
+    expect(found('A ======\nB  ====', { B: http(200, { 'http.request.resend_count': 3 }) })).toEqual([
+      'retries: 0',
+    ])
+    // Refused, so there is no callee; the next attempt has one.
+    const refused = {
+      B: http('ECONNREFUSED'),
+      C: http(200, { 'http.request.resend_count': 1 }),
+      D: { kind: 'SERVER', service: 'stock', name: 'GET /a', parent: 'C' },
+    }
+    const picture = 'A ==========\nB  ==\nC      ====\nD      ===='
+    expect(found(picture, refused)).toEqual(['retries: 40'])
+    const { 'http.request.resend_count': _, ...uncounted } = refused.C.attributes!
+    expect(found(picture, { ...refused, C: { ...refused.C, attributes: uncounted } })).toEqual([
+      'retries: 40',
+    ])
+    // Redirected once, and no more.
+    const redirected = {
+      B: http(302, { 'url.full': 'https://api.example/old' }),
+      C: http(200, { 'http.request.resend_count': 1 }),
+    }
+    redirected.B.error = false
+    expect(found('A ==========\nB  ==\nC      ====', redirected)).toEqual([])
+    expect(
+      found('A ==========\nB  ==\nC      ====', {
+        ...redirected,
+        C: http(200, { 'http.request.resend_count': 2 }),
+      }),
+    ).toEqual(['retries: 0'])
+  })
+
+  it('retries: not other calls, nor after a failure that the same call would meet again', () => {
+    const three = 'A ============\nB  ==\nC     ==\nD        =='
+    const each = (attributes: (i: number) => Record<string, unknown>, one = call) => {
+      const names = ['B', 'C', 'D']
+      const details = names.map((name, i) => [name, one({ error: true, attributes: attributes(i) })])
+      return found(three, Object.fromEntries(details)).filter((f) => f.startsWith('retries'))
+    }
+    const url = (i: number) => ({ 'url.full': `https://api.example/${i}` })
+    const status = (code: number) => ({ 'http.response.status_code': code })
+    // The last of three; what failed before it is gone.
+    const again = ['retries: 60']
+    expect(each((i) => ({ ...url(i), ...status(404) }))).toEqual([])
+    expect(each((i) => ({ ...url(i), ...status(503) }))).toEqual([])
+    expect(each(() => ({ ...url(0), ...status(404) }))).toEqual([])
+    expect(each(() => ({ ...url(0), ...status(503) }))).toEqual(again)
+    for (const code of [400, 401, 403, 404, 409, 422]) expect(each(() => status(code))).toEqual([])
+    for (const code of [408, 429, 500, 503]) expect(each(() => status(code))).toEqual(again)
+    expect(each(() => ({ 'http.status_code': 404, 'http.method': 'GET' }))).toEqual([])
+    expect(each(() => ({ 'rpc.grpc.status_code': 5 }))).toEqual([])
+    expect(each(() => ({ 'rpc.grpc.status_code': 14 }))).toEqual(again)
+    const insert = (more: Partial<Details> = {}) => query('INSERT INTO a VALUES ($1)', more)
+    expect(each(() => ({ 'error.type': '23505' }), insert)).toEqual([])
+    expect(each(() => ({ 'error.type': '40001' }), insert)).toEqual(again)
+    const values = (i: number) => ({ 'error.type': '40001', 'db.query.parameter.0': `${i}` })
+    expect(each(values, insert)).toEqual([])
+  })
+
   it('a failure is its deepest span', () => {
     const details = {
       A: { ...root, error: true },

@@ -1,8 +1,9 @@
-import { IS_RESENT } from '../../trace/detail.ts'
+import { IS_FINAL, IS_REDIRECT, IS_RESENT } from '../../trace/detail.ts'
 import { INTERNAL } from '../../trace/span.ts'
+import { calleeOf, REMOTE } from '../calls.ts'
 import { familyOf } from '../family.ts'
 import { definePattern } from '../pattern.ts'
-import { codeAround, type Scan } from '../scan.ts'
+import { codeAround, flagsOf, type Scan } from '../scan.ts'
 import { inTime } from '../words.ts'
 
 export const retries = definePattern({
@@ -20,13 +21,14 @@ export const retries = definePattern({
   detect(scan, _limits, report) {
     const { tree, index, counterfactual } = scan
     for (const parent of parentsOf(scan)) {
-      for (const attempts of attemptsOf(scan, parent)) {
-        const [first] = attempts as [Attempt]
+      for (const { attempts, again } of attemptsOf(scan, parent)) {
         const wasted = attempts.slice(0, -1)
-        const { component, label } = index.calls[index.callOf(tree, first.call)]!
-        const subject = { component, ...codeAround(scan, first.call), operation: label }
+        // An attempt that never arrived does not know whom it would have called.
+        const named = attempts.find(({ call }) => calleeOf(tree, call) >= 0) ?? attempts[0]!
+        const { component, label } = index.calls[index.callOf(tree, named.call)]!
+        const subject = { component, ...codeAround(scan, named.call), operation: label }
         const spentNs = wasted.reduce((sum, { call }) => sum + scan.lengthOf(call), 0)
-        report({ subject, amount: wasted.length, spentNs }, parent, () => {
+        report({ subject, amount: again, spentNs }, parent, () => {
           for (const { call } of wasted) counterfactual.setLength(call, 0)
           // With the failed attempt goes the wait before the next.
           for (const { child } of attempts.slice(1)) counterfactual.cutGap(child, 0)
@@ -52,46 +54,81 @@ function attemptsARequest(entries: number, retries: number): number {
 }
 
 /** Whoever made a call that failed, or that says it is not the first attempt; through wrappers. */
-function parentsOf({ tree, failed, flagged, families, entry }: Scan): Set<number> {
+function parentsOf(scan: Scan): Set<number> {
+  const { tree, failed, flagged, families, entry } = scan
   const parents = new Set<number>()
   for (const list of [failed, flagged]) {
     for (let i = 0; i < list.count; i++) {
-      let up = list.at[i]!
+      const span = list.at[i]!
+      const isResent = (flagsOf(scan, span) & IS_RESENT) !== 0
+      if (list === flagged && !isResent) continue
+      let up = span
       do up = up === entry ? -1 : tree.parent[up]!
       while (up >= 0 && tree.kind[up] === INTERNAL && tree.live[up] === 1 && up !== entry)
-      if (up >= 0 && families.count[up]! > 1) parents.add(up)
+      // Earlier attempts may have no spans.
+      if (up >= 0 && families.count[up]! >= (isResent ? 1 : 2)) parents.add(up)
     }
   }
   return parents
 }
 
-type Attempt = { call: number; child: number }
+type Attempt = { call: number; child: number; resends: number }
+/** Attempts in a row, and how many there were besides the first, seen or told; `before`: resends that were none. */
+type Attempts = { attempts: Attempt[]; again: number; before: number }
 
-/** By number of the call: the attempts so far, of the family at hand. */
-const open = new Map<number, Attempt[]>()
+/** By what is asked for, and by number of the call alone: the latest attempts, of the family at hand. */
+const open = new Map<number, Attempts>()
+const latest = new Map<number, Attempts>()
 
-/** Calls that were made again: by the count they carry, or because the one before of the same kind had failed. */
-function attemptsOf(scan: Scan, parent: number): Attempt[][] {
-  const { tree } = scan
-  const { detail, dictionary } = tree.spans
-  const { count, call, child, number, times } = familyOf(scan, parent)
-  const all: Attempt[][] = []
+/**
+ * Calls that were made again: by the count they carry, or because the same one before had failed for a reason that may
+ * pass. The same is what asks for the same URL or values, as far as these are known. Redirects count as resends
+ * (semantic conventions), and are no attempts.
+ */
+function attemptsOf(scan: Scan, parent: number): Attempts[] {
+  const { tree, index } = scan
+  const { detail, valueHash, dictionary } = tree.spans
+  const { count, call, child, number } = familyOf(scan, parent)
+  const all: Attempts[] = []
   for (let i = 0; i < count; i++) {
-    // Made once, it was not made again.
-    if (times[number[i]!] === 1) continue
     const span = call[i]!
-    const before = open.get(number[i]!)
-    const last = before?.at(-1)
-    const resent = (dictionary.details.flags[detail[tree.row[span]!]!]! & IS_RESENT) !== 0
-    const again =
-      last !== undefined &&
-      tree.cutEnd[last.call]! <= tree.cutStart[span]! &&
-      (resent || tree.failed[last.call] === 1)
-    const attempt = { call: span, child: child[i]! }
-    if (again) {
-      if (before!.push(attempt) === 2) all.push(before!)
-    } else open.set(number[i]!, [attempt])
+    const row = tree.row[span]!
+    // Whoever answered: an attempt that never arrived has no callee.
+    const isRemote = index.roleOf(tree.component[span]!) === REMOTE
+    const what = isRemote ? index.queryOf(tree.shape[span]!, detail[row]!) : number[i]!
+    const key = what * 2 ** 32 + valueHash[row]!
+    const isResent = (flagsOf(scan, span) & IS_RESENT) !== 0
+    const resends = isResent ? Number(dictionary.details.fields(detail[row]!).resendCount) : 0
+    const attempt = { call: span, child: child[i]!, resends }
+    const same = open.get(key)
+    const before = same ?? (isResent ? latest.get(what) : undefined)
+    const last = before?.attempts.at(-1)
+    let of: Attempts
+    if (last !== undefined && isAgain(scan, last, attempt, same !== undefined)) {
+      of = before!
+      of.attempts.push(attempt)
+    } else {
+      const isRedirected = isResent && last !== undefined && (flagsOf(scan, last.call) & IS_REDIRECT) !== 0
+      of = { attempts: [attempt], again: 0, before: isRedirected ? last.resends + 1 : 0 }
+    }
+    const again = Math.max(of.attempts.length - 1, resends - of.before)
+    if (of.again === 0 && again > 0) all.push(of)
+    of.again = Math.max(of.again, again)
+    open.set(key, of)
+    latest.set(what, of)
   }
   open.clear()
+  latest.clear()
   return all
+}
+
+/** Whether an attempt follows on another. A failure need not be marked as one where the next says to be its resend. */
+function isAgain(scan: Scan, last: Attempt, next: Attempt, isSame: boolean): boolean {
+  const { tree } = scan
+  if (tree.cutEnd[last.call]! > tree.cutStart[next.call]!) return false
+  const flags = flagsOf(scan, last.call)
+  const failed = tree.failed[last.call] === 1
+  if (next.resends === 0) return failed && (flags & IS_FINAL) === 0
+  if ((flags & IS_REDIRECT) !== 0) return false
+  return failed || (isSame && last.resends === next.resends - 1)
 }

@@ -2,7 +2,7 @@ import { IS_TIMEOUT } from '../../trace/detail.ts'
 import { CLIENT } from '../../trace/span.ts'
 import { calleeOf, OWN } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
-import { codeAround, type Scan } from '../scan.ts'
+import { codeAround, flagsOf, type Scan } from '../scan.ts'
 import { inTime } from '../words.ts'
 
 export const timeouts = definePattern({
@@ -36,11 +36,6 @@ export const timeouts = definePattern({
   advice: ({ service, caller, operation }, { spentNs }) =>
     `${service} ${caller} waits ${inTime(spentNs)} for ${operation} and gives up: make that faster, or give up sooner where an answer can do without it.`,
 })
-
-function flagsOf({ tree }: Scan, span: number): number {
-  const { detail, dictionary } = tree.spans
-  return dictionary.details.flags[detail[tree.row[span]!]!]!
-}
 
 /** The SERVER went on after its caller had failed: by the times before anything was cut. */
 function isOutlived({ tree }: Scan, span: number, share: number): boolean {
