@@ -4,6 +4,7 @@ import { operationOf } from '../trace/operation.ts'
 import { CLIENT, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { type Chains, createChains } from './chains.ts'
+import { isForAfterwards, isReading, isReadingCall, isWriting, marksOf } from './names.ts'
 import { createPairTable } from './pair-table.ts'
 
 /** What a span is to findings, by the component it is charged to. */
@@ -25,22 +26,14 @@ const ROLES: Readonly<Record<Component['kind'], number>> = {
 /** What is called: the same number, the same operation, whichever instance calls it. */
 export type Call = {
   component: Component
+  /** The component's name; of an external one without an address, what older conventions say. */
+  peer: string
   service: string
   label: string
   isRead: boolean
   /** A write that an answer seldom depends on, by what it is called. */
   isAfterwards: boolean
 }
-
-/** What a span's name says about it. */
-export const IS_POOL_WAIT = 1
-export const IS_TRANSACTION = 2
-
-/** `pool.acquire`, `pg-pool.connect`, `HikariDataSource.getConnection`, `wait for connection` */
-const POOL_WAIT =
-  /pool[ ._:-]*(acquire|wait|connect|checkout|borrow|get)|(acquire|wait|waiting|borrow|checkout|get)[ ._:-]*(for )?(a )?(db |database )?(connection|conn)\b/i
-/** `transaction`, `prisma:client:transaction`, `BEGIN`, `COMMIT` */
-const TRANSACTION = /\btransaction\b|^(begin|commit|rollback)\b/i
 
 /** Calls of one dictionary, worked out once each. */
 export type CallIndex = {
@@ -60,25 +53,8 @@ export type CallIndex = {
   readonly chains: Chains
 }
 
-/** Queries that change nothing; others must keep their order. */
-const READING =
-  /^\s*\(?\s*(select|with|get|mget|getrange|strlen|exists|ttl|hget|hgetall|hmget|hkeys|hvals|hlen|smembers|sismember|scard|lrange|llen|lindex|zrange|zrangebyscore|zscore|zcard|zcount|find|aggregate|scan|query|match|show|\{ ?\?)/i
-/** `with gone as (delete from ...) insert into ...` */
-const WRITING_WITH = /^\s*with\b.*\b(insert\s+into|update|delete\s+from|merge\s+into)\b/is
-const WRITES = new Set(
-  'insert update delete merge upsert replace set put post patch create begin commit rollback start'.split(
-    ' ',
-  ),
-)
-/** `INSERT item`, `CreateOrder`, `mongodb.insert`, `Orders/PutItem`; not `postgresql`, `Settings`. */
-const FIRST_WORDS = /(?:^|[./])(?:[A-Z]+(?![a-z])|[A-Z]?[a-z]+)/g
-
 /** What is left of a query in JSON may be `{?:{?:?}}`: its span's name says more. */
 const READABLE = /[a-z]/i
-
-/** `POST /audit`, `send e-mail`, `metrics.example` */
-const AFTERWARDS =
-  /audit|analytics|metric|notif|e-?mail|smtp|webhook|track|telemetry|newsletter|log(s|ging)?\b|index(er|ing)\b/i
 
 export function createCallIndex(dictionary: Dictionary): CallIndex {
   let roles = new Uint8Array(64)
@@ -114,10 +90,7 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
         marks = wider
       }
       for (; marked < dictionary.shapeCount; marked++) {
-        const { name, kind } = dictionary.fields(marked)
-        if (kind !== 'INTERNAL' && kind !== 'CLIENT') continue
-        marks[marked] =
-          (POOL_WAIT.test(name) ? IS_POOL_WAIT : 0) | (TRANSACTION.test(name) ? IS_TRANSACTION : 0)
+        marks[marked] = marksOf(dictionary.fields(marked))
       }
       return marks
     },
@@ -155,9 +128,12 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
 
   function intern(shapeId: number, component: number, detail: number, calleeShape: number): number {
     const shape = dictionary.fields(shapeId)
-    const { query, method, urlTemplate, rpcService } = dictionary.details.fields(detail)
+    const { query, method, urlTemplate, rpcService, peer, destination } = dictionary.details.fields(detail)
     const of = dictionary.components[component]!
     let label = shape.querySummary || (READABLE.test(query) ? query : shape.name)
+    // Older conventions name the peer otherwise than components do.
+    const whom =
+      of.kind === 'external' && shape.serverAddress === '' ? shape.peerService || peer || of.name : of.name
     let isRead = !isWriting(shape.name) && isReading(query === '' ? label : query)
     if (calleeShape >= 0) {
       const called = dictionary.fields(calleeShape)
@@ -167,18 +143,26 @@ export function createCallIndex(dictionary: Dictionary): CallIndex {
       const what = urlTemplate || (shape.rpcMethod !== '' ? `${rpcService}/${shape.rpcMethod}` : '')
       const name = what === '' ? shape.name : `${method} ${what}`.trim()
       // Where nothing names the peer, the component has the span's name.
-      label = name === of.name ? name : `${name} ${of.name}`
+      label = name === whom ? name : `${name} ${whom}`
       isRead = isReadingCall(method || shape.httpMethod, shape.rpcMethod || shape.name)
     } else if (of.kind === 'messaging') {
-      label = shape.destination || shape.name
+      label = destination || shape.name
       isRead = false
     }
-    const key = [shape.kind, shape.service, of.kind, of.name, shape.name, label, query].join('\n')
+    const key = [shape.kind, shape.service, of.kind, of.name, whom, shape.name, label, query].join('\n')
     let number = numbers.get(key)
     if (number === undefined) {
       const shown = shortened(label)
-      const isAfterwards = !isRead && AFTERWARDS.test(`${shown} ${of.name}`)
-      number = calls.push({ component: of, service: shape.service, label: shown, isRead, isAfterwards }) - 1
+      const isAfterwards = !isRead && isForAfterwards(`${shown} ${of.name}`)
+      number =
+        calls.push({
+          component: of,
+          peer: whom,
+          service: shape.service,
+          label: shown,
+          isRead,
+          isAfterwards,
+        }) - 1
       numbers.set(key, number)
     }
     return number
@@ -189,18 +173,6 @@ function widened(from: Int32Array<ArrayBuffer>, least: number): Int32Array<Array
   const wider = new Int32Array(2 * least)
   wider.set(from)
   return wider
-}
-
-function isReading(query: string): boolean {
-  return READING.test(query) && !WRITING_WITH.test(query)
-}
-
-function isWriting(name: string): boolean {
-  return name.match(FIRST_WORDS)?.some((word) => WRITES.has(word.replace(/^[./]/, '').toLowerCase())) ?? false
-}
-
-function isReadingCall(method: string, name: string): boolean {
-  return method === '' ? !isWriting(name) : method === 'GET' || method === 'HEAD'
 }
 
 /** Live children come first: the SERVER a CLIENT reached, -1 if there is none. */

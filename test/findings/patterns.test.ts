@@ -351,6 +351,107 @@ describe('what is not worth a line', () => {
   })
 })
 
+describe('shared database', () => {
+  const redis = (address: Record<string, string | number>) => ({
+    'db.system.name': 'redis',
+    'db.namespace': '0',
+    'db.query.text': 'GET ?',
+    ...address,
+  })
+  /** The shop and stock each ask a `redis/0`. */
+  const sharing = (one: Record<string, string | number>, other: Record<string, string | number>) => {
+    const details = {
+      B: query('GET ?', { attributes: redis(one) }),
+      C: call(),
+      D: { kind: 'SERVER', service: 'stock', name: 'GET /stock', parent: 'C' },
+      E: query('GET ?', { service: 'stock', parent: 'D', attributes: redis(other) }),
+    }
+    const picture = 'A =========\nB  ==\nC    ====\nD    ====\nE     =='
+    const all: Record<string, Details> = { A: root, ...details }
+    for (const about of Object.values(all)) about.service ??= 'shop'
+    return findingsIn(draw(picture, all, { columnNs: 10_000_000n }))
+      .filter(({ pattern }) => pattern === 'shared-database')
+      .map(({ scope, code }) => `${scope}: ${code.operation}`)
+  }
+  const both = ['service: shop, stock', 'trace: shop, stock']
+
+  it('is a namespace that several services ask at one address, or at none that is known', () => {
+    expect(sharing({}, {}).sort()).toEqual(both)
+    expect(sharing({ 'server.address': 'r1' }, { 'net.peer.name': 'r1' }).sort()).toEqual(both)
+    expect(
+      sharing({ 'server.address': 'r1', 'server.port': 6379 }, { 'server.address': 'r1' }).sort(),
+    ).toEqual(both)
+  })
+
+  it('is not one namespace of two servers', () => {
+    expect(sharing({ 'server.address': 'r1' }, { 'server.address': 'r2' })).toEqual([])
+    expect(sharing({ 'net.peer.name': 'r1' }, { 'net.peer.name': 'r2' })).toEqual([])
+    const port = (n: number) => ({ 'server.address': 'r1', 'server.port': n })
+    expect(sharing(port(6379), port(6380))).toEqual([])
+  })
+
+  it('is found in all requests that ask it, however many there are', () => {
+    const plants: Plant[] = [
+      {
+        pattern: 'shared-database',
+        name: 'legacy',
+        body(b) {
+          b.query('SELECT a FROM mine', 5)
+          b.call('legacy', '/old', (i) => i.query('SELECT a FROM old', b.between(8, 12)))
+        },
+      },
+    ]
+    const [one] = findingsIn(plantTraffic(3, plants, 700).columns).filter(
+      ({ pattern, scope }) => pattern === 'shared-database' && scope === 'trace',
+    )
+    expect([one!.entries, one!.samples]).toEqual([700, 700])
+  })
+})
+
+describe('older semantic conventions', () => {
+  const old = (i: number, host: string): Details => ({
+    kind: 'CLIENT',
+    name: 'HTTP GET',
+    parent: 'A',
+    attributes: {
+      'http.method': 'GET',
+      'http.url': `http://${host}/${i}`,
+      'net.peer.name': host,
+      'http.status_code': 200,
+    },
+  })
+  const row = (one: (i: number) => Details, count = 12) => {
+    const names = 'BCDEFGHIJKLM'.slice(0, count).split('')
+    const lines = names.map((name, i) => `${name} ${' '.repeat(i)}=`)
+    const details = Object.fromEntries(names.map((name, i) => [name, one(i)]))
+    return found([`A ${'='.repeat(count)}`, ...lines].join('\n'), details)
+  }
+
+  it('a chatty peer is one by its address, not by the name of its calls', () => {
+    expect(row((i) => old(i, 'api.example'))).toContain('chatty-service: 110')
+    expect(row((i) => old(i, `h${i}.example`)).filter((f) => f.startsWith('chatty'))).toEqual([])
+    const byUrl = (i: number, host: string): Details => {
+      const { 'net.peer.name': _, ...attributes } = old(i, host).attributes!
+      return { ...old(i, host), attributes }
+    }
+    expect(row((i) => byUrl(i, 'api.example'))).toContain('chatty-service: 110')
+    expect(row((i) => byUrl(i, `h${i}.example`)).filter((f) => f.startsWith('chatty'))).toEqual([])
+  })
+
+  it('statuses, attempts, sizes and parameters', () => {
+    const failed = (status: number): Details => {
+      const one = old(1, 'api.example')
+      return { ...one, error: true, attributes: { ...one.attributes, 'http.status_code': status } }
+    }
+    const twice = 'A ==========\nB  ===\nC      ===='
+    expect(found(twice, { B: failed(503), C: old(1, 'api.example') })).toEqual(['retries: 40'])
+    expect(found(twice, { B: failed(429), C: old(2, 'api.example') })).toEqual(['throttling: 30'])
+    const large = { ...old(1, 'api.example') }
+    large.attributes = { ...large.attributes, 'http.response_content_length': 900_000 }
+    expect(found('A ==============\nB  =============', { B: large })).toEqual(['large-payload: 87'])
+  })
+})
+
 describe('sampled traffic', () => {
   const slowOfFour: Plant = {
     pattern: 'slow-query',

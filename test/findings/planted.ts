@@ -28,7 +28,8 @@ export type Body = {
   between(least: number, most: number): number
   work(ms: number): void
   query(text: string, ms: number, more?: { attributes?: AttributeMap; failed?: boolean }): void
-  external(host: string, ms: number, attributes?: AttributeMap): void
+  /** The name of the span: GET if not given; a status of 400 and more fails it. */
+  external(host: string, ms: number, attributes?: AttributeMap, name?: string): void
   internal(name: string, ms: number): void
   call(
     service: string,
@@ -193,10 +194,12 @@ function runRequest(columns: SpanColumns, of: Request): void {
         })
         body.now = to
       },
-      external(host, ms, attributes = {}) {
+      external(host, ms, attributes = {}, name = 'GET') {
         const to = body.now + ms * MS
         const all = { 'http.request.method': 'GET', 'server.address': host, ...attributes }
-        emit(++ids, self.id, self, 'CLIENT', 'GET', body.now, to, all)
+        const id = ++ids
+        if (Number(attributes['http.response.status_code']) >= 400) failed.add(id)
+        emit(id, self.id, self, 'CLIENT', name, body.now, to, all)
         body.now = to
       },
       call(

@@ -341,6 +341,22 @@ export const MORE_PLANTS: readonly Plant[] = [
   }),
   plant('pool-wait', 'few connections', (b) => b.internal('pool.acquire', b.between(15, 40))),
   plant('', 'free connections', (b) => b.internal('pool.acquire', b.between(0.1, 2))),
+  plant('', 'a business transaction', (b) => {
+    b.external('bank.example', b.between(1010, 1200), { 'http.request.method': 'POST' }, 'POST /transaction')
+    b.internal('process transaction', 2)
+  }),
+  plant('', 'a connection of another kind', (b) => b.internal('lines.GetConnection', b.between(15, 40))),
+  plant('', 'the catalog', (b) =>
+    b.external('catalog.example', b.between(40, 80), { 'http.request.method': 'PUT' }),
+  ),
+  plant('', 'many that are not there', (b) =>
+    times(6, (i) =>
+      b.external('users.example', b.between(3, 6), {
+        'url.full': `https://users.example/${b.request}/${i}`,
+        'http.response.status_code': 404,
+      }),
+    ),
+  ),
   plant('large-result', 'whole table', (b) =>
     b.query('SELECT * FROM history', b.between(120, 260), {
       attributes: { 'db.response.returned_rows': Math.round(b.between(3000, 90_000)) },

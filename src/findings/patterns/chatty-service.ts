@@ -48,17 +48,18 @@ function detectCalls(scan: Scan, least: number, report: Report): void {
 let counts = new Uint32Array(0)
 
 /** Calls to peers that are called so often at all, by peer and caller. Attempts of one call are retries. */
-function callsByPeer({ tree, remotes }: Scan, least: number): Iterable<number[]> {
+function callsByPeer({ tree, index, remotes }: Scan, least: number): Iterable<number[]> {
   const { components } = tree.spans.dictionary
   if (counts.length < components.length) counts = new Uint32Array(2 * components.length)
   const { at, count } = remotes
   let isAny = false
   for (let i = 0; i < count; i++) if (++counts[tree.component[at[i]!]!]! >= least) isAny = true
-  const byPeer = new Map<number, number[]>()
+  const byPeer = new Map<string, number[]>()
   for (let i = 0; isAny && i < count; i++) {
     const span = at[i]!
     if (counts[tree.component[span]!]! < least || tree.failed[span] === 1) continue
-    const key = tree.component[span]! * 2 ** 16 + tree.service[span]!
+    const { peer } = index.calls[index.callOf(tree, span)]!
+    const key = `${tree.component[span]} ${tree.service[span]} ${peer}`
     const known = byPeer.get(key)
     if (known === undefined) byPeer.set(key, [span])
     else known.push(span)

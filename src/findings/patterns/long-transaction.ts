@@ -1,4 +1,5 @@
-import { IS_TRANSACTION } from '../calls.ts'
+import type { Component } from '../../trace/component.ts'
+import { IS_TRANSACTION } from '../names.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
 import { inTime, MS } from '../words.ts'
@@ -25,8 +26,11 @@ export const longTransaction = definePattern({
       const shape = dictionary.fields(tree.shape[span]!)
       const spentNs = BEGIN.test(shape.name) ? untilEnd(scan, span) : scan.lengthOf(span)
       if (END.test(shape.name) || spentNs < lengthMs * MS) continue
+      const component = databaseOf(scan, span)
+      // What runs no query is no transaction of a database, whatever its name.
+      if (component === undefined) continue
       const subject = {
-        component: databaseOf(scan, span),
+        component,
         ...codeAround(scan, span),
         operation: shape.name,
       }
@@ -51,8 +55,8 @@ function untilEnd({ tree }: Scan, begin: number): number {
   return 0
 }
 
-/** The component of the span, or of the first query in it. */
-function databaseOf({ tree, queries }: Scan, span: number) {
+/** The component of the span, or of the first query in it; undefined: there is none. */
+function databaseOf({ tree, queries }: Scan, span: number): Component | undefined {
   const { components } = tree.spans.dictionary
   const own = components[tree.component[span]!]!
   if (own.kind === 'database') return own
@@ -61,5 +65,5 @@ function databaseOf({ tree, queries }: Scan, span: number) {
     while (up > span) up = tree.parent[up]!
     if (up === span) return components[tree.component[queries.at[i]!]!]!
   }
-  return own
+  return undefined
 }

@@ -1,4 +1,5 @@
-import { IS_POOL_WAIT, OWN } from '../calls.ts'
+import { OWN } from '../calls.ts'
+import { IS_POOL_WAIT } from '../names.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround } from '../scan.ts'
 import { inTime, MS } from '../words.ts'
