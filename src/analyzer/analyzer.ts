@@ -17,17 +17,15 @@ import {
   type WaitingTrace,
   writeState,
 } from '../store/analyzer-store.ts'
-import { samplesBlock, segmentsBlock, tracesBlock } from '../store/results.ts'
+import { samplesBlock, tracesBlock } from '../store/results.ts'
 import { SLOWEST_INSERT_MS, type Store } from '../store/store.ts'
-import type { SpanColumns } from '../trace/columns.ts'
 import { createDictionary } from '../trace/dictionary.ts'
-import { groupByTrace } from '../trace/group.ts'
 import { type AnalyzerCounters, countAnalysis, createCounters } from './counters.ts'
 import { createDependencyModels, SINGLE_TRACE } from './dependency-models.ts'
 import { createEndpointNames, type EndpointNames } from './endpoint-names.ts'
-import { firstStored, planReads, ROWS_AT_ONCE, rowsOf } from './reads.ts'
+import { firstStored, planReads, ROWS_AT_ONCE, rowsOf, sliceById } from './reads.ts'
 import { createRollupSchedule } from './rollup-schedule.ts'
-import { countRows, onlyThose } from './rows.ts'
+import { type Batch, batchOf, rowsIn } from './rows.ts'
 import { createWaitingTraces } from './waiting.ts'
 
 /** Spans that become visible so long after the time they were stored at are found. */
@@ -215,14 +213,13 @@ export function startAnalyzer(options: {
     }
     try {
       for (const { fromMs, toMs, traces } of ranges) {
-        const wanted = byId(traces)
         const stored = await countStored(store, fromMs - 1, toMs)
         const rows = stored.reduce((sum, minute) => sum + minute.rows, 0)
-        const parts = Math.max(1, Math.ceil(rows / ROWS_AT_ONCE))
-        for (let part = 0; part < parts; part++) {
-          const spans = await readStored(store, dictionary, { fromMs: fromMs - 1, toMs, part, parts })
-          const write = await analyze(onlyThose(spans, wanted), wanted, flagOf)
-          await writeNext(write, part === parts - 1 ? wanted.keys() : [])
+        for (const slice of sliceById(traces, Math.ceil(rows / ROWS_AT_ONCE))) {
+          const wanted = byId(slice.traces)
+          const window = { fromMs: fromMs - 1, toMs, ids: slice.ids }
+          const spans = await readStored(store, dictionary, window)
+          await writeNext(await analyze(batchOf(spans, wanted), wanted, flagOf), wanted.keys())
         }
       }
       for (const traces of apart) {
@@ -230,7 +227,7 @@ export function startAnalyzer(options: {
         const fromMs = Math.min(...traces.map(firstStored))
         const limit = traces.some((trace) => rowsOf(trace) > largest) ? largest : Number.POSITIVE_INFINITY
         const spans = await readTraces(store, dictionary, [...wanted.keys()], fromMs, limit)
-        await writeNext(await analyze(spans, wanted, flagOf), wanted.keys())
+        await writeNext(await analyze(batchOf(spans, wanted), wanted, flagOf), wanted.keys())
       }
       await writing
     } finally {
@@ -241,12 +238,11 @@ export function startAnalyzer(options: {
 
   /** Gives what stores the results: batches are stored one after the other, in the order of their versions. */
   async function analyze(
-    spans: SpanColumns,
+    { spans, groups, ids }: Batch,
     wanted: ReadonlyMap<string, WaitingTrace>,
     flagOf: (trace: WaitingTrace) => string,
   ): Promise<() => Promise<void>> {
     if (spans.count === 0) return async () => {}
-    const groups = groupByTrace(spans)
     const { number: modelVersion, model } = await models.learn(spans, groups)
     const analysis = analyzeSpans(spans, {
       model,
@@ -255,22 +251,20 @@ export function startAnalyzer(options: {
       callTrees: true,
       observer: detector.observer,
     })
-    const rowCounts = countRows(spans, groups)
     const version = versionNow()
-    const again = [...rowCounts.keys()].filter((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
+    const again = ids.filter((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
     const gone = again.length === 0 ? [] : await readSampleKeys(store, again)
     const token = `analysis-${version}`
     const nameOf = (endpoint: number) => names!.nameOf(dictionary.endpoints[endpoint]!)
     const samples = samplesBlock(analysis, nameOf, gone, { version, modelVersion }, detector.evidence())
-    const segments = segmentsBlock(analysis, gone, version)
     const traces = tracesBlock(
       analysis,
-      (traceId) => {
-        const trace = wanted.get(traceId)!
+      (i) => {
+        const trace = wanted.get(ids[i]!)!
         return {
           firstStoredMs: firstStored(trace),
           lastStoredMs: trace.lastStoredMs,
-          rowCount: rowCounts.get(traceId)!,
+          rowCount: rowsIn(groups, i),
           analyses: trace.analyses + 1,
           flag: flagOf(trace),
         }
@@ -279,13 +273,12 @@ export function startAnalyzer(options: {
     )
     const addCounts = countAnalysis(analysis)
     return async () => {
-      for (const id of rowCounts.keys()) torn.add(id)
+      for (const id of ids) torn.add(id)
       if (samples.rows > 0) await store.insertBlock('samples', samples.block, token)
-      if (segments.rows > 0) await store.insertBlock('segments', segments.block, token)
       await store.insertBlock('analyzed_traces', traces.block, token)
-      for (const id of rowCounts.keys()) torn.delete(id)
+      for (const id of ids) torn.delete(id)
       addCounts(counters)
-      counters.flagged += [...rowCounts.keys()].filter((id) => flagOf(wanted.get(id)!) !== '').length
+      counters.flagged += ids.filter((id) => flagOf(wanted.get(id)!) !== '').length
       counters.cappedEndpoints = names!.capped
       counters.modelsPublished = models.counters.published
       counters.learnedStructures = models.counters.structures

@@ -1,4 +1,4 @@
-import type { WaitingTrace } from '../store/analyzer-store.ts'
+import type { IdRange, WaitingTrace } from '../store/analyzer-store.ts'
 
 /** Rows read, and analyzed, at once. */
 export const ROWS_AT_ONCE = 500_000
@@ -51,6 +51,30 @@ export function planReads(traces: readonly WaitingTrace[], largest: number): Rea
     }
   }
   return { ranges, apart: inChunks(apart, largest) }
+}
+
+/** Traces that are read together: those whose ids (hex) lie between the two, bounds included. */
+export type Slice = { traces: WaitingTrace[]; ids: IdRange | undefined }
+
+/**
+ * Traces in the order of their ids, in `count` slices of about as many rows each. The store has spans of a minute in that
+ * order, so to read a slice costs what is in it.
+ */
+export function sliceById(traces: readonly WaitingTrace[], count: number): Slice[] {
+  if (count <= 1) return [{ traces: [...traces], ids: undefined }]
+  const sorted = [...traces].sort((a, b) => (a.traceId < b.traceId ? -1 : 1))
+  const each = sorted.reduce((sum, trace) => sum + rowsOf(trace), 0) / count
+  const slices: WaitingTrace[][] = []
+  let rows = 0
+  for (const trace of sorted) {
+    if (rows >= slices.length * each) slices.push([])
+    slices.at(-1)!.push(trace)
+    rows += rowsOf(trace)
+  }
+  return slices.map((slice) => ({
+    traces: slice,
+    ids: { first: slice[0]!.traceId, last: slice.at(-1)!.traceId },
+  }))
 }
 
 function inChunks(traces: readonly WaitingTrace[], largest: number): WaitingTrace[][] {

@@ -134,18 +134,34 @@ export async function readLastVersion(store: Store): Promise<number> {
   return Number((await answer.json<{ version: string }>())[0]!.version)
 }
 
-/** Lean spans stored in (fromMs, toMs], of one of `parts` shares of the traces. */
+/** Trace ids in hex, both included. */
+export type IdRange = { first: string; last: string }
+
+/** Lean spans stored in (fromMs, toMs], of traces in a range of ids, or of one trace in `share`. */
 export async function readStored(
   store: Store,
   dictionary: Dictionary,
-  window: { fromMs: number; toMs: number; part: number; parts: number },
+  window: { fromMs: number; toMs: number; ids?: IdRange | undefined; share?: number },
 ): Promise<SpanColumns> {
-  const { fromMs, toMs, part, parts } = window
+  const { fromMs, toMs, ids, share = 1 } = window
   const bytes = await store.queryNative(`
     SELECT ${LEAN_COLUMNS} FROM spans_lean
     WHERE StoredAt > ${time(fromMs)} AND StoredAt <= ${time(toMs)}
-    ${parts > 1 ? `AND TraceLow % ${parts} = ${part}` : ''}`)
+    ${ids === undefined ? '' : `AND ${isWithin(ids)}`}
+    ${share > 1 ? `AND TraceLow % ${share} = 0` : ''}`)
   return decodeLeanSpans(bytes, dictionary)
+}
+
+/** The first condition is one that the order of the table answers. */
+function isWithin({ first, last }: IdRange): string {
+  const [high, low] = halvesOf(first)
+  const [lastHigh, lastLow] = halvesOf(last)
+  return `TraceHigh BETWEEN ${high} AND ${lastHigh}
+    AND (TraceHigh > ${high} OR TraceLow >= ${low}) AND (TraceHigh < ${lastHigh} OR TraceLow <= ${lastLow})`
+}
+
+function halvesOf(traceId: string): [high: string, low: string] {
+  return [`0x${traceId.slice(0, 16)}`, `0x${traceId.slice(16)}`]
 }
 
 /** Lean spans of some traces stored from `fromMs` on, the first `limit` of them. */
@@ -156,7 +172,7 @@ export async function readTraces(
   fromMs: number,
   limit: number,
 ): Promise<SpanColumns> {
-  const ids = traceIds.map((id) => `(0x${id.slice(0, 16)}, 0x${id.slice(16)})`).join(', ')
+  const ids = traceIds.map((id) => `(${halvesOf(id).join(', ')})`).join(', ')
   const bytes = await store.queryNative(`
     SELECT ${LEAN_COLUMNS} FROM spans_lean
     WHERE StoredAt >= ${time(fromMs)} AND (TraceHigh, TraceLow) IN (${ids})

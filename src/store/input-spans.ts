@@ -16,7 +16,7 @@ export async function readInput(
   const stored = await countStored(store, fromMs - 1, toMs)
   const parts = Math.max(1, Math.ceil(stored.reduce((sum, { rows }) => sum + rows, 0) / SPANS))
   const dictionary = createDictionary()
-  const spans = await readStored(store, dictionary, { fromMs: fromMs - 1, toMs, part: 0, parts })
+  const spans = await readStored(store, dictionary, { fromMs: fromMs - 1, toMs, share: parts })
   const wanted = { environment, namespace, service }
   if (Object.values(wanted).every((value) => value === '*')) return { spans, share: 1 / parts }
 

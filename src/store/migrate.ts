@@ -12,7 +12,6 @@ const EXPIRING: Readonly<Record<string, (retention: Retention) => string>> = {
   spans_lean: ({ days }) => ttl('StoredAt', days),
   // A day of samples goes when its last one has had its time: until then rollups are made from all of them.
   samples: ({ days }) => ttl('Start', days + 1),
-  segments: ({ days }) => ttl('Start', days),
   analyzed_traces: ({ days }) => ttl('FirstStored', days),
   // Longer than what names them: the newest is published anew each day.
   models: ({ days }) => ttl('PublishedAt', days + 3),

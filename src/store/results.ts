@@ -249,105 +249,16 @@ function pushTime(list: WordList, times: Uint32Array, i: number, ns: number): vo
   pushPair(list, low, times[2 * i + 1]! + Math.floor(low / 2 ** 32))
 }
 
-/** One Native block of `segments`: the critical path of every entry, and a deletion for each entry of `gone`. */
-export function segmentsBlock(
-  analysis: Analysis,
-  gone: readonly SampleKey[],
-  version: number,
-): { rows: number; block: Buffer } {
-  const { spans, traces, samples, segments } = analysis
-  const origins = wordsOfTimes(traces.origin)
-  const { dictionary } = spans
-  const start = createWords()
-  const id = { traceHigh: createWords(), traceLow: createWords(), entry: createWords() }
-  const ends = createWords()
-  const spanIds = createWords()
-  const text = {
-    Services: createCodedTexts(),
-    SpanNames: createCodedTexts(),
-    ComponentKinds: createCodedTexts(),
-    ComponentNames: createCodedTexts(),
-  }
-  const serviceOf = codesById(text.Services, (shape) => dictionary.fields(shape).service)
-  const spanNameOf = codesById(text.SpanNames, (shape) => dictionary.fields(shape).name)
-  const kindOf = codesById(text.ComponentKinds, (component) => dictionary.components[component]!.kind)
-  const nameOf = codesById(text.ComponentNames, (component) => dictionary.components[component]!.name)
-  const from = createWords()
-  const to = createWords()
-  const kept = new Set<string>()
-  for (let trace = 0; trace < traces.count; trace++) {
-    const traceSpan = traces.span[trace]!
-    for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
-      if (samples.counted[s] === 0 || samples.kind[s] === SERVICE) continue
-      const entry = samples.span[s]!
-      pushTime(start, origins, trace, samples.startNs[s]!)
-      pushId(id.traceHigh, spans.traceHigh, traceSpan)
-      pushId(id.traceLow, spans.traceLow, traceSpan)
-      pushId(id.entry, spans.spanId, entry)
-      for (let i = samples.firstSegment[s]!; i < samples.firstSegment[s + 1]!; i++) {
-        const row = segments.span[i]!
-        pushId(spanIds, spans.spanId, row)
-        pushWord(text.Services.codes, serviceOf(spans.shape[row]!))
-        pushWord(text.SpanNames.codes, spanNameOf(spans.shape[row]!))
-        pushWord(text.ComponentKinds.codes, kindOf(segments.component[i]!))
-        pushWord(text.ComponentNames.codes, nameOf(segments.component[i]!))
-        pushNumber(from, segments.startNs[i]!)
-        pushNumber(to, segments.endNs[i]!)
-      }
-      pushWord(ends, from.length / 2)
-      if (gone.length > 0) {
-        const startNs = traces.origin[trace]! + BigInt(samples.startNs[s]!)
-        kept.add(keyOf(startNs, traceIdHex(spans, traceSpan), idHex(spans.spanId, entry)))
-      }
-    }
-  }
-  const isDeleted = createWords()
-  for (let row = 0; row < start.length / 2; row++) pushWord(isDeleted, 0)
-  for (const { Scope, StartNs, TraceId, SpanId } of gone) {
-    if (Scope !== 'trace' || kept.has(keyOf(BigInt(StartNs), TraceId, SpanId))) continue
-    pushTime(start, wordsOfTimes(BigUint64Array.of(BigInt(StartNs))), 0, 0)
-    pushHexId(id.traceHigh, TraceId)
-    pushHexId(id.traceLow, TraceId.slice(16))
-    pushHexId(id.entry, SpanId)
-    pushWord(ends, from.length / 2)
-    pushWord(isDeleted, 1)
-  }
-  const rows = start.length / 2
-  const at = wordsIn(ends)
-  const block = writeBlock(rows, [
-    { name: 'Start', type: 'DateTime64(9)', words: wordsIn(start) },
-    {
-      name: 'TraceId',
-      type: 'String',
-      ids: [id.traceHigh, id.traceLow].map(wordsIn),
-    },
-    { name: 'EntrySpanId', type: 'String', ids: [wordsIn(id.entry)] },
-    { name: 'SpanIds', type: 'Array(UInt64)', ends: at, words: wordsIn(spanIds) },
-    ...Object.entries(text).map(([name, coded]) => ({
-      name,
-      type: 'Array(LowCardinality(String))' as const,
-      ends: at,
-      ...codedColumn(coded),
-    })),
-    { name: 'StartNs', type: 'Array(UInt64)', ends: at, words: wordsIn(from) },
-    { name: 'EndNs', type: 'Array(UInt64)', ends: at, words: wordsIn(to) },
-    { name: 'Version', type: 'UInt64', values: new Array<number>(rows).fill(version) },
-    { name: 'IsDeleted', type: 'UInt8', values: wordsIn(isDeleted) },
-  ])
-  return { rows, block }
-}
-
-/** One Native block of `analyzed_traces`. `stampOf` gets the trace id in hex. */
+/** One Native block of `analyzed_traces`. */
 export function tracesBlock(
   analysis: Analysis,
-  stampOf: (traceId: string) => TraceStamp,
+  stampOf: (trace: number) => TraceStamp,
   { version, modelVersion }: ResultVersion,
 ): { rows: number; block: Buffer } {
   const { spans, traces, repairs } = analysis
   const rows = traces.count
   const high = new Uint32Array(2 * rows)
   const low = new Uint32Array(2 * rows)
-  const ids: string[] = []
   const firstStored: bigint[] = []
   const lastStored: bigint[] = []
   const rowCounts: number[] = []
@@ -363,9 +274,7 @@ export function tracesBlock(
       high[2 * trace + word] = spans.traceHigh[2 * span + word]!
       low[2 * trace + word] = spans.traceLow[2 * span + word]!
     }
-    const id = traceIdHex(spans, span)
-    const stamp = stampOf(id)
-    ids.push(id)
+    const stamp = stampOf(trace)
     firstStored.push(BigInt(stamp.firstStoredMs))
     lastStored.push(BigInt(stamp.lastStoredMs))
     rowCounts.push(stamp.rowCount)
@@ -385,7 +294,7 @@ export function tracesBlock(
   const block = writeBlock(rows, [
     { name: 'TraceHigh', type: 'UInt64', words: high },
     { name: 'TraceLow', type: 'UInt64', words: low },
-    { name: 'TraceId', type: 'String', values: ids },
+    { name: 'TraceId', type: 'String', ids: [high, low] },
     { name: 'FirstStored', type: 'DateTime64(3)', values: firstStored },
     { name: 'LastStored', type: 'DateTime64(3)', values: lastStored },
     { name: 'RowCount', type: 'UInt32', values: rowCounts },

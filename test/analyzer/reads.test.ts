@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { firstStored, planReads, ROWS_AT_ONCE, rowsOf } from '../../src/analyzer/reads.ts'
+import { firstStored, planReads, ROWS_AT_ONCE, rowsOf, sliceById } from '../../src/analyzer/reads.ts'
 import type { WaitingTrace } from '../../src/store/analyzer-store.ts'
 
 const LARGEST = 1_000_000
@@ -45,5 +45,39 @@ it('every trace is read once, whole, with few reads of bounded size', () => {
       }
     }),
     { numRuns: 10 },
+  )
+})
+
+it('slices hold every trace once, in ranges of ids that do not overlap, of about as many rows', () => {
+  const rows = fc.integer({ min: 1, max: 50 })
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.bigInt({ min: 0n, max: 2n ** 66n }), rows), { minLength: 1, maxLength: 300 }),
+      fc.integer({ min: 2, max: 9 }),
+      (drawn, count) => {
+        const traces = [...new Map(drawn)].map(
+          ([id, rowCount]): WaitingTrace => ({
+            traceId: id.toString(16).padStart(32, '0'),
+            firstStoredMs: 0,
+            lastStoredMs: 0,
+            rowCount,
+            hasRoot: true,
+            analyses: 0,
+            knownFirstStoredMs: 0,
+            knownRowCount: 0,
+          }),
+        )
+        const total = traces.reduce((sum, trace) => sum + rowsOf(trace), 0)
+        const slices = sliceById(traces, count)
+        const ids = slices.flatMap((slice) => slice.traces.map((trace) => trace.traceId))
+        expect(ids).toEqual(traces.map((trace) => trace.traceId).sort())
+        expect(slices.length).toBeLessThanOrEqual(count)
+        for (const { traces, ids } of slices) {
+          expect(ids).toEqual({ first: traces[0]!.traceId, last: traces.at(-1)!.traceId })
+          const most = total / count + 50
+          expect(traces.reduce((sum, trace) => sum + rowsOf(trace), 0)).toBeLessThanOrEqual(most)
+        }
+      },
+    ),
   )
 })

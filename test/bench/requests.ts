@@ -37,13 +37,21 @@ const SKEW_MS = 3
 const SPREAD = 0.6
 const MS = 1e6
 
-/** Whole requests until there are `spanTotal` spans or a few more, in the order in which exporters send them. */
-export function generateRequests(spanTotal: number, landscape: Landscape = LANDSCAPE): SpanColumns {
+/**
+ * Whole requests until there are `spanTotal` spans or a few more, in the order in which exporters send them. One begins
+ * every `everyMs`.
+ */
+export function generateRequests(
+  spanTotal: number,
+  landscape: Landscape = LANDSCAPE,
+  everyMs = 1000,
+): SpanColumns {
   const columns = createColumns(createDictionary(), spanTotal + 1024)
   const endpoints = buildEndpoints(columns, landscape)
   const random = seeded(landscape.seed + 1)
   for (let trace = 1; columns.count < spanTotal; trace++) {
-    runRequest(columns, endpoints[Math.floor(random() * endpoints.length)]!, trace, random)
+    const fromNs = Math.round(trace * everyMs * MS)
+    runRequest(columns, endpoints[Math.floor(random() * endpoints.length)]!, trace, fromNs, random)
   }
   shuffleNearby(columns, random)
   return columns
@@ -135,10 +143,16 @@ function buildEndpoints({ dictionary }: SpanColumns, landscape: Landscape): Serv
   }
 }
 
-function runRequest(columns: SpanColumns, endpoint: Service, trace: number, random: () => number): void {
+function runRequest(
+  columns: SpanColumns,
+  endpoint: Service,
+  trace: number,
+  fromNs: number,
+  random: () => number,
+): void {
   const high = (random() * 2 ** 32) >>> 0
   let spans = 0
-  serve(endpoint, -1, trace * 1000 * MS)
+  serve(endpoint, -1, fromNs)
 
   function put(id: number, parent: number, fromNs: number, toNs: number, shape: number, clockNs: number) {
     reserve(columns, columns.count + 1)

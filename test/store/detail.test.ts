@@ -156,8 +156,6 @@ it('spans have the detail and the figures that the same attributes have in files
   const read = await readStored(store, dictionary, {
     fromMs: 0,
     toMs: Date.now() + 60_000,
-    part: 0,
-    parts: 1,
   })
   expect(read.count).toBe(spans.length)
   let hashed = 0

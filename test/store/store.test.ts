@@ -79,6 +79,30 @@ describe('LONGPOLE_FSYNC', () => {
 })
 
 describe('lean spans', () => {
+  it('are read by ranges of trace ids, bounds included, also of ids of 64 bits', async () => {
+    const ids = ['0'.repeat(15), '1'.repeat(15), `${'1'.repeat(14)}2`, 'f'.repeat(15)]
+      .flatMap((high) =>
+        ['1', '7fffffffffffffff', '8000000000000000', 'fffffffffffffffe'].map((low) => [high, low]),
+      )
+      .map(([high, low]) => `a${high}${low!.padStart(16, '0')}`)
+    await insertCollectorSpans(
+      store,
+      ids.map((TraceId) => ({ TraceId, SpanId: '0000000000000001', startNs: nowNs })),
+    )
+    for (let first = 0; first < ids.length; first++) {
+      for (let last = first; last < ids.length; last += 3) {
+        const range = { first: ids[first]!, last: ids[last]! }
+        const spans = await readStored(store, createDictionary(), {
+          fromMs: 0,
+          toMs: Date.now() + 60_000,
+          ids: range,
+        })
+        const read = Array.from({ length: spans.count }, (_, row) => traceIdHex(spans, row))
+        expect(read.sort()).toEqual(ids.slice(first, last + 1))
+      }
+    }
+  })
+
   it('hold ids, true times and status of what a Collector inserts', async () => {
     const traceId = '0123456789abcdef8123456789abcdef'
     await insertCollectorSpans(store, [
@@ -92,7 +116,7 @@ describe('lean spans', () => {
       },
       { TraceId: traceId, SpanId: '0000000000000003', startNs: nowNs + 6n, extra: { Flags: 1 } },
     ])
-    const window = { fromMs: 0, toMs: Date.now() + 60_000, part: 0, parts: 1 }
+    const window = { fromMs: 0, toMs: Date.now() + 60_000 }
     const spans = await readStored(store, createDictionary(), window)
     const read = Array.from({ length: spans.count }, (_, row) => ({
       traceId: traceIdHex(spans, row),
@@ -185,7 +209,7 @@ describe('lean spans', () => {
       })),
     )
     const dictionary = createDictionary()
-    const window = { fromMs: 0, toMs: Date.now() + 60_000, part: 0, parts: 1 }
+    const window = { fromMs: 0, toMs: Date.now() + 60_000 }
     const read = await readStored(store, dictionary, window)
     let compared = 0
     for (let row = 0; row < read.count; row++) {
@@ -258,7 +282,7 @@ describe('sampling weights', () => {
         extra: { TraceState: traceState },
       })),
     )
-    const window = { fromMs: 0, toMs: Date.now() + 60_000, part: 0, parts: 1 }
+    const window = { fromMs: 0, toMs: Date.now() + 60_000 }
     const read = await readStored(store, createDictionary(), window)
     const seen = new Set<number>()
     for (let row = 0; row < read.count; row++) {
@@ -276,7 +300,7 @@ describe('inserts', () => {
   it('of results may be of more days than ClickHouse takes partitions by default', async () => {
     const days = Array.from({ length: 101 }, (_, i) => nowNs - BigInt(i) * 86_400_000_000_000n)
     const block = writeBlock(days.length, [{ name: 'Start', type: 'DateTime64(9)', values: days }])
-    await expect(store.insertBlock('segments', block, 'days')).resolves.toBeUndefined()
+    await expect(store.insertBlock('samples', block, 'days')).resolves.toBeUndefined()
   })
 
   it('repeated under one token are stored once, in tables that views feed too', async () => {
