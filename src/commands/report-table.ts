@@ -1,11 +1,12 @@
 import type { Bottleneck, BottleneckComponent, Verdict } from '../analysis/bottlenecks.ts'
 import { meetsTarget, type Target } from '../analysis/target.ts'
-import type { ExplainedBottleneck, Finding } from '../findings/findings.ts'
+import type { ExplainedBottleneck } from '../findings/findings.ts'
 import type { ComponentKind } from '../trace/component.ts'
 import { doubtLines } from './report-doubts.ts'
+import { findingLines } from './report-findings.ts'
 import { maskedLines } from './report-masked.ts'
 import { componentLabel, duration, fitted, percent, printable } from './report-text.ts'
-import { wrapped } from './wrap.ts'
+import { WIDTH } from './wrap.ts'
 
 export type ReportOptions = {
   /** What the verdicts were given against. */
@@ -14,7 +15,6 @@ export type ReportOptions = {
   components?: number
 }
 
-const WIDTH = 80
 /** Widths of the columns; the first takes what is left. */
 const COLUMNS = { without: 11, saves: 7, share: 9, verdict: 18 }
 const COMPONENT_WIDTH = WIDTH - 2 - Object.values(COLUMNS).reduce((a, b) => a + b)
@@ -69,24 +69,6 @@ function endpointText(
     ...maskedLines(bottleneck),
   )
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
-}
-
-/** Findings a component; those that would save most come first. */
-const FINDINGS = 3
-const FINDING_INDENT = 6
-
-/** What is wrong, and what fixing it would save; indented under the component. */
-function findingLines(findings: readonly Finding[]): string[] {
-  const worth = findings.filter(({ saved }) => saved.p95Ns > 0 || saved.p99Ns > 0)
-  return worth.slice(0, FINDINGS).flatMap((finding) => {
-    const saves =
-      finding.saved.p95Ns > 0
-        ? `saves ${duration(finding.saved.p95Ns)} at p95`
-        : `saves ${duration(finding.saved.p99Ns)} at p99`
-    const proof = finding.unproven ? ', if none needs another' : ''
-    const text = `${finding.title}, ${saves}${proof}: ${printable(finding.advice)}`
-    return wrapped(text, '    - ', FINDING_INDENT)
-  })
 }
 
 function componentRow(component: BottleneckComponent, observedNs: number): string {

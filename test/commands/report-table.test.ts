@@ -91,6 +91,62 @@ test('long names are cut, control characters taken out: no line is longer than 8
   expect(report).not.toContain('\x1b')
 })
 
+describe('findings under their component', () => {
+  const finding = (title: string, p95Ns: number, rest: Partial<Finding> = {}): Finding => ({
+    pattern: title,
+    title,
+    service: 'shop',
+    operation: 'GET /',
+    scope: 'trace',
+    environment: '',
+    namespace: '',
+    component: { kind: 'database', name: 'orders' },
+    code: { service: 'shop', caller: 'GET /', operation: 'SELECT' },
+    entries: 1234,
+    samples: 300,
+    amount: 1,
+    spentNs: 1,
+    saved: { ...distribution(p95Ns), p99Ns: p95Ns },
+    unproven: false,
+    exemplars: ['0af7651916cd43dd8448eb211c80319c'],
+    advice: 'shop GET / runs SELECT 12 times a request: load them all with one query.',
+    ...rest,
+  })
+  const report = (findings: Finding[]) => {
+    const text = renderReport([endpoint([component('database', 'orders', 120e6, 'leader')], {}, findings)])
+    const lines = text.split('\n')
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
+    return lines.slice(
+      4,
+      lines.findIndex((line) => line.startsWith('  next:')),
+    )
+  }
+
+  test('say how many requests show them, and one that does; what saves nothing is a line', () => {
+    expect(report([finding('N+1 queries', 80e6), finding('Long transaction', 0)])).toEqual([
+      '    - N+1 queries, saves 80 ms at p95: shop GET / runs SELECT 12 times a',
+      '      request: load them all with one query.',
+      '      300 of 1,234 requests, as in 0af7651916cd43dd8448eb211c80319c',
+      '    - Long transaction: saves 0; 300 of 1,234 (0af7651916cd43dd8448eb211c80319c)',
+    ])
+    const rare = finding('Timeouts', 0, { saved: { ...distribution(0), p99Ns: 5e6 }, samples: 14 })
+    expect(report([rare])[0]).toContain('Timeouts, saves 5 ms at p99')
+  })
+
+  test('are a line beyond the first three, and counted beyond eight', () => {
+    const many = Array.from({ length: 10 }, (_, i) => finding(`Finding ${i}`, (10 - i) * 1e6))
+    const lines = report(many)
+    expect(lines.filter((line) => line.includes('as in'))).toHaveLength(3)
+    expect(lines[9]).toBe('    - Finding 3: saves 7 ms at p95; 300 of 1,234')
+    expect(lines.at(-1)).toBe('    - 2 more')
+  })
+
+  test('keep to 80 columns, whatever they are called', () => {
+    const long = 'y'.repeat(300)
+    report([finding(long, 80e6, { advice: long }), finding(long, 0)])
+  })
+})
+
 describe('how sure that is', () => {
   const held = {
     ...component('database', 'orders', 120e6, 'leader'),
