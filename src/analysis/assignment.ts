@@ -1,6 +1,7 @@
 import { uniformOf } from './calls.ts'
-import { type LogNormal, logOf } from './log-normal.ts'
-import { type Event, type Family, type Structure, toleranceNs } from './structure.ts'
+import type { EventPairs } from './event-pairs.ts'
+import type { LogNormal } from './log-normal.ts'
+import type { Event, Family, Structure } from './structure.ts'
 
 /** A start before what it should have waited for is this unlikely, log. */
 const VIOLATION = -60
@@ -61,9 +62,9 @@ export type Assigner = {
    * would cut both. With a temperature, swaps are now and then made also where they do not (annealing), so that a bad
    * first guess is left behind.
    */
-  improve(family: Family, childAt: Int32Array, temperature: number): { changed: boolean; sum: number }
+  improve(pairs: EventPairs, childAt: Int32Array, temperature: number): { changed: boolean; sum: number }
   /** Log-likelihood an event of a family whose children are assigned. */
-  fitOf(family: Family, childAt: Int32Array): number
+  fitOf(pairs: EventPairs, childAt: Int32Array): number
 }
 
 type Times = { mean: Float64Array; inverse: Float64Array; logSigma: Float64Array }
@@ -103,14 +104,13 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
   let stamps = 0
   let salt = 0
   let childAt = new Int32Array(0)
-  let logLength = new Float64Array(0)
-  let family: Family
+  let pairs: EventPairs
 
   return {
     improve(of, at, temperature) {
       let sum = begin(of, at)
       let changed = false
-      salt = Math.round(of.lengthNs) | 0
+      salt = Math.round(of.family.lengthNs) | 0
       const passes = temperature > 0 ? 2 : n
       for (let pass = 0; pass < passes; pass++) {
         let improved = false
@@ -129,16 +129,13 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
       return { changed, sum }
     },
     fitOf(of, at) {
-      return begin(of, at) / (of.calls.length + 1)
+      return begin(of, at) / (of.children + 1)
     },
   }
 
-  function begin(of: Family, at: Int32Array): number {
-    family = of
+  function begin(of: EventPairs, at: Int32Array): number {
+    pairs = of
     childAt = at as Int32Array<ArrayBuffer>
-    const children = of.calls.length
-    if (logLength.length < children) logLength = new Float64Array(2 * children)
-    for (let c = 0; c < children; c++) logLength[c] = logOf(of.ends[c]! - of.starts[c]!)
     let sum = 0
     for (let j = 0; j <= n; j++) {
       terms[j] = termOf(j)
@@ -194,32 +191,33 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
   }
 
   function termOf(j: number): number {
-    if (j === n) return startTerm(n, family.lengthNs, family.lengthNs)
+    if (j === n) return startTerm(n, pairs.children)
     const child = childAt[j]!
     if (child < 0) return absent[j]!
-    const start = family.starts[child]!
-    return (
-      present[j]! + density(logLength[child]!, length, j) + startTerm(j, start, family.ends[child]! - start)
-    )
+    return present[j]! + density(pairs.lengthLog[child]!, length, j) + startTerm(j, child)
   }
 
-  function startTerm(j: number, start: number, lengthNs: number): number {
+  /** Of the start of a site's child, or of the parent's end. */
+  function startTerm(j: number, event: number): number {
+    const { children, gapLog, startLog } = pairs
     const list = waits[j]!
     let term = 0
-    let ready = 0
+    let log = startLog[event]!
     for (let i = 0; i < list.length; i++) {
       const child = childAt[list[i]!]!
       if (child < 0) continue
-      const ended = family.ends[child]!
-      if (ended <= start) {
-        if (ended > ready) ready = ended
-        continue
-      }
-      const began = family.starts[child]!
-      if (ended - start <= toleranceNs(family.wholeMs, Math.min(lengthNs, ended - began))) ready = start
-      else if (eitherOrder[j]![i] === 0 || began < start + lengthNs) term += VIOLATION
+      const since = gapLog[event * children + child]!
+      if (since < log) log = since
+      else if (since === Number.POSITIVE_INFINITY && !(eitherOrder[j]![i] === 1 && beganAfter(child, event)))
+        term += VIOLATION
     }
-    return term + density(logOf(start - ready), gap, j)
+    return term + density(log, gap, j)
+  }
+
+  /** Whether a child began when another one had ended. */
+  function beganAfter(child: number, other: number): boolean {
+    const { starts, ends } = pairs.family
+    return starts[child]! >= starts[other]! + (ends[other]! - starts[other]!)
   }
 }
 

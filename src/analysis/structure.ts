@@ -1,15 +1,8 @@
 import { type Assigner, createAssigner, GUESSES, guessSites } from './assignment.ts'
 import type { Beside } from './beside.ts'
+import { createPairs, type EventPairs, eventPairsOf, fillPairs } from './event-pairs.ts'
 import type { LogNormal } from './log-normal.ts'
-import {
-  conservatively,
-  fit,
-  greedily,
-  isRuleForOne,
-  timesByCall,
-  timesOf,
-  undisproved,
-} from './waited-for.ts'
+import { conservatively, fit, greedily, isRuleForOne, timesOf, undisproved } from './waited-for.ts'
 
 /**
  * What a span's children waited for, learned over many traces. One trace cannot tell a dependency from coincidence; over
@@ -104,17 +97,20 @@ export function learnStructure(given: readonly Family[], context: number): Struc
   const calls = Array.from(families[0]!.calls).sort((a, b) => a - b)
   const repeated = calls.some((call, i) => i > 0 && call === calls[i - 1])
   const overlapping = families.some(hasOverlap)
-  if (!repeated && !overlapping && isRuleForOne(timesByCall(families, calls))) return undefined
+  const pairs = repeated && overlapping ? families.map(eventPairsOf) : undefined
   // With every call made once, or one after the other, there is nothing to guess.
   const assigned =
-    repeated && overlapping
-      ? assignAll(families, calls)
-      : families.map((family) => guessSites(family, calls, 0))
-  const times = timesOf(families, assigned, calls)
-  if (repeated && !overlapping && isRuleForOne(times)) return undefined
+    pairs === undefined
+      ? families.map((family) => guessSites(family, calls, 0))
+      : assignAll(families, pairs, calls)
+  const times = timesOf(families, assigned, calls, pairs)
+  if (!overlapping && isRuleForOne(times)) return undefined
   const found = fit(times, calls, overlapping ? conservatively : undisproved)
   const assigner = createAssigner(found)
-  const fits = families.map((family, f) => assigner.fitOf(family, assigned[f]!)).sort((a, b) => a - b)
+  const one = createPairs(families[0]!)
+  const fits = families
+    .map((family, f) => assigner.fitOf(pairs?.[f] ?? fillPairs(one, family), assigned[f]!))
+    .sort((a, b) => a - b)
   return {
     context,
     families: families.length,
@@ -133,29 +129,49 @@ function byTimes(a: Family, b: Family): number {
 }
 
 /** Hard EM over a share of the families from several first guesses; the best one then assigns all of them. */
-function assignAll(families: readonly Family[], calls: readonly number[]): Int32Array[] {
+function assignAll(
+  families: readonly Family[],
+  pairs: readonly EventPairs[],
+  calls: readonly number[],
+): Int32Array[] {
   const step = Math.max(1, families.length / CLIMBING)
   const some = Array.from(
     { length: Math.min(families.length, CLIMBING) },
-    (_, i) => families[Math.floor(i * step)]!,
+    (_, i) => pairs[Math.floor(i * step)]!,
   )
   const climbs = GUESSES.map((guess) => {
-    const climb: Climb = { assigned: some.map((family) => guessSites(family, calls, guess)), likelihood: 0 }
+    const climb: Climb = {
+      assigned: some.map(({ family }) => guessSites(family, calls, guess)),
+      likelihood: 0,
+    }
     for (const temperature of HEAT) climbOnce(climb, some, calls, temperature)
     for (let round = 0; round < ROUNDS; round++) if (!climbOnce(climb, some, calls, 0)) break
     return climb
   })
   const best = climbs.reduce((a, b) => (b.likelihood > a.likelihood ? b : a))
   const kept = new Map(some.map((family, f) => [family, best.assigned[f]!]))
-  const assigner = createAssigner(fit(timesOf(some, best.assigned, calls), calls, greedily))
+  const assigner = createAssigner(fit(timesOfPairs(some, best.assigned, calls), calls, greedily))
   const all: Climb = {
-    assigned: families.map(
+    assigned: pairs.map(
       (family) => kept.get(family) ?? likeliest(family, calls, assigner, Number.POSITIVE_INFINITY),
     ),
     likelihood: 0,
   }
-  climbOnce(all, families, calls, 0)
+  climbOnce(all, pairs, calls, 0)
   return all.assigned
+}
+
+function timesOfPairs(
+  pairs: readonly EventPairs[],
+  assigned: readonly Int32Array[],
+  calls: readonly number[],
+) {
+  return timesOf(
+    pairs.map(({ family }) => family),
+    assigned,
+    calls,
+    pairs,
+  )
 }
 
 type Climb = { assigned: Int32Array[]; likelihood: number }
@@ -163,14 +179,14 @@ type Climb = { assigned: Int32Array[]; likelihood: number }
 /** One turn of structure and assignment; whether the assignment changed. */
 function climbOnce(
   climb: Climb,
-  families: readonly Family[],
+  pairs: readonly EventPairs[],
   calls: readonly number[],
   temperature: number,
 ): boolean {
-  const { improve } = createAssigner(fit(timesOf(families, climb.assigned, calls), calls, greedily))
+  const { improve } = createAssigner(fit(timesOfPairs(pairs, climb.assigned, calls), calls, greedily))
   let changed = false
   climb.likelihood = 0
-  families.forEach((family, f) => {
+  pairs.forEach((family, f) => {
     const better = improve(family, climb.assigned[f]!, temperature)
     if (better.changed) changed = true
     climb.likelihood += better.sum
@@ -180,7 +196,7 @@ function climbOnce(
 
 /** The likeliest assignment from several first guesses; the first that is likely enough will do. */
 function likeliest(
-  family: Family,
+  pairs: EventPairs,
   calls: ArrayLike<number>,
   { improve }: Assigner,
   enough: number,
@@ -188,13 +204,13 @@ function likeliest(
   let best: Int32Array | undefined
   let likelihood = Number.NEGATIVE_INFINITY
   for (const guess of GUESSES) {
-    const childAt = guessSites(family, calls, guess)
-    const { sum } = improve(family, childAt, 0)
+    const childAt = guessSites(pairs.family, calls, guess)
+    const { sum } = improve(pairs, childAt, 0)
     if (sum > likelihood) {
       likelihood = sum
       best = childAt
     }
-    if (sum >= enough * (family.calls.length + 1)) break
+    if (sum >= enough * (pairs.children + 1)) break
   }
   return best!
 }
@@ -233,13 +249,16 @@ function createPlaces(structure: Structure): Places {
   const calls = Float64Array.from(structure.sites, (site) => site.call)
   const repeated = calls.some((call, s) => call === calls[s - 1])
   const assigner = createAssigner(structure)
+  let pairs: EventPairs | undefined
   return {
     structure,
     ambiguous: isOpen(structure.end) || structure.sites.some(isOpen),
     childrenOf(family, same) {
       if (same && !repeated) return guessSites(family, calls, 0)
-      const childAt = likeliest(family, calls, assigner, Number.POSITIVE_INFINITY)
-      return same || assigner.fitOf(family, childAt) >= structure.usual - WORSE ? childAt : undefined
+      pairs ??= createPairs(family)
+      fillPairs(pairs, family)
+      const childAt = likeliest(pairs, calls, assigner, Number.POSITIVE_INFINITY)
+      return same || assigner.fitOf(pairs, childAt) >= structure.usual - WORSE ? childAt : undefined
     },
   }
 }

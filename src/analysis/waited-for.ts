@@ -1,5 +1,6 @@
 import { type Beside, fitBeside, fitBesideSince } from './beside.ts'
-import { bestLogDensity, logNormalOf, logOf } from './log-normal.ts'
+import { createPairs, type EventPairs, fillPairs } from './event-pairs.ts'
+import { bestLogDensity, logNormalOf } from './log-normal.ts'
 import { type Event, type Family, type Site, type Structure, toleranceNs } from './structure.ts'
 
 /** A dependency may look disproved in this share of the families: some children are assigned to the wrong site. */
@@ -15,55 +16,60 @@ export type Times = {
   ends: Float64Array
   /** By family. */
   wholeMs: readonly boolean[]
+  /** Logarithm of an event's time since the parent's start, `[j * count + f]`; NaN: there is none, or it came before. */
+  startLog: Float64Array
+  /** ... and since the end of site k, `[(j * (width - 1) + k) * count + f]`; Infinity: it had not ended. */
+  gapLog: Float64Array
+  /** Of a site's length, `[k * count + f]`. */
+  lengthLog: Float64Array
 }
 type Choice = { waitsFor: number[]; possible: number[] }
 type ChooseWaits = (times: Times, j: number) => Choice
 
+/** `pairs`: of each family, where they are at hand. */
 export function timesOf(
   families: readonly Family[],
   assigned: readonly Int32Array[],
   calls: readonly number[],
+  pairs?: readonly EventPairs[],
 ): Times {
-  const times = emptyTimes(families, calls)
-  for (let f = 0; f < families.length; f++) {
-    const { starts, ends } = families[f]!
-    const childAt = assigned[f]!
-    for (let site = 0, at = f * times.width; site < childAt.length; site++, at++) {
-      const child = childAt[site]!
-      if (child < 0) continue
-      times.starts[at] = starts[child]!
-      times.ends[at] = ends[child]!
-    }
-  }
-  return times
-}
-
-/** Of families that make each of their calls once: there is nothing to assign. */
-export function timesByCall(families: readonly Family[], calls: readonly number[]): Times {
-  const times = emptyTimes(families, calls)
-  for (let f = 0; f < families.length; f++) {
-    const family = families[f]!
-    for (let child = 0; child < calls.length; child++) {
-      const at = f * times.width + calls.indexOf(family.calls[child]!)
-      times.starts[at] = family.starts[child]!
-      times.ends[at] = family.ends[child]!
-    }
-  }
-  return times
-}
-
-function emptyTimes(families: readonly Family[], calls: readonly number[]): Times {
-  const width = calls.length + 1
+  const sites = calls.length
+  const width = sites + 1
   const count = families.length
   const starts = new Float64Array(width * count).fill(Number.NaN)
   const ends = new Float64Array(width * count).fill(Number.NaN)
-  const wholeMs: boolean[] = []
+  const startLog = new Float64Array(width * count).fill(Number.NaN)
+  const lengthLog = new Float64Array(sites * count)
+  const gapLog = new Float64Array(width * sites * count).fill(Number.POSITIVE_INFINITY)
+  const one = pairs === undefined ? createPairs(families[0]!) : undefined
   for (let f = 0; f < count; f++) {
-    starts[f * width + width - 1] = families[f]!.lengthNs
-    ends[f * width + width - 1] = 2 * families[f]!.lengthNs
-    wholeMs.push(families[f]!.wholeMs)
+    const family = families[f]!
+    const pair = one === undefined ? pairs![f]! : fillPairs(one, family)
+    const childAt = assigned[f]!
+    for (let j = 0; j < width; j++) {
+      const event = j === sites ? pair.children : childAt[j]!
+      if (event < 0) continue
+      const start = j === sites ? family.lengthNs : family.starts[event]!
+      starts[f * width + j] = start
+      ends[f * width + j] = j === sites ? 2 * family.lengthNs : family.ends[event]!
+      if (start >= 0) startLog[j * count + f] = pair.startLog[event]!
+      if (j < sites) lengthLog[j * count + f] = pair.lengthLog[event]!
+      const row = event * pair.children
+      for (let k = 0, at = j * sites * count + f; k < sites; k++, at += count) {
+        if (childAt[k]! >= 0) gapLog[at] = pair.gapLog[row + childAt[k]!]!
+      }
+    }
   }
-  return { width, count, starts, ends, wholeMs }
+  return {
+    width,
+    count,
+    starts,
+    ends,
+    wholeMs: families.map((family) => family.wholeMs),
+    startLog,
+    gapLog,
+    lengthLog,
+  }
 }
 
 /** Every event with what it waited for, as `choose` says, and the distributions of gaps and lengths. */
@@ -73,12 +79,12 @@ export function fit(
   choose: ChooseWaits,
 ): Pick<Structure, 'sites' | 'end'> {
   const final = choose !== greedily
-  const { width, count, starts, ends } = times
+  const { width, count, startLog, lengthLog } = times
   const events = Array.from({ length: width }, (_, j): Event => {
     const choice = choose(times, j)
     const { possible } = choice
-    const { waitsFor, ready, beside } = final ? besideOwnWork(times, j, choice) : afterAll(times, j, choice)
-    const { n, sum, squares } = gapsOf(times, j, ready)
+    const { waitsFor, beside } = final ? besideOwnWork(times, j, choice) : alone(choice)
+    const { n, sum, squares } = gapsAfter(times, j, waitsFor)
     return {
       waitsFor,
       possible,
@@ -91,9 +97,9 @@ export function fit(
     let n = 0
     let sum = 0
     let squares = 0
-    for (let at = j; at < count * width; at += width) {
-      if (!(starts[at]! >= 0)) continue
-      const log = logOf(ends[at]! - starts[at]!)
+    for (let at = j * count; at < (j + 1) * count; at++) {
+      if (Number.isNaN(startLog[at]!)) continue
+      const log = lengthLog[at]!
       n++
       sum += log
       squares += log * log
@@ -103,10 +109,10 @@ export function fit(
   return { sites, end: events[width - 1]! }
 }
 
-type Waited = { waitsFor: readonly number[]; ready: Float64Array; beside?: Beside | undefined }
+type Waited = { waitsFor: readonly number[]; beside?: Beside | undefined }
 
-function afterAll(times: Times, j: number, { waitsFor }: Choice): Waited {
-  return { waitsFor, ready: readyTimes(times, j, waitsFor) }
+function alone({ waitsFor }: Choice): Waited {
+  return { waitsFor }
 }
 
 /**
@@ -115,26 +121,33 @@ function afterAll(times: Times, j: number, { waitsFor }: Choice): Waited {
  */
 function besideOwnWork(times: Times, j: number, choice: Choice): Waited {
   const { waitsFor } = choice
-  const { ready } = afterAll(times, j, choice)
+  const ready = readyTimes(times, j, waitsFor)
   const beside = fitBeside(times, j, waitsFor, certainOf(times, j, waitsFor), ready)
-  if (beside !== undefined) return { waitsFor, ready, beside }
-  const without = explained(times, j, ready)
+  if (beside !== undefined) return { waitsFor, beside }
+  const without = explained(gapsAfter(times, j, waitsFor))
   for (const since of choice.possible) {
     if (waitsFor.includes(since)) continue
     const more = [...waitsFor, since].sort((a, b) => a - b)
     const later = readyTimes(times, j, more)
-    const found = fitBesideSince(times, j, since, later, without - explained(times, j, later))
-    if (found !== undefined) return { waitsFor: more, ready: later, beside: found }
+    const found = fitBesideSince(times, j, since, later, without - explained(gapsAfter(times, j, more)))
+    if (found !== undefined) return { waitsFor: more, beside: found }
   }
-  return { waitsFor, ready }
+  return { waitsFor }
 }
 
-/** Whether k had ended by event j in family f, but for what clocks get wrong; false where either is missing. */
-function hadEnded({ width, starts, ends, wholeMs }: Times, f: number, j: number, k: number): boolean {
-  const start = starts[f * width + j]!
-  const end = ends[f * width + k]!
+/** Whether site k had ended by event j in family f, but for what clocks get wrong. */
+function hadEnded({ width, count, gapLog }: Times, f: number, j: number, k: number): boolean {
+  return gapLog[(j * (width - 1) + k) * count + f]! < Number.POSITIVE_INFINITY
+}
+
+/** ... whether event j had, by the start of site k. */
+function eventHadEnded(times: Times, f: number, k: number, j: number): boolean {
+  const { width, starts, ends, wholeMs } = times
+  if (j < width - 1) return hadEnded(times, f, k, j)
+  const start = starts[f * width + k]!
+  const end = ends[f * width + j]!
   if (end <= start) return true
-  const shorterNs = Math.min(end - starts[f * width + k]!, ends[f * width + j]! - start)
+  const shorterNs = Math.min(end - starts[f * width + j]!, ends[f * width + k]! - start)
   return end - start <= toleranceNs(wholeMs[f]!, shorterNs)
 }
 
@@ -154,14 +167,22 @@ function readyTimes(times: Times, j: number, waitsFor: readonly number[]): Float
 
 type Sums = { n: number; sum: number; squares: number }
 
-function gapsOf({ width, count, starts }: Times, j: number, ready: Float64Array): Sums {
+/** Of the logarithms of the gaps after those waited for (but for `left`). */
+function gapsAfter(times: Times, j: number, waitsFor: readonly number[], left = -1): Sums {
+  const { width, count, startLog, gapLog } = times
+  const row = j * (width - 1)
   let n = 0
   let sum = 0
   let squares = 0
   for (let f = 0; f < count; f++) {
-    const start = starts[f * width + j]!
-    if (!(start >= 0)) continue
-    const log = logOf(start - ready[f]!)
+    let log = startLog[j * count + f]!
+    if (Number.isNaN(log)) continue
+    for (let i = 0; i < waitsFor.length; i++) {
+      const k = waitsFor[i]!
+      if (k === left) continue
+      const gap = gapLog[(row + k) * count + f]!
+      if (gap < log) log = gap
+    }
     n++
     sum += log
     squares += log * log
@@ -169,9 +190,8 @@ function gapsOf({ width, count, starts }: Times, j: number, ready: Float64Array)
   return { n, sum, squares }
 }
 
-/** How well starts are explained by gaps of one distribution after the ready times, log-likelihood. */
-function explained(times: Times, j: number, ready: Float64Array): number {
-  const { n, sum, squares } = gapsOf(times, j, ready)
+/** How well starts are explained by gaps of one distribution, log-likelihood. */
+function explained({ n, sum, squares }: Sums): number {
   return bestLogDensity(n, sum, squares)
 }
 
@@ -188,7 +208,7 @@ function disproved(times: Times, j: number, k: number) {
     both++
     if (hadEnded(times, f, j, k)) continue
     before++
-    if (!hadEnded(times, f, k, j)) during++
+    if (!eventHadEnded(times, f, k, j)) during++
   }
   return { before, during, both }
 }
@@ -199,36 +219,45 @@ const COUNTER_EXAMPLE = 8
 
 /** While assignments are uncertain: adds the predecessor that explains the starts best, as long as one does. */
 export function greedily(times: Times, j: number): Choice {
-  const { width, count, starts, ends } = times
+  const { width, count, startLog, gapLog } = times
   const chosen: number[] = []
   const against = Array.from({ length: width - 1 }, (_, k) => {
+    if (k === j) return -1
     const { before, both } = disproved(times, j, k)
-    return k === j || both === 0 || before > both / 4 ? -1 : before
+    return both === 0 || before > both / 4 ? -1 : before
   })
-  let ready = new Float64Array(count)
-  let best = explained(times, j, ready)
+  /** Logarithms of the gaps after those chosen. */
+  const logs = startLog.slice(j * count, (j + 1) * count)
+  let best = explained(gapsAfter(times, j, chosen))
   for (;;) {
     let next = -1
     let likelihood = best + WORTH
-    let nextReady = ready
     for (let k = 0; k < width - 1; k++) {
       if (against[k]! < 0 || chosen.includes(k)) continue
-      const later = ready.slice()
+      const from = (j * (width - 1) + k) * count
+      let n = 0
+      let sum = 0
+      let squares = 0
       for (let f = 0; f < count; f++) {
-        const end = ends[f * width + k]!
-        if (end > later[f]! && hadEnded(times, f, j, k)) later[f] = Math.min(end, starts[f * width + j]!)
+        const before = logs[f]!
+        if (Number.isNaN(before)) continue
+        const gap = gapLog[from + f]!
+        const log = gap < before ? gap : before
+        n++
+        sum += log
+        squares += log * log
       }
-      const after = explained(times, j, later) - COUNTER_EXAMPLE * against[k]!
+      const after = bestLogDensity(n, sum, squares) - COUNTER_EXAMPLE * against[k]!
       if (after > likelihood) {
         likelihood = after
         next = k
-        nextReady = later
       }
     }
     if (next < 0) return { waitsFor: chosen, possible: chosen }
     chosen.push(next)
     best = likelihood
-    ready = nextReady
+    const from = (j * (width - 1) + next) * count
+    for (let f = 0; f < count; f++) if (gapLog[from + f]! < logs[f]!) logs[f] = gapLog[from + f]!
   }
 }
 
@@ -304,11 +333,11 @@ export function conservatively(times: Times, j: number): Choice {
   const explaining = greedily(times, j).waitsFor
   const possible = [...new Set([...undisproved(times, j).waitsFor, ...explaining])].sort((a, b) => a - b)
   let kept = possible
-  let best = explained(times, j, readyTimes(times, j, kept))
+  let best = explained(gapsAfter(times, j, kept))
   for (;;) {
     let dropped = -1
     for (const k of kept) {
-      const after = explainedWithout(times, j, kept, k)
+      const after = explained(gapsAfter(times, j, kept, k))
       if (after > best + WORTH) {
         best = after
         dropped = k
@@ -319,22 +348,10 @@ export function conservatively(times: Times, j: number): Choice {
   }
 }
 
-function explainedWithout(times: Times, j: number, waitsFor: readonly number[], k: number): number {
-  return explained(
-    times,
-    j,
-    readyTimes(
-      times,
-      j,
-      waitsFor.filter((m) => m !== k),
-    ),
-  )
-}
-
 /** Log-likelihood that is lost without a dependency that counts as proven. */
 const PROOF = 8
 
 function certainOf(times: Times, j: number, waitsFor: readonly number[]): number[] {
-  const all = explained(times, j, readyTimes(times, j, waitsFor))
-  return waitsFor.filter((k) => explainedWithout(times, j, waitsFor, k) < all - PROOF)
+  const all = explained(gapsAfter(times, j, waitsFor))
+  return waitsFor.filter((k) => explained(gapsAfter(times, j, waitsFor, k)) < all - PROOF)
 }
