@@ -23,8 +23,9 @@ type Spans = { callsNs: number[]; allNs: number[] }
  * and more must be shown than where it is the call's own end.
  */
 const SHOWN_ALONE = { falling: -3, worth: 6 }
-const SHOWN = { falling: -4, worth: 10 }
-const LEAST = 30
+export const SHOWN = { falling: -4, worth: 10 }
+/** So many families must have both. */
+export const LEAST_SHOWN = 30
 const ROUNDS = 12
 
 /** Work beside the calls, and the log-likelihood that it wins over none. */
@@ -42,7 +43,7 @@ export function fitBeside(
   for (const since of waitsFor) {
     const shown = certain.length === 1 && certain[0] === since ? SHOWN_ALONE : SHOWN
     const spans = spansOf(times, j, since, ready)
-    if (spans.allNs.length < LEAST || falling(spans) > shown.falling) continue
+    if (spans.allNs.length < LEAST_SHOWN || falling(spans) > shown.falling) continue
     const fitted = fitBoth(spans)
     if (fitted.gain > shown.worth && (best === undefined || fitted.gain > best.gain))
       best = { since, ...fitted }
@@ -59,7 +60,7 @@ export function fitBesideSince(
   worth: number,
 ): Beside | undefined {
   const spans = spansOf(times, j, since, ready)
-  if (spans.allNs.length < LEAST) return undefined
+  if (spans.allNs.length < LEAST_SHOWN) return undefined
   const fitted = fitBoth(spans)
   return fitted.gain > worth ? besideOf({ since, ...fitted }) : undefined
 }

@@ -154,7 +154,11 @@ function placeChildren(
   if (placed === children.length) return { parent, spanAt, others: NOBODY }
   const known = new Uint8Array(children.length)
   for (let site = 0; site < childAt.length; site++) if (childAt[site]! >= 0) known[childAt[site]!] = 1
-  return { parent, spanAt, others: children.filter((c, i) => known[i] === 0 && detached[c] === 0) }
+  return {
+    parent,
+    spanAt,
+    others: Array.from(children).filter((c, i) => known[i] === 0 && detached[c] === 0),
+  }
 }
 
 function apply(

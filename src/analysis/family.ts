@@ -9,7 +9,10 @@ export type KnownFamily = Family & {
   context: number
   /** ... and of what it called, how often each. */
   signature: number
-  children: readonly number[]
+  children: Int32Array
+  calls: Float64Array
+  starts: Float64Array
+  ends: Float64Array
 }
 
 /** Numbers of the calls of spans of one tree; scratch that is reused. */
@@ -19,7 +22,7 @@ export type FamilyReader = {
   contextOf(parent: number): number
   /** The signature of a parent, NaN if there is nothing to learn: no children, too many, or one call's transit. */
   signatureOf(parent: number): number
-  /** A parent that has that signature, with its children. */
+  /** A parent that has that signature, with its children; overwritten by the next one of as many children. */
   familyOf(parent: number, signature: number): KnownFamily
 }
 
@@ -28,6 +31,8 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
   let call = new Float64Array(0)
   let context = new Float64Array(0)
   let wholeMs = false
+  /** By the number of children. */
+  const families: KnownFamily[] = []
   return {
     read(from, to, whole) {
       const { order, shape, component, kind, firstChild, child, parent } = tree
@@ -56,12 +61,17 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
     signatureOf,
     familyOf(parent, signature) {
       const { firstChild, child, entry, start, end } = tree
-      const children: number[] = []
-      for (let slot = firstChild[parent]!; slot < firstChild[parent + 1]!; slot++) {
+      const from = firstChild[parent]!
+      const to = firstChild[parent + 1]!
+      let count = 0
+      for (let slot = from; slot < to; slot++) if (entry[child[slot]!] === NOT_ENTRY) count++
+      const family = (families[count] ??= createFamily(count))
+      const { children, calls: numbers, starts, ends } = family
+      let n = 0
+      for (let slot = from; slot < to; slot++) {
         const c = child[slot]!
         if (entry[c] !== NOT_ENTRY) continue
-        let at = children.length
-        children.push(c)
+        let at = n++
         for (; at > 0; at--) {
           const other = children[at - 1]!
           if (start[other]! < start[c]! || (start[other] === start[c] && other < c)) break
@@ -70,25 +80,17 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
         children[at] = c
       }
       const origin = start[parent]!
-      const numbers: number[] = []
-      const starts: number[] = []
-      const ends: number[] = []
-      for (let i = 0; i < children.length; i++) {
+      for (let i = 0; i < n; i++) {
         const c = children[i]!
-        numbers.push(callOf(c))
-        starts.push(start[c]! - origin)
-        ends.push(end[c]! - origin)
+        numbers[i] = callOf(c)
+        starts[i] = start[c]! - origin
+        ends[i] = end[c]! - origin
       }
-      return {
-        context: context[parent]!,
-        signature,
-        children,
-        calls: numbers,
-        starts,
-        ends,
-        lengthNs: end[parent]! - origin,
-        wholeMs,
-      }
+      family.context = context[parent]!
+      family.signature = signature
+      family.lengthNs = end[parent]! - origin
+      family.wholeMs = wholeMs
+      return family
     },
   }
 
@@ -121,5 +123,19 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
     return n === 0
       ? Number.NaN
       : hashPair(hashPair(context[parent]!, n), (high >>> 11) * 2 ** 32 + (low >>> 0))
+  }
+}
+
+function createFamily(children: number): KnownFamily {
+  const numbers = () => new Float64Array(children)
+  return {
+    context: 0,
+    signature: 0,
+    children: new Int32Array(children),
+    calls: numbers(),
+    starts: numbers(),
+    ends: numbers(),
+    lengthNs: 0,
+    wholeMs: false,
   }
 }

@@ -7,9 +7,16 @@ import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
 import { createFamilyReader, type KnownFamily } from './family.ts'
-import { createFamilyStore, type FamilyStore } from './family-store.ts'
+import {
+  createFamilyLog,
+  createFamilyStore,
+  type FamilyStore,
+  logFamily,
+  placesBySignature,
+} from './family-store.ts'
 import { createModel, type Model } from './model.ts'
 import { createNumberTable } from './number-table.ts'
+import { isPlainCall } from './plain-call.ts'
 import { enoughFamilies, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
 
 /**
@@ -25,13 +32,14 @@ export type Learner = {
 
 /** Families kept in all; a signature that was not met for longest makes room. */
 const MOST_KEPT = 100_000
-/** Families of one signature kept while a batch is read. */
-const KEPT_MEANWHILE = 2 * MOST_FAMILIES
+/** Numbers in the log of families when they are dealt out to their signatures: 8 MB. */
+const LONGEST_LOG = 2 ** 20
 
 type Signature = {
   context: number
   /** Families that are enough to learn from. */
   enough: number
+  children: number
   families: FamilyStore
   lastBatch: number
   changed: boolean
@@ -65,6 +73,7 @@ export function createLearner(earlier?: Model): Learner {
       /** Signatures of this batch, and by place in it. */
       const metNow = createNumberTable()
       const signaturesNow: Signature[] = []
+      const log = createFamilyLog()
       for (const trace of traces) {
         repairs.count = 0
         const from = groups.first[trace]!
@@ -72,27 +81,42 @@ export function createLearner(earlier?: Model): Learner {
         const assembled = assembleTrace(tree, groups.rows, from, to, repairs, offsets)
         const end = assembled.orderFrom.at(-1)!
         reader.read(0, end, assembled.millisecondClock)
+        addFamilies(end, rank[trace]!)
+        if (log.length > LONGEST_LOG) dealOut()
+      }
+      dealOut()
+      evict()
+
+      function addFamilies(end: number, rank: number): void {
         for (let at = 0; at < end; at++) {
           const parent = tree.order[at]!
+          if (tree.firstChild[parent] === tree.firstChild[parent + 1]) continue
           const number = reader.signatureOf(parent)
           if (Number.isNaN(number)) continue
-          const met = metNow.placeOf(number)
           const family = reader.familyOf(parent, number)
-          const signature = met >= 0 ? signaturesNow[met]! : signatureOf(family)
-          if (met < 0) signaturesNow[metNow.add(number)] = signature
-          signature.families.add(family, batch, rank[trace]!)
-          if (signature.families.count > KEPT_MEANWHILE) signature.families.keepNewest(MOST_FAMILIES)
+          let place = metNow.placeOf(number)
+          if (place < 0) {
+            place = metNow.add(number)
+            signaturesNow[place] = signatureOf(family)
+          }
+          logFamily(log, family, place, batch, rank)
         }
       }
-      for (const { families } of signaturesNow) families.keepNewest(MOST_FAMILIES)
-      evict()
+
+      function dealOut(): void {
+        const places = placesBySignature(log, signaturesNow.length)
+        for (let s = 0; s < places.length; s++) {
+          if (places[s]!.length > 0) signaturesNow[s]!.families.add(log, places[s]!, MOST_FAMILIES)
+        }
+        log.count = 0
+        log.length = 0
+      }
     },
     model() {
       const structures = new Map<number, Structure>(earlier?.structures)
       for (const [number, signature] of signatures) {
         if (signature.families.count < signature.enough) continue
-        if (signature.changed)
-          signature.structure = learnStructure(signature.families.list(), signature.context)
+        if (signature.changed) signature.structure = structureOf(signature)
         signature.changed = false
         if (signature.structure !== undefined) structures.set(number, signature.structure)
         else structures.delete(number)
@@ -108,6 +132,7 @@ export function createLearner(earlier?: Model): Learner {
       signature = {
         context: family.context,
         enough: enoughFamilies(family),
+        children: family.children.length,
         families: createFamilyStore(family.children.length),
         lastBatch: batch,
         changed: true,
@@ -131,6 +156,10 @@ export function createLearner(earlier?: Model): Learner {
       signatures.delete(number)
     }
   }
+}
+
+function structureOf({ children, families, context }: Signature): Structure | undefined {
+  return children === 1 && isPlainCall(families) ? undefined : learnStructure(families.list(), context)
 }
 
 /** What is known anew takes the place of what was. */

@@ -4,7 +4,7 @@ import { bestLogDensity, logNormalOf } from './log-normal.ts'
 import { type Event, type Family, type Site, type Structure, toleranceNs } from './structure.ts'
 
 /** A dependency may look disproved in this share of the families: some children are assigned to the wrong site. */
-const TOLERATED = 0.02
+export const TOLERATED = 0.02
 /**
  * Times by family f and event j, of children whose sites are known: `starts[f * width + j]`, NaN where there is none.
  * The last event of each row is the parent's end.
