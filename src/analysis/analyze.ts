@@ -106,7 +106,11 @@ function analyzeBy(
   const matcher = model === undefined || model.structures.size === 0 ? undefined : createMatcher(model)
   const readings = matcher === undefined ? undefined : createReadings(range)
   const clocks = model === undefined ? undefined : offsetsOf(model.clocks, spans.dictionary)
-  const reader = createFamilyReader(tree, callsOf(spans.dictionary))
+  const reader = createFamilyReader(
+    tree,
+    callsOf(spans.dictionary),
+    matcher === undefined ? () => false : matcher.knows,
+  )
   const settled = (from: number, to: number, wholeMs: boolean) => {
     if (matcher !== undefined && readings !== undefined)
       applyModel(matcher, tree, reader, readings, from, to, wholeMs)
@@ -137,7 +141,7 @@ function analyzeBy(
     origins[2 * at] = tree.originLow
     origins[2 * at + 1] = tree.originHigh
     traces.spanCount[at] = tree.count
-    if (readings !== undefined) clearReadings(readings)
+    if (readings !== undefined) clearReadings(readings, tree)
     settled(0, orderFrom.at(-1)!, millisecondClock)
     lap('assembleMs')
     observer?.assembled(tree, trace, assembled, readings?.likely)
@@ -158,7 +162,7 @@ function analyzeBy(
         log,
         clocks,
       )
-      if (readings !== undefined) clearReadings(readings)
+      if (readings !== undefined) clearReadings(readings, tree)
       settled(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
       look(tree, assembled, readings?.likely)
     },

@@ -72,10 +72,13 @@ function growDependencies(dependencies: Dependencies, spans: number): void {
 }
 
 /** Nothing is known of the trace that comes now. */
-export function clearReadings(readings: Readings): void {
+export function clearReadings(readings: Readings, { capacity, count }: TraceTree): void {
   readings.differ = false
   for (const dependencies of [readings.likely, readings.most, readings.least]) {
-    if (dependencies !== undefined) dependencies.list.length = 0
+    if (dependencies === undefined) continue
+    growDependencies(dependencies, capacity)
+    dependencies.learned.fill(0, 0, count)
+    dependencies.list.length = 0
   }
 }
 
@@ -90,15 +93,14 @@ export function applyModel(
   wholeMs: boolean,
 ): void {
   const { likely, most, least } = readings
-  for (const dependencies of [likely, most, least]) {
-    if (dependencies === undefined) continue
-    growDependencies(dependencies, tree.capacity)
-    for (let at = from; at < to; at++) dependencies.learned[tree.order[at]!] = 0
-  }
   reader.read(from, to, wholeMs)
-  for (let at = from; at < to; at++) {
-    const parent = tree.order[at]!
-    if (tree.live[parent] === 0 || !matcher.knows(reader.contextOf(parent))) continue
+  const { parents, count } = reader
+  for (let i = 0; i < count; i++) {
+    const parent = parents[i]!
+    likely.learned[parent] = 0
+    if (most !== undefined) most.learned[parent] = 0
+    if (least !== undefined) least.learned[parent] = 0
+    if (tree.live[parent] === 0) continue
     const signature = reader.signatureOf(parent)
     if (Number.isNaN(signature)) continue
     const matched = matcher.match(signature, parent, reader)

@@ -1,6 +1,7 @@
 import { CLIENT, PRODUCER } from '../trace/span.ts'
 import { NOT_ENTRY, type TraceTree } from '../trace/tree.ts'
 import { type Calls, hashPair } from './calls.ts'
+import { createContexts } from './contexts.ts'
 import { type Family, MOST_SITES } from './structure.ts'
 
 /** A parent with its children: what was called, and from where. */
@@ -17,47 +18,63 @@ export type KnownFamily = Family & {
 
 /** Numbers of the calls of spans of one tree; scratch that is reused. */
 export type FamilyReader = {
-  /** Works out the calls of `order[from..to)`, parents before children; `wholeMs`: of a trace of millisecond clocks. */
+  /**
+   * Works out the calls of `order[from..to)`, parents before children, and lists the parents of which something may be
+   * learned, or known: of a context that is wanted, with children, not too many, and not one call's transit. `wholeMs`: of
+   * a trace of millisecond clocks.
+   */
   read(from: number, to: number, wholeMs: boolean): void
-  contextOf(parent: number): number
-  /** The signature of a parent, NaN if there is nothing to learn: no children, too many, or one call's transit. */
+  readonly parents: Int32Array
+  readonly count: number
+  /** The signature of such a parent, NaN if its children are entries. */
   signatureOf(parent: number): number
   /** A parent that has that signature, with its children; overwritten by the next one of as many children. */
   familyOf(parent: number, signature: number): KnownFamily
 }
 
-export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader {
-  /** Of spans with children; what a leaf is called is worked out where it is asked for. */
-  let call = new Float64Array(0)
-  let context = new Float64Array(0)
+/** `wants`: whether parents in a context are to be listed. */
+export function createFamilyReader(
+  tree: TraceTree,
+  calls: Calls,
+  wants: (context: number) => boolean,
+): FamilyReader {
+  const contexts = createContexts(tree.spans, calls, wants)
+  /** Place of the context of spans with children; what a leaf is called is worked out where it is asked for. */
+  let placeOf = new Int32Array(0)
+  let parents = new Int32Array(0)
+  let count = 0
   let wholeMs = false
   /** By the number of children. */
   const families: KnownFamily[] = []
   return {
+    get parents() {
+      return parents
+    },
+    get count() {
+      return count
+    },
     read(from, to, whole) {
       const { order, shape, component, kind, firstChild, child, parent } = tree
-      const { shapeComponent } = tree.spans.dictionary
       wholeMs = whole
-      if (call.length < tree.capacity) {
-        call = new Float64Array(tree.capacity)
-        context = new Float64Array(tree.capacity)
+      count = 0
+      if (placeOf.length < tree.capacity) {
+        placeOf = new Int32Array(tree.capacity)
+        parents = new Int32Array(tree.capacity)
       }
       for (let at = from; at < to; at++) {
         const span = order[at]!
         const slot = firstChild[span]!
-        if (slot === firstChild[span + 1]!) continue
-        let number = calls.number(shape[span]!, component[span]!)
-        // `GET` says little; what was reached says more.
-        if (kind[span] === CLIENT) {
-          const callee = shape[child[slot]!]!
-          number = hashPair(number, calls.number(callee, shapeComponent[callee]!))
-        }
+        const children = firstChild[span + 1]! - slot
+        if (children === 0) continue
         const p = parent[span]!
-        context[span] = hashPair(p < 0 ? 0 : context[p]!, number)
-        call[span] = number
+        const callee = kind[span] === CLIENT ? shape[child[slot]!]! : -1
+        const place = contexts.placeOf(p < 0 ? -1 : placeOf[p]!, shape[span]!, component[span]!, callee)
+        placeOf[span] = place
+        if (contexts.isWanted[place] === 0 || children > MOST_SITES) continue
+        if (children === 1 && (kind[span] === CLIENT || kind[span] === PRODUCER)) continue
+        parents[count++] = span
       }
     },
-    contextOf: (parent) => context[parent]!,
     signatureOf,
     familyOf(parent, signature) {
       const { firstChild, child, entry, start, end } = tree
@@ -86,7 +103,7 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
         starts[i] = start[c]! - origin
         ends[i] = end[c]! - origin
       }
-      family.context = context[parent]!
+      family.context = contexts.context[placeOf[parent]!]!
       family.signature = signature
       family.lengthNs = end[parent]! - origin
       family.wholeMs = wholeMs
@@ -97,16 +114,14 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
   function callOf(span: number): number {
     const { firstChild, shape, component } = tree
     return firstChild[span]! < firstChild[span + 1]!
-      ? call[span]!
+      ? contexts.call[placeOf[span]!]!
       : calls.number(shape[span]!, component[span]!)
   }
 
   function signatureOf(parent: number): number {
-    const { firstChild, child, entry, kind } = tree
+    const { firstChild, child, entry } = tree
     const from = firstChild[parent]!
     const to = firstChild[parent + 1]!
-    if (to === from || to - from > MOST_SITES) return Number.NaN
-    if (to - from === 1 && (kind[parent] === CLIENT || kind[parent] === PRODUCER)) return Number.NaN
     // Sums of words: the same for any order of the children.
     let low = 0
     let high = 0
@@ -122,7 +137,7 @@ export function createFamilyReader(tree: TraceTree, calls: Calls): FamilyReader 
     }
     return n === 0
       ? Number.NaN
-      : hashPair(hashPair(context[parent]!, n), (high >>> 11) * 2 ** 32 + (low >>> 0))
+      : hashPair(hashPair(contexts.context[placeOf[parent]!]!, n), (high >>> 11) * 2 ** 32 + (low >>> 0))
   }
 }
 

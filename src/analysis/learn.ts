@@ -59,7 +59,7 @@ export function createLearner(earlier?: Model): Learner {
       batch++
       const { traces, forClocks, rank } = draw(spans, groups)
       const tree = createTree(spans)
-      const reader = createFamilyReader(tree, callsOf(spans.dictionary))
+      const reader = createFamilyReader(tree, callsOf(spans.dictionary), () => true)
       const repairs = createRepairLog()
       // Clocks first: what waited for what can be seen only where times can be compared.
       for (const trace of forClocks) {
@@ -79,18 +79,17 @@ export function createLearner(earlier?: Model): Learner {
         const from = groups.first[trace]!
         const to = groups.first[trace + 1]!
         const assembled = assembleTrace(tree, groups.rows, from, to, repairs, offsets)
-        const end = assembled.orderFrom.at(-1)!
-        reader.read(0, end, assembled.millisecondClock)
-        addFamilies(end, rank[trace]!)
+        reader.read(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
+        addFamilies(rank[trace]!)
         if (log.length > LONGEST_LOG) dealOut()
       }
       dealOut()
       evict()
 
-      function addFamilies(end: number, rank: number): void {
-        for (let at = 0; at < end; at++) {
-          const parent = tree.order[at]!
-          if (tree.firstChild[parent] === tree.firstChild[parent + 1]) continue
+      function addFamilies(rank: number): void {
+        const { parents, count } = reader
+        for (let i = 0; i < count; i++) {
+          const parent = parents[i]!
           const number = reader.signatureOf(parent)
           if (Number.isNaN(number)) continue
           const family = reader.familyOf(parent, number)
