@@ -69,7 +69,8 @@ export function createDictionary(): Dictionary {
   const callIds = new Map<number, number>()
   const componentIds = new Map<string, number>()
   const endpointIds = new Map<string, number>()
-  const transitIds = new Map<number, number>()
+  /** By caller, by callee: a pair as one number would be boxed. */
+  const transitIds: Map<number, number>[] = []
 
   const dictionary = {
     components,
@@ -119,14 +120,15 @@ export function createDictionary(): Dictionary {
     },
 
     transit(caller: number, callee: number): number {
-      const pair = caller * 2 ** 26 + callee
-      let id = transitIds.get(pair)
+      while (transitIds.length <= caller) transitIds.push(new Map())
+      const byCallee = transitIds[caller]!
+      let id = byCallee.get(callee)
       if (id === undefined) {
         id = dictionary.component({
           kind: 'network',
           name: transitName(services[caller]!, services[callee]!),
         })
-        transitIds.set(pair, id)
+        byCallee.set(callee, id)
       }
       return id
     },

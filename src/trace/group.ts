@@ -13,11 +13,14 @@ export type TraceGroups = { count: number; rows: Uint32Array; first: Uint32Array
 export function groupByTrace(columns: SpanColumns): TraceGroups {
   const { count, traceHigh, traceLow } = columns
   const traceOf = new Uint32Array(count)
+  // Room for traces of four spans and more: what is not touched costs nothing, growing does.
   let mask = 1023
-  let table = new Int32Array(mask + 1).fill(-1)
+  while (2 * mask < count) mask = 2 * mask + 1
+  /** 1 + number of a trace, 0: empty; at most half full. */
+  let table = new Int32Array(mask + 1)
   /** By trace: its id, four words each; how many rows it has. */
-  let ids = new Uint32Array(4 * 512)
-  let sizes = new Uint32Array(512)
+  let ids = new Uint32Array(2 * (mask + 1))
+  let sizes = new Uint32Array((mask + 1) / 2)
   let traces = 0
   let last = -1
 
@@ -30,19 +33,25 @@ export function groupByTrace(columns: SpanColumns): TraceGroups {
     let trace = last
     if (trace < 0 || !isTrace(ids, trace, a, b, c, d)) {
       let slot = hash(a, b, c, d) & mask
-      for (trace = table[slot]!; trace >= 0; trace = table[slot]!) {
+      for (trace = table[slot]! - 1; trace >= 0; trace = table[slot]! - 1) {
         if (isTrace(ids, trace, a, b, c, d)) break
         slot = (slot + 1) & mask
       }
       if (trace < 0) {
+        if (traces === sizes.length) {
+          mask = 2 * mask + 1
+          table = hashed(ids, traces, mask)
+          ids = widened(ids)
+          sizes = widened(sizes)
+          slot = hash(a, b, c, d) & mask
+          while (table[slot]! > 0) slot = (slot + 1) & mask
+        }
         trace = traces++
-        table[slot] = trace
-        if (trace === sizes.length) widen()
+        table[slot] = trace + 1
         ids[4 * trace] = a
         ids[4 * trace + 1] = b
         ids[4 * trace + 2] = c
         ids[4 * trace + 3] = d
-        if (2 * traces > mask) rehash()
       }
       last = trace
     }
@@ -56,26 +65,24 @@ export function groupByTrace(columns: SpanColumns): TraceGroups {
   const rows = new Uint32Array(count)
   for (let row = 0; row < count; row++) rows[next[traceOf[row]!]!++] = row
   return { count: traces, rows, first }
+}
 
-  function widen() {
-    const widerIds = new Uint32Array(2 * ids.length)
-    const widerSizes = new Uint32Array(2 * sizes.length)
-    widerIds.set(ids)
-    widerSizes.set(sizes)
-    ids = widerIds
-    sizes = widerSizes
-  }
+function widened(words: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const wider = new Uint32Array(2 * words.length)
+  wider.set(words)
+  return wider
+}
 
-  function rehash() {
-    mask = 2 * mask + 1
-    table = new Int32Array(mask + 1).fill(-1)
-    for (let trace = 0; trace < traces; trace++) {
-      const i = 4 * trace
-      let slot = hash(ids[i]!, ids[i + 1]!, ids[i + 2]!, ids[i + 3]!) & mask
-      while (table[slot]! >= 0) slot = (slot + 1) & mask
-      table[slot] = trace
-    }
+/** Table of the traces by the hash of their ids. */
+function hashed(ids: Uint32Array, traces: number, mask: number): Int32Array<ArrayBuffer> {
+  const table = new Int32Array(mask + 1)
+  for (let trace = 0; trace < traces; trace++) {
+    const i = 4 * trace
+    let slot = hash(ids[i]!, ids[i + 1]!, ids[i + 2]!, ids[i + 3]!) & mask
+    while (table[slot]! > 0) slot = (slot + 1) & mask
+    table[slot] = trace + 1
   }
+  return table
 }
 
 function isTrace(ids: Uint32Array, trace: number, a: number, b: number, c: number, d: number): boolean {

@@ -27,6 +27,9 @@ function slotOf(low: number, high: number, mask: number): number {
   return (h ^ (h >>> 16)) & mask
 }
 
+/** The largest number that the id table holds. */
+const MOST_IN_TABLE = 2 ** 31 - 1
+
 function tableSize(count: number): number {
   let size = 16
   while (size < 2 * count) size *= 2
@@ -35,9 +38,9 @@ function tableSize(count: number): number {
 
 /** Index of the first span with that id, -1: not in the trace. `mask` is that of the id table. */
 function findSpan(tree: TraceTree, low: number, high: number, mask: number): number {
-  const { table, idLow, idHigh } = tree
+  const { table, tableBase, idLow, idHigh } = tree
   let slot = slotOf(low, high, mask)
-  for (let i = table[slot]!; i >= 0; i = table[slot]!) {
+  for (let i = table[slot]! - tableBase; i >= 0; i = table[slot]! - tableBase) {
     if (idLow[i] === low && idHigh[i] === high) return i
     slot = (slot + 1) & mask
   }
@@ -48,21 +51,27 @@ function findSpan(tree: TraceTree, low: number, high: number, mask: number): num
 function indexIds(tree: TraceTree): number[] {
   const { table, idLow, idHigh, scratch, count } = tree
   const mask = tableSize(count) - 1
-  table.fill(-1, 0, mask + 1)
+  // Nothing is cleared: what earlier traces have left is below the base.
+  tree.tableBase += tree.capacity
+  if (tree.tableBase > MOST_IN_TABLE - tree.capacity) {
+    table.fill(0)
+    tree.tableBase = 1
+  }
+  const { tableBase } = tree
   const repeated: number[] = []
   for (let i = 0; i < count; i++) {
     const low = idLow[i]!
     const high = idHigh[i]!
     scratch[i] = -1
     let slot = slotOf(low, high, mask)
-    let known = table[slot]!
+    let known = table[slot]! - tableBase
     while (known >= 0) {
       if (idLow[known] === low && idHigh[known] === high) break
       slot = (slot + 1) & mask
-      known = table[slot]!
+      known = table[slot]! - tableBase
     }
     if (known < 0) {
-      table[slot] = i
+      table[slot] = tableBase + i
     } else {
       if (scratch[known] === -1) repeated.push(known)
       scratch[i] = scratch[known]!
@@ -136,11 +145,11 @@ function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
 }
 
 function renameInTable(tree: TraceTree, from: number, to: number): void {
-  const { table } = tree
+  const { table, tableBase } = tree
   const mask = tableSize(tree.count) - 1
   let slot = slotOf(tree.idLow[from]!, tree.idHigh[from]!, mask)
-  while (table[slot] !== from) slot = (slot + 1) & mask
-  table[slot] = to
+  while (table[slot] !== tableBase + from) slot = (slot + 1) & mask
+  table[slot] = tableBase + to
 }
 
 /** Start, longest, service, kind, name, parent, status, attributes, resource. */

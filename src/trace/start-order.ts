@@ -76,7 +76,7 @@ function fillKeys(tree: TraceTree, from: number, to: number, key: number): void 
 
 /** Deals `order[from..to)` out by keys from `least` to `most`; parts of more than a few are left in `open`. */
 function dealOut(tree: TraceTree, from: number, to: number, key: number, least: number, most: number): void {
-  const { order, table: next, scratch: part, child: dealt } = tree
+  const { order, live: next, scratch: part, child: dealt } = tree
   const keys = keysOf(tree, key)
   const count = to - from
   const perUnit = (count - 1) / (most - least)

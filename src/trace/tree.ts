@@ -58,7 +58,9 @@ export type TraceTree = {
   scratch: Int32Array
   scratch2: Int32Array
   keys: Float64Array
+  /** Spans by the hash of their ids, each as `tableBase` + its index; what is less is of an earlier trace. */
   table: Int32Array
+  tableBase: number
 }
 
 export const NOT_ENTRY = 255
@@ -121,5 +123,6 @@ function arrange(spans: SpanColumns, capacity: number): TraceTree {
     scratch2: numbers(),
     keys: times(),
     table: new Int32Array(slots),
+    tableBase: 1,
   }
 }
