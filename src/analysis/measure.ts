@@ -163,7 +163,7 @@ export function createMeasurer(
       filled.blocks.placeOf = placeOf
       filled.blocks.firstPlace = first
       filled.blocks.places = last - first
-      filled.keep = keep
+      filled.blocks.keep = keep
       if (!replayAll(tree, filled, from, to, mostCells)) return false
     }
     return true

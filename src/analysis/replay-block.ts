@@ -1,7 +1,7 @@
 import type { TraceTree } from '../trace/tree.ts'
 import { lastOnPath } from './critical-path.ts'
 import { type Dependencies, endOf, lastWaitedFor } from './dependencies.ts'
-import { addTo, type Cells, createCells, createSums, type Sums } from './replay-cells.ts'
+import { addTo, type Cells, createCells, createSums, lendCell, type Sums } from './replay-cells.ts'
 import { type Block, createWaits, growWaits, listWaits, scheduleBlock, type Waits } from './waits.ts'
 
 /** Room for re-scheduling children that overlap, whose cells are known; what comes out is added to `sums`. */
@@ -12,6 +12,8 @@ export type BlockTable = {
   placeOf: Int32Array
   firstPlace: number
   places: number
+  /** Per span: 1: a sample, whose cells are kept. */
+  keep: Uint8Array
   /** Of the collector at hand, and of the path through the block at hand. */
   sums: Sums
   path: Sums
@@ -20,8 +22,8 @@ export type BlockTable = {
   lastTouch: Int32Array
   /** Columns by their first touch. */
   touched: Int32Array
-  /** A cell of a child, by column in the order of slots: `touchCell` of the child in `touchSlot`. */
-  touchCell: Int32Array
+  /** A cell of a child, by column in the order of slots: how much shorter the child in `touchSlot` would be. */
+  touchNs: Float64Array
   touchSlot: Int32Array
   touchNext: Int32Array
   /** Per column: when all would have ended, by the children looked at; when the child at hand would. */
@@ -41,12 +43,13 @@ export function createBlockTable(dependencies: Dependencies | undefined): BlockT
     placeOf: none,
     firstPlace: 0,
     places: 0,
+    keep: new Uint8Array(0),
     sums: createSums(0),
     path: createSums(0),
     firstTouch: none,
     lastTouch: none,
     touched: none,
-    touchCell: none,
+    touchNs: empty,
     touchSlot: none,
     touchNext: none,
     latestNs: empty,
@@ -83,6 +86,15 @@ export function columnOf({ placeOf, firstPlace, places }: BlockTable, span: numb
   return column >= 0 && column < places ? column : -1
 }
 
+/** Makes up the cell of a leaf; other children have theirs. */
+function openCells({ live, cutStart, cutEnd }: TraceTree, table: BlockTable, c: number): void {
+  if (live[c]! > 0 || table.keep[c] === 1) return
+  const k = columnOf(table, c)
+  const lengthNs = cutEnd[c]! - cutStart[c]!
+  if (k >= 0 && lengthNs > 0) lendCell(table.cells, c, k, lengthNs)
+  else table.cells.last[c] = table.cells.first[c]!
+}
+
 /** Adds the path through a block, and what is saved of it without the work of each component on the path. */
 export function addBlock(tree: TraceTree, table: BlockTable, block: Block): void {
   if (block.learned) addLearned(tree, table, block)
@@ -110,6 +122,7 @@ function addBeside(tree: TraceTree, table: BlockTable, block: Block): void {
   const nextEndNs = slot < to - 1 ? endNs : cutEnd[byEnd[slot - 1]!]!
   const own = columnOf(table, block.span)
   let ownNs = own < 0 ? 0 : cutStart[c]! - startNs
+  openCells(tree, table, c)
   let open = 0
   for (let cell = first[c]!; cell < last[c]!; cell++) {
     const k = column[cell]!
@@ -125,22 +138,20 @@ function addBeside(tree: TraceTree, table: BlockTable, block: Block): void {
       touched[open++] = k
     }
   }
-  if (ownNs > 0) addTo(sums, own, ownNs, endNs - startNs - longestWithout(tree, table.cells, block, own))
+  if (ownNs > 0) addTo(sums, own, ownNs, endNs - startNs - longestWithout(tree, table, block, own))
   if (open > 0) addOpen(tree, table, block, slot, open)
 }
 
 /** Length of the longest child without the work of a component. */
-function longestWithout(
-  { child, cutStart, cutEnd }: TraceTree,
-  { first, last, column, saved }: Cells,
-  { from, to }: Block,
-  k: number,
-): number {
+function longestWithout(tree: TraceTree, table: BlockTable, { from, to }: Block, k: number): number {
+  const { child, cutStart, cutEnd } = tree
+  const { first, last, column, saved } = table.cells
   let longest = 0
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!
     let lengthNs = cutEnd[c]! - cutStart[c]!
     if (lengthNs <= longest) continue
+    openCells(tree, table, c)
     for (let cell = first[c]!; cell < last[c]!; cell++) if (column[cell] === k) lengthNs -= saved[cell]!
     if (lengthNs > longest) longest = lengthNs
   }
@@ -157,6 +168,7 @@ function addOpen(tree: TraceTree, table: BlockTable, block: Block, slot: number,
     if (at === slot) continue
     const c = byEnd[at]!
     const keptNs = cutEnd[c]!
+    openCells(tree, table, c)
     for (let cell = first[c]!; cell < last[c]!; cell++) {
       if (endNs[column[cell]!] === OPEN) endNs[column[cell]!] = keptNs - saved[cell]!
     }
@@ -212,9 +224,8 @@ function addTangle(tree: TraceTree, table: BlockTable, block: Block): void {
 /** When a block would end without the work of a component, which is not that of its parent. */
 function endWithout(tree: TraceTree, table: BlockTable, block: Block, k: number): number {
   const { child, byEnd, cutEnd } = tree
-  const { left, firstTouch, touchSlot, touchCell, touchNext, latestBefore } = table
+  const { left, firstTouch, touchSlot, touchNs, touchNext, latestBefore } = table
   const { waits, gap, finish } = table.waits
-  const { saved } = table.cells
   const { from, to, startNs } = block
   let touch = firstTouch[k]!
   const begin = touchSlot[touch]!
@@ -228,7 +239,7 @@ function endWithout(tree: TraceTree, table: BlockTable, block: Block, k: number)
     }
     let endNs = readyNs + gap[slot]! + left[slot]!
     if (touch >= 0 && touchSlot[touch] === slot) {
-      endNs -= saved[touchCell[touch]!]!
+      endNs -= touchNs[touch]!
       touch = touchNext[touch]!
     }
     finish[child[slot]!] = endNs
@@ -240,9 +251,8 @@ function endWithout(tree: TraceTree, table: BlockTable, block: Block, k: number)
 /** How long a block would take without the work of its parent's component: nothing lies between children. */
 function lengthWithoutOwn(tree: TraceTree, table: BlockTable, block: Block, own: number): number {
   const { child, byEnd } = tree
-  const { left, firstTouch, touchSlot, touchCell, touchNext } = table
+  const { left, firstTouch, touchSlot, touchNs, touchNext } = table
   const { waits, finish } = table.waits
-  const { saved } = table.cells
   const { from, to } = block
   let touch = firstTouch[own]!
   let waited = from
@@ -255,7 +265,7 @@ function lengthWithoutOwn(tree: TraceTree, table: BlockTable, block: Block, own:
     }
     let end = ready + left[slot]!
     if (touch >= 0 && touchSlot[touch] === slot) {
-      end -= saved[touchCell[touch]!]!
+      end -= touchNs[touch]!
       touch = touchNext[touch]!
     }
     finish[child[slot]!] = end
@@ -267,21 +277,20 @@ function lengthWithoutOwn(tree: TraceTree, table: BlockTable, block: Block, own:
 /** A learned span, re-scheduled once a column that is on its path. */
 function addLearned(tree: TraceTree, table: BlockTable, block: Block): void {
   const { left, sums, path, firstTouch } = table
-  const { saved } = table.cells
   const own = columnOf(table, block.span)
   addPath(tree, table, block)
   listTouches(tree, table, block)
-  const { touchCell, touchSlot, touchNext } = table
+  const { touchNs, touchSlot, touchNext } = table
   const tail = listWaits(tree, table.waits, block)
   for (let i = 0; i < path.count; i++) {
     const k = path.met[i]!
     const head = firstTouch[k]!
     for (let touch = head; touch >= 0; touch = touchNext[touch]!) {
-      left[touchSlot[touch]!]! -= saved[touchCell[touch]!]!
+      left[touchSlot[touch]!]! -= touchNs[touch]!
     }
     const lengthNs = scheduleBlock(tree, table.waits, block, left, own === k ? 0 : 1, tail)
     for (let touch = head; touch >= 0; touch = touchNext[touch]!) {
-      left[touchSlot[touch]!]! += saved[touchCell[touch]!]!
+      left[touchSlot[touch]!]! += touchNs[touch]!
     }
     addTo(sums, k, path.critical[k]!, block.endNs - block.startNs - lengthNs)
   }
@@ -310,6 +319,7 @@ function addPath(tree: TraceTree, table: BlockTable, block: Block): void {
     if (c < 0) break
     ownNs += moment - cutEnd[c]!
     moment = cutStart[c]!
+    openCells(tree, table, c)
     for (let cell = first[c]!; cell < last[c]!; cell++) addTo(path, column[cell]!, critical[cell]!, 0)
   }
   ownNs += moment - startNs
@@ -327,16 +337,12 @@ function clearPath(path: Sums): void {
  * Returns how many columns are `touched`.
  */
 function listTouches(tree: TraceTree, table: BlockTable, { from, to, startNs }: Block): number {
+  growTouches(table, table.cells.count + to - from)
   const { child, cutStart, cutEnd } = tree
   const { path, left, latestBefore, firstTouch, lastTouch, touched } = table
-  const { first, last, column } = table.cells
+  const { first, last, column, saved } = table.cells
   const { finish } = table.waits
-  if (table.touchCell.length < column.length) {
-    table.touchCell = new Int32Array(column.length)
-    table.touchSlot = new Int32Array(column.length)
-    table.touchNext = new Int32Array(column.length)
-  }
-  const { touchCell, touchSlot, touchNext } = table
+  const { touchNs, touchSlot, touchNext } = table
   for (let i = 0; i < path.count; i++) firstTouch[path.met[i]!] = -1
   let touches = 0
   let columns = 0
@@ -347,6 +353,7 @@ function listTouches(tree: TraceTree, table: BlockTable, { from, to, startNs }: 
     finish[c] = cutEnd[c]!
     latestBefore[slot] = latestNs
     if (cutEnd[c]! > latestNs) latestNs = cutEnd[c]!
+    openCells(tree, table, c)
     for (let cell = first[c]!; cell < last[c]!; cell++) {
       const k = column[cell]!
       if (path.critical[k] === 0) continue
@@ -355,10 +362,18 @@ function listTouches(tree: TraceTree, table: BlockTable, { from, to, startNs }: 
         touched[columns++] = k
       } else touchNext[lastTouch[k]!] = touches
       lastTouch[k] = touches
-      touchCell[touches] = cell
+      touchNs[touches] = saved[cell]!
       touchSlot[touches] = slot
       touchNext[touches++] = -1
     }
   }
   return columns
+}
+
+function growTouches(table: BlockTable, touches: number): void {
+  if (table.touchNs.length >= touches) return
+  const length = 2 * touches
+  table.touchNs = new Float64Array(length)
+  table.touchSlot = new Int32Array(length)
+  table.touchNext = new Int32Array(length)
 }

@@ -1,7 +1,14 @@
 import type { TraceTree } from '../trace/tree.ts'
 import type { Dependencies } from './dependencies.ts'
-import { addBlock, type BlockTable, createBlockTable, growBlockTable, growColumns } from './replay-block.ts'
-import { addCells, addTo, growCells, makeCellRoom, takeCell, takeSums } from './replay-cells.ts'
+import {
+  addBlock,
+  type BlockTable,
+  columnOf,
+  createBlockTable,
+  growBlockTable,
+  growColumns,
+} from './replay-block.ts'
+import { addCells, addTo, growCells, makeCellRoom, takeSums } from './replay-cells.ts'
 import { type Block, isLearned } from './waits.ts'
 
 /**
@@ -9,52 +16,37 @@ import { type Block, isLearned } from './waits.ts'
  *
  * Cells are local: they depend on a span's subtree only, so one pass from the leaves up answers every sample of the
  * root, entries and SERVER spans alike. Only few spans need cells of their own: samples, and children that overlap,
- * which are re-scheduled together. Between these, times add up: the own work of a span goes straight to the nearest such
- * **collector** above it.
+ * which are re-scheduled together. Between these **collectors** times add up: a collector walks what is below it, down
+ * to the next ones. Leaves have one cell each, made up where it is needed.
  */
 export type ReplayTable = {
   blocks: BlockTable
-  /** Per span: 1: a sample, whose cells are kept. */
-  keep: Uint8Array
-  /** Per span: its collector, which may be itself; NOBODY: not waited for, and in no sample. */
-  collector: Int32Array
+  /** Per span that has children waited for: NOBODY, MEMBER or COLLECTOR. */
+  role: Uint8Array
   /** The collectors, parents first. */
   collectors: Int32Array
-  /** A list for each collector: other spans that add their own work, and samples that add their cells. */
-  firstMember: Int32Array
-  nextMember: Int32Array
-  /** Per span: length without that of its children, and without the blocks that they are in. */
-  ownNs: Float64Array
-  /** Per span: 1: some of its children are in blocks. */
-  hasBlocks: Uint8Array
+  /** Of a collector's walk: spans still to be looked at. */
+  open: Int32Array
 }
 
-const NOBODY = -1
+/** Not waited for, and in no sample. */
+const NOBODY = 0
+/** Its times are added up by the nearest collector above it. */
+const MEMBER = 1
+const COLLECTOR = 2
 
 export function createReplayTable(dependencies: Dependencies | undefined): ReplayTable {
   const none = new Int32Array(0)
-  return {
-    blocks: createBlockTable(dependencies),
-    keep: new Uint8Array(0),
-    collector: none,
-    collectors: none,
-    firstMember: none,
-    nextMember: none,
-    ownNs: new Float64Array(0),
-    hasBlocks: new Uint8Array(0),
-  }
+  return { blocks: createBlockTable(dependencies), role: new Uint8Array(0), collectors: none, open: none }
 }
 
 /** Makes room for so many spans. */
 function growReplayTable(table: ReplayTable, spans: number): void {
   growCells(table.blocks.cells, spans)
-  if (table.collector.length >= spans) return
-  table.collector = new Int32Array(spans)
+  if (table.role.length >= spans) return
+  table.role = new Uint8Array(spans)
   table.collectors = new Int32Array(spans)
-  table.firstMember = new Int32Array(spans)
-  table.nextMember = new Int32Array(spans)
-  table.ownNs = new Float64Array(spans)
-  table.hasBlocks = new Uint8Array(spans)
+  table.open = new Int32Array(spans)
 }
 
 /**
@@ -70,32 +62,14 @@ export function replayAll(
 ): boolean {
   growReplayTable(table, tree.capacity)
   growColumns(table.blocks)
-  const count = listMembers(tree, table, orderFrom, orderTo)
-  const { live } = tree
-  const { collectors, collector, firstMember, nextMember, ownNs, hasBlocks } = table
-  const { cells, sums, placeOf, firstPlace, places } = table.blocks
+  const count = listCollectors(tree, table, orderFrom, orderTo)
+  const { collectors } = table
+  const { cells, sums } = table.blocks
   cells.count = 0
   cells.holderCount = 0
   for (let i = count - 1; i >= 0; i--) {
     const span = collectors[i]!
-    let member = firstMember[span]!
-    const k = placeOf[span]! - firstPlace
-    const counted = k >= 0 && k < places
-    if (live[span] === 0 && counted && ownNs[span]! > 0) {
-      makeCellRoom(cells, 1)
-      takeCell(cells, span, k, ownNs[span]!)
-      continue
-    }
-    if (counted && ownNs[span]! > 0) addTo(sums, k, ownNs[span]!, ownNs[span]!)
-    if (hasBlocks[span] === 1) addBlocks(tree, table, span)
-    for (; member >= 0; member = nextMember[member]!) {
-      if (collector[member] !== span) addCells(cells, sums, member)
-      else {
-        const k = placeOf[member]! - firstPlace
-        if (k >= 0 && k < places && ownNs[member]! > 0) addTo(sums, k, ownNs[member]!, ownNs[member]!)
-        if (hasBlocks[member] === 1) addBlocks(tree, table, member)
-      }
-    }
+    addBelow(tree, table, span)
     makeCellRoom(cells, sums.count)
     takeSums(cells, sums, span)
     if (cells.count > mostCells) return false
@@ -103,84 +77,95 @@ export function replayAll(
   return true
 }
 
-/** Who adds what to whom, parents first; returns how many `collectors` there are. */
-function listMembers(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): number {
-  const { order, parent, detached, overlap, live, cutStart, cutEnd } = tree
-  const { keep, collectors, collector, firstMember, nextMember, ownNs, hasBlocks } = table
-  const learned = table.blocks.waits.dependencies?.learned
-  let count = 0
+/** Lists the collectors, parents first; returns how many there are. */
+function listCollectors(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): number {
+  const { order, parent, detached, overlap, live } = tree
+  const { role, collectors, blocks } = table
+  const { keep } = blocks
+  const learned = blocks.waits.dependencies?.learned
+  collectors[0] = order[orderFrom]!
+  let count = 1
   for (let at = orderFrom; at < orderTo; at++) {
     const span = order[at]!
-    const lengthNs = cutEnd[span]! - cutStart[span]!
-    let its = span
-    if (at > orderFrom) {
+    if (live[span] === 0 && keep[span] === 0) continue
+    const overlaps = overlap[span] === 1 || (learned !== undefined && learned[span] === 1)
+    if (at === orderFrom) role[span] = COLLECTOR
+    else {
       const p = parent[span]!
-      its = collector[p]!
-      if (detached[span] !== 0) its = NOBODY
-      else if (its !== NOBODY) {
-        if (hasBlocks[p] === 1) its = collector[span]!
-        else ownNs[p]! -= lengthNs
-        if (its !== span) {
-          nextMember[span] = firstMember[its]!
-          firstMember[its] = span
-        }
-      }
-      if (keep[span] === 1) its = span
+      if (keep[span] === 1) role[span] = COLLECTOR
+      else if (detached[span] !== 0) role[span] = NOBODY
+      else if (overlap[p] === 0 && learned?.[p] !== 1) role[span] = role[p] === NOBODY ? NOBODY : MEMBER
+      if (role[span] === COLLECTOR) collectors[count++] = span
     }
-    collector[span] = its
-    if (its === NOBODY) continue
-    ownNs[span] = lengthNs
-    hasBlocks[span] = 0
-    if (its === span) {
-      collectors[count++] = span
-      firstMember[span] = -1
-    }
-    if (overlap[span] === 1 || (learned !== undefined && live[span]! > 0 && learned[span] === 1)) {
-      findBlocks(tree, table, span)
-    }
+    if (overlaps && live[span]! > 0) tellRoles(tree, table, span)
   }
   return count
 }
 
-/** Tells apart which children of a span are in blocks, and what time is left for its own work outside of them. */
-function findBlocks(tree: TraceTree, table: ReplayTable, span: number): void {
-  const { child, cutStart, cutEnd } = tree
-  const { collector, ownNs, hasBlocks } = table
+/** Of the children of a span: those in blocks are collectors, others members, or nobody if the span is. */
+function tellRoles(tree: TraceTree, table: ReplayTable, span: number): void {
+  const { child } = tree
+  const { role } = table
+  if (role[span] !== NOBODY) growBlockTable(table.blocks, tree.capacity)
   const block = blockOf(tree, table, span)
   const stop = endOfChildren(tree, span)
-  let leftNs = ownNs[span]!
-  let found = false
   while (nextGroup(tree, block, stop)) {
-    const { from, to } = block
-    if (isBlock(block)) {
-      found = true
-      leftNs -= block.endNs - block.startNs
-      for (let slot = from; slot < to; slot++) collector[child[slot]!] = child[slot]!
-    } else {
-      const c = child[from]!
-      leftNs -= cutEnd[c]! - cutStart[c]!
-      collector[c] = collector[span]!
-    }
+    const its = role[span] === NOBODY ? NOBODY : isBlock(block) ? COLLECTOR : MEMBER
+    for (let slot = block.from; slot < block.to; slot++) role[child[slot]!] = its
   }
-  if (!found) return
-  ownNs[span] = leftNs
-  hasBlocks[span] = 1
-  growBlockTable(table.blocks, tree.capacity)
 }
 
-function addBlocks(tree: TraceTree, table: ReplayTable, span: number): void {
-  const block = blockOf(tree, table, span)
-  const stop = endOfChildren(tree, span)
-  while (nextGroup(tree, block, stop)) {
-    if (!isBlock(block)) continue
-    addBlock(tree, table.blocks, block)
-    dropCells(tree, table, block)
+/** Adds up what is below a collector, down to the next ones, and its own work. */
+function addBelow(tree: TraceTree, table: ReplayTable, collector: number): void {
+  const { firstChild, child, live, overlap, cutStart, cutEnd } = tree
+  const { open, blocks } = table
+  const { cells, sums, keep } = blocks
+  const learned = blocks.waits.dependencies?.learned
+  open[0] = collector
+  for (let count = 1; count > 0; ) {
+    const span = open[--count]!
+    let ownNs = cutEnd[span]! - cutStart[span]!
+    const from = firstChild[span]!
+    const to = from + live[span]!
+    if (to > from && (overlap[span] === 1 || (learned !== undefined && learned[span] === 1))) {
+      const block = blockOf(tree, table, span)
+      while (nextGroup(tree, block, to)) {
+        const c = child[block.from]!
+        if (isBlock(block)) {
+          ownNs -= block.endNs - block.startNs
+          makeCellRoom(cells, 1)
+          addBlock(tree, blocks, block)
+          dropCells(tree, blocks, block)
+        } else {
+          ownNs -= cutEnd[c]! - cutStart[c]!
+          if (live[c] === 0) addOwn(blocks, c, cutEnd[c]! - cutStart[c]!)
+          else if (keep[c] === 1) addCells(cells, sums, c)
+          else open[count++] = c
+        }
+      }
+    } else {
+      for (let slot = from; slot < to; slot++) {
+        const c = child[slot]!
+        const lengthNs = cutEnd[c]! - cutStart[c]!
+        ownNs -= lengthNs
+        if (live[c] === 0) addOwn(blocks, c, lengthNs)
+        else if (keep[c] === 1) addCells(cells, sums, c)
+        else open[count++] = c
+      }
+    }
+    addOwn(blocks, span, ownNs)
   }
+}
+
+/** Own work of a span. */
+function addOwn(blocks: BlockTable, span: number, ownNs: number): void {
+  const k = columnOf(blocks, span)
+  if (k >= 0 && ownNs > 0) addTo(blocks.sums, k, ownNs, ownNs)
 }
 
 /** What was added up is needed no more, but for samples. */
-function dropCells({ child }: TraceTree, { keep, blocks }: ReplayTable, { from, to }: Block): void {
-  const { first, last } = blocks.cells
+function dropCells({ child }: TraceTree, { keep, cells }: BlockTable, { from, to }: Block): void {
+  const { first, last } = cells
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!
     if (keep[c] === 0) last[c] = first[c]!
