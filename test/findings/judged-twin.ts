@@ -112,25 +112,24 @@ function scheduled(span: Span, changes: Changes): number {
   return end + factor * (span.end - Math.max(span.start, ...span.children.map((child) => child.end)))
 }
 
-/** At least 20 requests each; p95 twice the middle one of its siblings', and the p50 a quarter more. */
+/** At least 20 requests each; p95 twice the middle one of its siblings', and more slow ones than by chance. */
 function slowInstances(group: readonly Span[]): Changes[] {
-  const figures = [...groupBy(group, (s) => s.instance).values()]
-    .filter((of) => of.length >= 20)
-    .map((of) => ({ of, p50: quantile(of.map(lengthOf), 0.5), p95: quantile(of.map(lengthOf), 0.95) }))
-  return figures.flatMap((one) => {
-    const others = figures.filter((other) => other !== one)
+  const instances = [...groupBy(group, (s) => s.instance).values()].filter((of) => of.length >= 20)
+  const p95 = (of: readonly Span[]) => quantile(of.map(lengthOf), 0.95)
+  return instances.flatMap((one) => {
+    const others = instances.filter((other) => other !== one)
     if (others.length === 0) return []
-    const p95 = quantile(
-      others.map((other) => other.p95),
-      0.5,
-    )
-    const p50 = quantile(
-      others.map((other) => other.p50),
-      0.5,
-    )
-    if (one.p95 < 2 * p95 || one.p50 < 1.25 * p50) return []
-    const factor = Math.min(1, Math.max(p50 / one.p50, p95 / one.p95))
-    return [new Map(one.of.map((span) => [span, { factor }]))]
+    const usual = quantile(others.map(p95), 0.5)
+    if (p95(one) < 2 * usual) return []
+    const cut = Math.sqrt(p95(one) * usual)
+    const all = others.flat()
+    const slow = (of: readonly Span[]) => of.filter((span) => lengthOf(span) > cut).length
+    const share = slow([...one, ...all]) / (one.length + all.length)
+    const sigma = Math.sqrt(share * (1 - share) * (1 / one.length + 1 / all.length))
+    if (slow(one) / one.length - slow(all) / all.length < 4 * sigma) return []
+    const rank = (span: Span) => one.filter((other) => lengthOf(other) <= lengthOf(span)).length / one.length
+    const factor = (span: Span) => Math.min(1, quantile(all.map(lengthOf), rank(span)) / lengthOf(span))
+    return [new Map(one.map((span) => [span, { factor: factor(span) }]))]
   })
 }
 

@@ -61,8 +61,8 @@ export type Plant = {
   body(body: Body): void
   /** Other patterns that the same traces show as well, and rightly. */
   also?: readonly string[]
-  /** Of the service, weights of its instances. */
-  instances?: readonly number[]
+  /** Of the service, weights of its instances, at that request if need be. */
+  instances?: readonly number[] | ((request: number) => readonly number[])
   /** Share of requests that come in bursts, and how many at a time; 0: none. */
   burst?: { share: number; size: number }
 }
@@ -258,7 +258,9 @@ function runRequest(columns: SpanColumns, of: Request): void {
     gateway.work(gateway.between(1, 3))
     const id = ++ids
     const start = gateway.now
-    const { to } = serve(id, service, plant.instances ?? [1, 1], '/work', 'GET', start + 0.4 * MS, (body) => {
+    const { instances = [1, 1] } = plant
+    const weights = typeof instances === 'function' ? instances(of.request) : instances
+    const { to } = serve(id, service, weights, '/work', 'GET', start + 0.4 * MS, (body) => {
       body.work(body.between(0.5, 2))
       plant.body(body)
       body.work(body.between(0.5, 2))

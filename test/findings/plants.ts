@@ -146,6 +146,12 @@ export const PLANTS: readonly Plant[] = [
     (b) => b.work(b.self.instance === 'i3' ? b.between(64, 76) : b.between(18, 26)),
     { instances: [1, 1, 1] },
   ),
+  plant(
+    'slow-instance',
+    'one that stalls now and then',
+    (b) => b.work(b.self.instance === 'i3' && b.random() < 0.2 ? b.between(70, 90) : b.between(18, 26)),
+    { instances: [1, 1, 1] },
+  ),
   plant('uneven-load', 'sticky', (b) => b.work(b.between(8, 14)), { instances: [4, 1, 1, 1] }),
   plant('failure-cascade', 'broken table', (b) => {
     const fails = b.request % 12 === 0
@@ -294,6 +300,15 @@ export const NEAR_MISSES: readonly Plant[] = [
     (b) => b.work(b.self.instance === 'i3' ? b.between(26, 36) : b.between(18, 26)),
     { instances: [1, 1, 1] },
   ),
+  plant(
+    '',
+    'all stall now and then',
+    (b) => b.work(b.random() < 0.05 ? b.between(70, 90) : b.between(18, 26)),
+    { instances: [1, 1, 1] },
+  ),
+  plant('', 'replaced by new ones', (b) => b.work(b.between(8, 14)), {
+    instances: (request) => (request < 270 ? [1, 1, 0, 0] : [0, 0, 1, 1]),
+  }),
   plant('', 'somewhat uneven', (b) => b.work(b.between(8, 14)), { instances: [1.2, 1, 1, 1] }),
   plant('', 'handled failure', (b) => {
     const fails = b.request % 12 === 0

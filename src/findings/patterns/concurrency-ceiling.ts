@@ -14,6 +14,7 @@ export const concurrencyCeiling = definePattern({
       unit: 'times the wait for arrival below it',
       source: 'requests queue in front of it',
     },
+    ceiling: { value: 2, unit: 'requests at once, at least', source: 'one at a time may be all there is' },
     waitMs: { value: 10, unit: 'ms of that wait at p50', source: 'below this it may be the network' },
     requests: { value: 100, unit: 'requests', source: 'fewer show no ceiling' },
   },
@@ -28,7 +29,8 @@ export const concurrencyCeiling = definePattern({
       const ceiling = known.reduce((most, at) => Math.max(most, load[at]!), 0)
       const at = known.filter((i) => load[i] === ceiling)
       const below = known.filter((i) => load[i]! < ceiling)
-      if (ceiling < 2 || at.length < (limits.percent / 100) * known.length || below.length === 0) continue
+      if (ceiling < limits.ceiling || at.length < (limits.percent / 100) * known.length || below.length === 0)
+        continue
       const p50 = (indexes: readonly number[]) =>
         quantileAmong(
           indexes.map((i) => arrivalNs[i]!),

@@ -14,6 +14,11 @@ export const lockSuspect = definePattern({
       unit: 'times the median, at the most loaded tenth of moments against the least loaded third',
       source: 'waiting grows with those who wait',
     },
+    waits: {
+      value: 2,
+      unit: 'times p50: such a call has waited',
+      source: 'what varies by itself varies less',
+    },
     calls: { value: 100, unit: 'calls', source: 'fewer have no p99' },
   },
   judge(population, limits, report) {
@@ -35,7 +40,7 @@ export const lockSuspect = definePattern({
         )
       if (at(loads.high) < limits.growth * at(loads.low)) continue
       for (let i = fresh; i < lengthNs.length; i++) {
-        if (lengthNs[i]! < 2 * p50) continue
+        if (lengthNs[i]! < limits.waits * p50) continue
         report({
           subject: { component: call.component, service: call.service, caller: '', operation: call.label },
           amount: load[i]!,

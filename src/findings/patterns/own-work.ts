@@ -4,10 +4,6 @@ import type { CallIndex } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
 import { inPercent, inTime, MS } from '../words.ts'
 
-const REACHES_P95 = 0.05
-/** Of its time, what is won without it; less: something else takes over. */
-const MASKED = 0.5
-
 export const ownWork = definePattern({
   id: 'own-work',
   title: 'Own work dominates',
@@ -15,9 +11,14 @@ export const ownWork = definePattern({
   thresholds: {
     percent: { value: 50, unit: '% of the request', source: 'more than everything it waits for' },
     lengthMs: { value: 100, unit: 'ms', source: 'people notice from about here (Nielsen)' },
+    requestsPercent: { value: 5, unit: '% of the requests', source: 'fewer do not reach the p95' },
+    wonPercent: {
+      value: 50,
+      unit: '% of its time that is won without it, or the advice says what is not',
+      source: 'less: what runs beside it takes over',
+    },
   },
-  /** Of the samples: fewer do not reach the p95. */
-  holds: ({ entries, found }) => found >= REACHES_P95 * entries,
+  leastShare: ({ requestsPercent }) => requestsPercent / 100,
   weigh(analysis, { percent, lengthMs }, report, index) {
     const { samples, components, spans } = analysis
     const { dictionary } = spans
@@ -44,10 +45,10 @@ export const ownWork = definePattern({
       }
     }
   },
-  advice: ({ service, operation }, { amount, spentNs, saved, entries, found }) => {
+  advice: ({ service, operation }, { amount, spentNs, saved, entries, found }, { wonPercent }) => {
     const savedNs = (saved.meanNs * entries) / Math.max(1, found)
     const what = `${service} ${operation} works or blocks for ${inTime(spentNs)} itself, ${inPercent(amount)} of the request`
-    return savedNs < MASKED * spentNs
+    return savedNs < (wonPercent! / 100) * spentNs
       ? `${what}, but what runs beside it takes over: ${inTime(savedNs)} are won without it, so look at that as well.`
       : `${what}: profile it; if the processor idles meanwhile, it waits for something that has no span.`
   },

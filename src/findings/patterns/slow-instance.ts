@@ -5,6 +5,7 @@ import type { OfInstance } from '../by-instance.ts'
 import type { ServerGroup } from '../observations.ts'
 import { definePattern } from '../pattern.ts'
 import { quantileAmong } from '../population.ts'
+import { countUpTo } from '../sorted.ts'
 import { inTime } from '../words.ts'
 
 export const slowInstance = definePattern({
@@ -16,37 +17,34 @@ export const slowInstance = definePattern({
       unit: 'times the median p95 of the instances',
       source: 'the same code on the same machines varies less',
     },
-    middle: {
-      value: 1.25,
-      unit: 'times the median p50 of the instances',
-      source: 'a slow machine is always slow, not only in the tail',
-    },
     requests: { value: 20, unit: 'requests an instance', source: 'fewer have no p95' },
+    sigmas: {
+      value: 4,
+      unit: "standard deviations that its share of slow requests is beyond its siblings'",
+      source: 'by chance once in 30,000; operations, instances and batches are many',
+    },
   },
   judge(population, limits, report) {
     for (const group of population.servers) {
       const groups = population.byInstance(group).filter(({ at }) => at.length >= limits.requests)
-      if (groups.length < 2 || !meansDiffer(group, groups)) continue
-      const figures = groups.map(({ instance, at }) => {
-        const lengths = Float64Array.from(at, (i) => group.lengthNs[i]!).sort()
-        return { instance, p50: quantileOf(lengths, 0.5), p95: quantileOf(lengths, 0.95) }
-      })
-      for (const one of figures) {
-        const others = figures.filter((other) => other !== one)
-        const medianNs = quantileAmong(
-          others.map(({ p95 }) => p95),
+      if (groups.length < 2) continue
+      const p95s = groups.map(({ at }) => quantileAmong(lengthsAt(group, at), 0.95))
+      groups.forEach((one, place) => {
+        const ownNs = p95s[place]!
+        const siblingsNs = quantileAmong(
+          p95s.filter((_, other) => other !== place),
           0.5,
         )
-        const siblingNs = quantileAmong(
-          others.map(({ p50 }) => p50),
-          0.5,
-        )
-        if (one.p95 < limits.ratio * medianNs || one.p50 < limits.middle * siblingNs) continue
-        if (one.p50 === 0) continue
-        // As fast as its siblings usually are; the tail is cut by no more than the middle.
-        const factor = Math.min(1, Math.max(siblingNs / one.p50, medianNs / one.p95))
-        for (let at = group.fresh; at < group.lengthNs.length; at++) {
-          if (group.instance[at] !== one.instance) continue
+        if (ownNs === 0 || ownNs < limits.ratio * siblingsNs) return
+        const own = lengthsAt(group, one.at).sort()
+        const usual = lengthsOf(group, groups, one).sort()
+        if (excess(own, usual, Math.sqrt(ownNs * siblingsNs)) < limits.sigmas) return
+        for (const i of one.at) {
+          if (i < group.fresh) continue
+          const lengthNs = group.lengthNs[i]!
+          // As fast as its siblings: the slowest tenth of its requests as their slowest tenth, and so on.
+          const usualNs = quantileOf(usual, countUpTo(own, lengthNs) / own.length)
+          const factor = lengthNs === 0 ? 1 : Math.min(1, usualNs / lengthNs)
           report({
             subject: {
               component: { kind: 'service', name: group.endpoint.service },
@@ -54,28 +52,44 @@ export const slowInstance = definePattern({
               caller: group.endpoint.operation,
               operation: population.instances[one.instance]!,
             },
-            amount: one.p95 / medianNs,
-            spentNs: group.lengthNs[at]!,
-            trace: group.trace[at]!,
-            row: group.row[at]!,
+            amount: siblingsNs === 0 ? limits.ratio : ownNs / siblingsNs,
+            spentNs: lengthNs,
+            trace: group.trace[i]!,
+            row: group.row[i]!,
             change: (counterfactual, tree, span) => speedUp(counterfactual, tree, span, factor),
           })
         }
-      }
+      })
     }
   },
   advice: ({ service, caller, operation }, { amount, spentNs }) =>
     `instance ${operation} of ${service} answers ${caller} ${amount.toFixed(1)} times as slowly as its siblings (${inTime(spentNs)}): replace it, or see what its machine lacks.`,
 })
 
-/** What is twice as slow at p95, and slower in the middle, has another mean: sorting can be saved. */
-function meansDiffer({ lengthNs }: ServerGroup, groups: readonly OfInstance[]): boolean {
-  const means = groups.map(({ at }) => {
-    let sumNs = 0
-    for (let i = 0; i < at.length; i++) sumNs += lengthNs[at[i]!]!
-    return sumNs / at.length
-  })
-  return Math.max(...means) > 1.1 * Math.min(...means)
+function lengthsAt({ lengthNs }: ServerGroup, at: Uint32Array): Float64Array {
+  return Float64Array.from(at, (i) => lengthNs[i]!)
+}
+
+/** Of all instances but one. */
+function lengthsOf(group: ServerGroup, groups: readonly OfInstance[], without: OfInstance): Float64Array {
+  const others = groups.filter((one) => one !== without)
+  const all = new Float64Array(others.reduce((sum, { at }) => sum + at.length, 0))
+  let next = 0
+  for (const { at } of others) for (const i of at) all[next++] = group.lengthNs[i]!
+  return all
+}
+
+/**
+ * By how many standard deviations the share of an instance's requests that take longer than `cutNs` is beyond its
+ * siblings' (test of two proportions, pooled): a p95 alone jumps where the slow are about one in twenty. Both sorted.
+ */
+function excess(own: Float64Array, usual: Float64Array, cutNs: number): number {
+  const slow = own.length - countUpTo(own, cutNs)
+  const usuallySlow = usual.length - countUpTo(usual, cutNs)
+  const share = (slow + usuallySlow) / (own.length + usual.length)
+  const sigma = Math.sqrt(share * (1 - share) * (1 / own.length + 1 / usual.length))
+  const difference = slow / own.length - usuallySlow / usual.length
+  return sigma === 0 ? 0 : difference / sigma
 }
 
 /** The instance's own work within a request: the span's, and of spans of the same service below it. */

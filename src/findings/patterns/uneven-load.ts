@@ -1,8 +1,8 @@
+import type { OfInstance } from '../by-instance.ts'
+import type { ServerGroup } from '../observations.ts'
 import { definePattern } from '../pattern.ts'
+import { countBelow, countUpTo } from '../sorted.ts'
 import { inPercent } from '../words.ts'
-
-/** Standard deviations beyond which a share is no chance. */
-const SURE = 4
 
 export const unevenLoad = definePattern({
   id: 'uneven-load',
@@ -10,6 +10,11 @@ export const unevenLoad = definePattern({
   thresholds: {
     share: { value: 1.5, unit: 'times the fair share', source: 'balancers keep within some 20 %' },
     requests: { value: 100, unit: 'requests', source: 'fewer are uneven by chance' },
+    sigmas: {
+      value: 4,
+      unit: 'standard deviations beyond its fair share',
+      source: 'by chance once in 30,000; operations, instances and batches are many',
+    },
   },
   judge(population, limits, report) {
     for (const group of population.servers) {
@@ -17,11 +22,12 @@ export const unevenLoad = definePattern({
       if (total < limits.requests) continue
       const groups = population.byInstance(group)
       if (groups.length < 2) continue
-      const fair = total / groups.length
-      for (const { instance, at } of groups) {
-        if (at.length < limits.share * fair) continue
-        // Binomial: n p (1 - p).
-        if (at.length - fair < SURE * Math.sqrt(fair * (1 - 1 / groups.length))) continue
+      for (const one of groups) {
+        const { instance, at } = one
+        if (at.length < (limits.share * total) / groups.length) continue
+        const { fair, variance } = fairShare(group, groups, one)
+        if (at.length < limits.share * fair || at.length - fair < limits.sigmas * Math.sqrt(variance))
+          continue
         for (const i of at) {
           if (i < group.fresh) continue
           report({
@@ -44,3 +50,38 @@ export const unevenLoad = definePattern({
   advice: ({ service, caller, operation }, { amount }) =>
     `instance ${operation} of ${service} gets ${inPercent(amount)} of its fair share of ${caller}: look at the load balancer's rule, sticky sessions and long-lived connections.`,
 })
+
+/**
+ * Requests that an instance would have if each went to any of those that were there, which is from their first request
+ * to their last, and the variance of that number (Poisson's binomial).
+ */
+function fairShare(
+  { startNs }: ServerGroup,
+  groups: readonly OfInstance[],
+  of: OfInstance,
+): { fair: number; variance: number } {
+  const firsts = Float64Array.from(groups, ({ at }) => startNs[at[0]!]!)
+  const lasts = firsts.slice()
+  groups.forEach(({ at }, place) => {
+    for (const i of at) {
+      firsts[place] = Math.min(firsts[place]!, startNs[i]!)
+      lasts[place] = Math.max(lasts[place]!, startNs[i]!)
+    }
+  })
+  const place = groups.indexOf(of)
+  const [fromNs, toNs] = [firsts[place]!, lasts[place]!]
+  firsts.sort()
+  lasts.sort()
+  let fair = 0
+  let variance = 0
+  for (const { at } of groups) {
+    for (const i of at) {
+      const ns = startNs[i]!
+      if (ns < fromNs || ns > toNs) continue
+      const there = countUpTo(firsts, ns) - countBelow(lasts, ns)
+      fair += 1 / there
+      variance += (1 / there) * (1 - 1 / there)
+    }
+  }
+  return { fair, variance }
+}
