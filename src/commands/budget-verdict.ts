@@ -65,8 +65,7 @@ function judgeEndpoint(
     components.find(({ verdict }) => verdict === 'bottleneck') ??
     components.find(({ verdict }) => verdict === 'contributor') ??
     components[0]
-  const { quantile } = budget.target
-  const finding = worst(held?.findings ?? [], quantile) ?? worst(allFindings(endpoint), quantile)
+  const finding = findingBehind(held?.findings ?? [], allFindings(endpoint), savedAt(budget.target))
   const service = finding?.code.service || (held?.kind === 'service' ? held.name : budget.service)
   return {
     budget,
@@ -86,18 +85,34 @@ function allFindings({ components, findings }: ExplainedBottleneck): Finding[] {
   return [...components.flatMap((component) => component.findings), ...findings]
 }
 
-/** The finding that would save most of what the budget is about, if any saves some of it. */
-function worst(findings: readonly Finding[], quantile: number | undefined): Finding | undefined {
-  const savedNs = ({ saved }: Finding) => saved[savedAt(quantile)]
-  return findings
-    .filter((finding) => savedNs(finding) > 0)
-    .reduce<Finding | undefined>((a, b) => (a === undefined || savedNs(b) > savedNs(a) ? b : a), undefined)
+type Saved = keyof Finding['saved']
+
+/**
+ * What would save most of what the budget is about: of the component's findings, else of all. Where none saves any of
+ * that, by the mean; else what is known of the component and saves nothing by itself.
+ */
+function findingBehind(own: readonly Finding[], all: readonly Finding[], at: Saved): Finding | undefined {
+  return worst(own, at) ?? worst(all, at) ?? worst(own, 'meanNs') ?? worst(all, 'meanNs') ?? own[0]
 }
 
-/** Of what findings say they save: a budget's own percentile or that which tells most of it; of the mean, p95. */
-function savedAt(quantile = 0.95): 'p50Ns' | 'p95Ns' | 'p99Ns' {
+/** The finding that saves most, if any saves some. */
+function worst(findings: readonly Finding[], at: Saved): Finding | undefined {
+  return findings
+    .filter(({ saved }) => saved[at] > 0)
+    .reduce<Finding | undefined>((a, b) => (a === undefined || b.saved[at] > a.saved[at] ? b : a), undefined)
+}
+
+/** Of what findings say they save: the mean, a budget's own percentile, or that which tells most of it. */
+function savedAt({ quantile }: Target): Saved {
+  if (quantile === undefined) return 'meanNs'
   if (quantile > 0.95) return 'p99Ns'
   return quantile > 0.5 ? 'p95Ns' : 'p50Ns'
+}
+
+function savesText({ saved }: Finding, target: Target): string {
+  const at = [savedAt(target), 'meanNs' as const].find((statistic) => saved[statistic] > 0)
+  if (at === undefined) return 'saves nothing by itself'
+  return `saves ${duration(saved[at])} at ${at === 'meanNs' ? 'the mean' : at.slice(0, -2)}`
 }
 
 function statisticOf(
@@ -151,9 +166,7 @@ function reasons({ component, finding, budget }: BudgetVerdict): string[] {
     lines.push(`held back by ${componentLabel(component)}${without}`)
   }
   if (finding !== undefined) {
-    const at = savedAt(budget.target.quantile)
-    const saves = `saves ${duration(finding.saved[at])} at ${at.slice(0, -2)}`
-    lines.push(`${finding.title}, ${saves}: ${printable(finding.advice)}`)
+    lines.push(`${finding.title}, ${savesText(finding, budget.target)}: ${printable(finding.advice)}`)
   }
   return lines
 }

@@ -147,6 +147,7 @@ function findingsOf(group: FindingGroup, limits: FindingLimits): Finding[] {
       durations[sample]! -= part.savedNs[i]!
     })
     const after = distributionOf(durations, weights)
+    const p99Ns = quantileAt(before.ranked, 0.99)
     const figures: Figures = {
       entries,
       found,
@@ -156,9 +157,10 @@ function findingsOf(group: FindingGroup, limits: FindingLimits): Finding[] {
       saved: {
         p50Ns: quantileAt(before.ranked, 0.5) - quantileAt(after.ranked, 0.5),
         p95Ns: quantileAt(before.ranked, 0.95) - quantileAt(after.ranked, 0.95),
-        p99Ns: quantileAt(before.ranked, 0.99) - quantileAt(after.ranked, 0.99),
+        p99Ns: p99Ns - quantileAt(after.ranked, 0.99),
         meanNs: before.meanNs - after.meanNs,
       },
+      reachesP99: part.sample.some((sample, i) => part.savedNs[i]! > 0 && durationsNs[sample]! >= p99Ns),
     }
     if (pattern.isLatencyOnly && figures.saved.meanNs <= 0) return []
     if (pattern.holds !== undefined && !pattern.holds(figures, of)) return []

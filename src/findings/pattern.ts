@@ -42,6 +42,8 @@ export type Figures = {
   /** Median where it is found, ns. */
   spentNs: number
   saved: { p50Ns: number; p95Ns: number; p99Ns: number; meanNs: number }
+  /** Whether a request that takes the endpoint's p99 or longer would be shorter. */
+  reachesP99: boolean
 }
 
 /** A cause that teams know. One file each, one line each in patterns.ts. */

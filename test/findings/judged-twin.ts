@@ -53,13 +53,16 @@ export function judgedSavings(columns: SpanColumns): Judged[] {
           changed.has(root) ? Math.round(scheduled(root, changes)) : lengthOf(root),
         )
         const saved = [0.5, 0.95, 0.99].map((q) => quantile(before, q) - quantile(after, q))
-        return [{ pattern, operation, samples: changed.size, saved }]
+        const p99 = quantile(before, 0.99)
+        const reachesP99 = roots.some((root, i) => before[i]! >= p99 && after[i]! < before[i]!)
+        return [{ pattern, operation, samples: changed.size, saved, reachesP99 }]
       }),
     )
-    .filter(({ pattern, samples, operation, saved }) => {
+    .filter(({ pattern, samples, operation, reachesP99 }) => {
       const share = samples / entries.get(operation)!.length
-      return share >= 0.01 && (pattern !== 'cold-start' || saved[2]! > 0)
+      return share >= 0.01 && (pattern !== 'cold-start' || reachesP99)
     })
+    .map(({ reachesP99: _, ...judged }) => judged)
     .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 }
 

@@ -351,6 +351,35 @@ describe('what is not worth a line', () => {
   })
 })
 
+describe('cold starts', () => {
+  /** Cold starts of a length in 6 of 300 requests, and a query of 450 ms in 6 others. */
+  const cold = (coldMs: number) => {
+    const plant: Plant = {
+      pattern: 'cold-start',
+      name: 'cold',
+      body(b) {
+        const isCold = b.request % 50 === 7
+        if (isCold) b.describe({ 'faas.coldstart': true })
+        b.work(isCold ? coldMs : 5)
+        if (b.request % 50 === 8) b.query('SELECT sum(x) FROM sales', 450)
+      },
+    }
+    return findingsIn(plantTraffic(9, [plant]).columns).filter(
+      ({ pattern, scope }) => pattern === 'cold-start' && scope === 'trace',
+    )
+  }
+
+  it('count where they are among the slowest hundredth, also if others take as long', () => {
+    const [one] = cold(455)
+    expect([one!.samples, one!.saved.p99Ns < 10e6]).toEqual([6, true])
+    expect(cold(900)[0]!.saved.p99Ns).toBeGreaterThan(400e6)
+  })
+
+  it('do not where the slowest hundredth are others', () => {
+    expect(cold(200)).toEqual([])
+  })
+})
+
 describe('shared database', () => {
   const redis = (address: Record<string, string | number>) => ({
     'db.system.name': 'redis',
