@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { createLog } from '../log.ts'
-import { openStore, type Store } from '../store/store.ts'
+import { openStore, type Store, type StoreOptions } from '../store/store.ts'
 import { type Calls, connectCalls, type Handlers } from './calls.ts'
 
 /** What a thread of the service is started with; `url`: of the store, which has its tables. */
@@ -35,14 +35,20 @@ export function runPart<Argument extends PartArgument>(
   const parent = connectCalls(parentPort!, handlers)
 }
 
-/** The store as the settings have it. */
-export function openPartStore(config: Config, url: string, log: Logger): Store {
+/** The store as the settings have it. `spool`: see there. */
+export function openPartStore(
+  config: Config,
+  url: string,
+  log: Logger,
+  spool?: StoreOptions['spool'],
+): Store {
   return openStore({
     url,
     database: config.clickhouseDatabase,
     retentionDays: config.retentionDays,
     rollupRetentionDays: config.rollupRetentionDays,
     fsync: config.fsync,
+    spool,
     log,
   })
 }

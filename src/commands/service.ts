@@ -52,7 +52,7 @@ export async function startService(
       url = withPassword(started.url, config.token)
       engine = started
     }
-    const store = openPartStore(config, url, log)
+    const store = openPartStore(config, url, log, engine?.spool)
     stops.push(() => store.close())
     await store.migrate().catch((cause) => {
       if (config.clickhouseUrl === undefined) throw cause

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createWriteStream, existsSync, readdirSync, rmSync, statfsSync } from 'node:fs'
-import { rm, stat } from 'node:fs/promises'
+import { createWriteStream, existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { lstat, rm, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,9 +14,11 @@ const TEXT_BYTES = 16 * 2 ** 20
 const DATA_BYTES = 2 ** 30
 
 /** Memory rather than disk, where there is enough (containers have 64 MiB unless told otherwise). */
-const SPOOL = freeBytes('/dev/shm') > 2 ** 28 ? '/dev/shm' : tmpdir()
-/** `longpole-insert-PID-UUID`. */
-const SPOOLED = /^longpole-insert-(\d+)-/
+const MEMORY = freeBytes('/dev/shm') > 2 ** 28 ? '/dev/shm' : tmpdir()
+/** `longpole-insert-PID-RANDOM`: a directory of each engine. */
+const SPOOL = /^longpole-insert-(\d+)-/
+/** A file in it that somebody else has put there. */
+const GIVEN = /^[\w-]{1,64}$/
 
 function freeBytes(directory: string): number {
   if (!existsSync(directory)) return 0
@@ -25,15 +27,48 @@ function freeBytes(directory: string): number {
 }
 
 /** Removes what engines that were killed have left in memory. */
-export function sweepSpool(): void {
-  for (const name of readdirSync(SPOOL)) {
-    const pid = SPOOLED.exec(name)?.[1]
+function sweep(): void {
+  for (const name of readdirSync(MEMORY)) {
+    const pid = SPOOL.exec(name)?.[1]
     if (pid === undefined) continue
     try {
       process.kill(Number(pid), 0)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ESRCH') rmSync(join(SPOOL, name), { force: true })
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') {
+        rmSync(join(MEMORY, name), { recursive: true, force: true })
+      }
     }
+  }
+}
+
+export type SpooledBody = { path: string; bytes: number; remove(): Promise<void> }
+
+/** Files of INSERT data, in a directory that only this user can look into. */
+export type Spool = {
+  directory: string
+  /** Writes `first`, then the body. */
+  receive(first: Buffer, request: IncomingMessage | undefined): Promise<SpooledBody>
+  /**
+   * A file that whoever may write there has put there, and removes again: on one machine bytes need not go through a
+   * socket. @throws RefusedStatement where there is none
+   */
+  find(name: string): Promise<SpooledBody>
+  close(): void
+}
+
+export function openSpool(): Spool {
+  sweep()
+  const directory = mkdtempSync(join(MEMORY, `longpole-insert-${process.pid}-`))
+  return {
+    directory,
+    receive: (first, request) => receive(join(directory, randomUUID()), first, request),
+    async find(name) {
+      const path = join(directory, name)
+      const found = GIVEN.test(name) ? await lstat(path).catch(() => undefined) : undefined
+      if (!found?.isFile()) throw new RefusedStatement(`no data ${name}`, 107, 'FILE_DOESNT_EXIST')
+      return { path, bytes: found.size, remove: () => Promise.resolve() }
+    },
+    close: () => rmSync(directory, { recursive: true, force: true }),
   }
 }
 
@@ -66,11 +101,11 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-export type SpooledBody = { path: string; bytes: number; remove(): Promise<void> }
-
-/** Writes `first`, then the body, to a file that only this user can read. */
-export async function spoolBody(first: Buffer, request: IncomingMessage | undefined): Promise<SpooledBody> {
-  const path = join(SPOOL, `longpole-insert-${process.pid}-${randomUUID()}`)
+async function receive(
+  path: string,
+  first: Buffer,
+  request: IncomingMessage | undefined,
+): Promise<SpooledBody> {
   const remove = () => rm(path, { force: true })
   const file = createWriteStream(path, { mode: 0o600, flags: 'wx', highWaterMark: 2 ** 20 })
   try {

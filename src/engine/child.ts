@@ -10,7 +10,7 @@ export type ChildOptions = { dataDir: string; host: string; port: number; passwo
 
 /** What the child tells the parent. */
 export type ChildMessage =
-  | { type: 'ready'; port: number }
+  | { type: 'ready'; port: number; spool: string }
   | { type: 'broken-part'; error: string }
   | { type: 'failed'; reason: 'no-engine' | 'port' | 'data-dir' | 'other'; message: string }
 
@@ -68,7 +68,7 @@ async function main(): Promise<void> {
       await chdb.drainPending()
       process.exit(0)
     })
-    await tell({ type: 'ready', port: server.port })
+    await tell({ type: 'ready', port: server.port, spool: server.spool })
   } catch (error) {
     const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
     await tell({ type: 'failed', reason: inUse ? 'port' : 'other', message: (error as Error).message })

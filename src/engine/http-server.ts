@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import type { Session } from 'chdb'
 import { select, send, sendError } from './answer.ts'
-import { readBody, type SpooledBody, spoolBody, sweepSpool } from './body.ts'
+import { openSpool, readBody, type Spool, type SpooledBody } from './body.ts'
 import { helloBlock, isHello } from './hello.ts'
 import { RefusedStatement } from './refused.ts'
 import { quoteText, type RequestSettings, readSettings, setStatements } from './settings.ts'
@@ -17,7 +17,12 @@ const CONCURRENT = 8
 const CONCURRENT_READERS = 5
 const DEFAULT_FORMAT = 'TabSeparated'
 
-export type EngineServer = { port: number; close(): Promise<void> }
+export type EngineServer = {
+  port: number
+  /** A file of data put into this directory is inserted by a request that names it (`spooled`), without a body. */
+  spool: string
+  close(): Promise<void>
+}
 
 /**
  * Serves the subset of ClickHouse's HTTP interface that its clients, curl and Grafana's data source use. Every request
@@ -33,7 +38,7 @@ export async function serveEngine(
     onError?(error: unknown): void
   },
 ): Promise<EngineServer> {
-  sweepSpool()
+  const spool = openSpool()
   const turns = createTurns(CONCURRENT)
   const readerTurns = createTurns(CONCURRENT_READERS)
   const server = createServer((request, response) => {
@@ -49,11 +54,14 @@ export async function serveEngine(
   })
   return {
     port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
+    spool: spool.directory,
+    async close() {
+      await new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeIdleConnections()
-      }),
+      })
+      spool.close()
+    },
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -69,7 +77,7 @@ export async function serveEngine(
     const isReader = request.method !== 'POST' || user === 'reader'
     const settings = readSettings(parameters)
     // All of the request is here before it takes its turn.
-    const { statement, data } = await readRequest(request, parameters.get('query') ?? '')
+    const { statement, data } = await readRequest(request, parameters, spool)
     response.setHeader('X-ClickHouse-Query-Id', parameters.get('query_id') ?? randomUUID())
     response.setHeader('X-ClickHouse-Server-Display-Name', 'longpole')
     response.setHeader('X-ClickHouse-Timezone', 'UTC')
@@ -100,29 +108,28 @@ export async function serveEngine(
   }
 }
 
-/** The statement is in the URL, its data in the body; or both are in the body. */
+/** The statement is in the URL, its data in the body; or both are in the body; or its data is in the spool. */
 async function readRequest(
   request: IncomingMessage,
-  inUrl: string,
+  parameters: URLSearchParams,
+  spool: Spool,
 ): Promise<{ statement: Statement; data: SpooledBody | undefined }> {
-  if (inUrl.trim() === '') {
-    const text = (await readBody(request)).toString('utf8')
-    if (text.trim() === '') throw new RefusedStatement('Empty query', 62, 'SYNTAX_ERROR')
-    const statement = parseStatement(text)
-    const isInsert = statement.kind === 'insert-data'
-    return {
-      statement,
-      data: isInsert ? await spoolBody(Buffer.from(statement.inline), undefined) : undefined,
-    }
+  const inUrl = parameters.get('query') ?? ''
+  const isInBody = inUrl.trim() === ''
+  const text = isInBody ? (await readBody(request)).toString('utf8') : inUrl
+  if (text.trim() === '') throw new RefusedStatement('Empty query', 62, 'SYNTAX_ERROR')
+  const statement = parseStatement(text)
+  const spooled = parameters.get('spooled')
+  if (statement.kind === 'insert-data' && spooled === null) {
+    const inline = Buffer.from(statement.inline)
+    return { statement, data: await spool.receive(inline, isInBody ? undefined : request) }
   }
-  const statement = parseStatement(inUrl)
-  if (statement.kind === 'insert-data') {
-    return { statement, data: await spoolBody(Buffer.from(statement.inline), request) }
-  }
-  if (request.method === 'POST' && (await readBody(request)).toString('utf8').trim() !== '') {
-    throw new RefusedStatement('a body beside a query without data', 62, 'SYNTAX_ERROR')
-  }
-  return { statement, data: undefined }
+  const isAlone =
+    isInBody || request.method !== 'POST' || (await readBody(request)).toString('utf8').trim() === ''
+  if (!isAlone) throw new RefusedStatement('a body beside a query without data', 62, 'SYNTAX_ERROR')
+  if (statement.kind !== 'insert-data' || spooled === null) return { statement, data: undefined }
+  if (statement.inline !== '') throw new RefusedStatement('data beside that in the spool', 62, 'SYNTAX_ERROR')
+  return { statement, data: await spool.find(spooled) }
 }
 
 function prepare(

@@ -20,6 +20,7 @@ const PARAMETERS = new Set([
   'session_timeout',
   'role',
   'quota_key',
+  'spooled',
 ])
 
 /** Settings a request may make: what the client, Grafana's data source and the store send. */

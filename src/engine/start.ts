@@ -7,6 +7,8 @@ export type Engine = {
   /** Stays valid when the child is restarted. */
   url: string
   pid(): number | undefined
+  /** Where it looks for data that a request only names (`spooled`); undefined: it does not run. */
+  spool(): string | undefined
   /** Why it does not run; undefined: it does. */
   problem(): string | undefined
   stop(): Promise<void>
@@ -50,6 +52,7 @@ export async function startEngine(options: {
   }
   let child: ChildProcess | undefined
   let port = options.port
+  let spool: string | undefined
   let stopping = false
   let problem: string | undefined
   let delayMs = RESTART_MS
@@ -60,12 +63,14 @@ export async function startEngine(options: {
     const started = await forkChild({ dataDir, host, port, password })
     child = started.child
     port = started.port
+    spool = started.spool
     problem = undefined
     child.on('message', (message: ChildMessage) => {
       if (message.type === 'broken-part') options.onBrokenPart?.(message.error)
     })
     child.once('exit', (code, signal) => {
       child = undefined
+      spool = undefined
       if (stopping) return
       problem = `the embedded engine died (${signal ?? `exit code ${code}`}) and is started again`
       if (Date.now() - startedAt > HEALTHY_MS) delayMs = RESTART_MS
@@ -91,6 +96,7 @@ export async function startEngine(options: {
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     pid: () => child?.pid,
+    spool: () => spool,
     problem: () => problem,
     async stop() {
       stopping = true
@@ -106,7 +112,7 @@ export async function startEngine(options: {
   }
 }
 
-function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: number }> {
+function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: number; spool: string }> {
   return new Promise((resolve, reject) => {
     const child = fork(CHILD, {
       execArgv: TYPESCRIPT,
@@ -120,7 +126,7 @@ function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: 
     child.once('error', reject)
     child.once('message', (message: ChildMessage) => {
       child.off('exit', early)
-      if (message.type === 'ready') resolve({ child, port: message.port })
+      if (message.type === 'ready') resolve({ child, port: message.port, spool: message.spool })
       else if (message.type === 'failed') reject(new Error(explain(message, options)))
     })
   })

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { open, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type ClickHouseClient, type ClickHouseSettings, createClient } from '@clickhouse/client'
 import type { Logger } from 'pino'
@@ -36,6 +38,11 @@ export type StoreOptions = {
   rollupRetentionDays: number
   /** Inserts return when what they wrote is on the disk, come power loss. */
   fsync?: boolean | undefined
+  /**
+   * Where a store on this machine looks for data that a request only names: spans go there instead of through a socket.
+   * undefined: there is no such place, or none at the moment.
+   */
+  spool?: (() => string | undefined) | undefined
   log: Logger
 }
 
@@ -165,14 +172,36 @@ export function openStore(options: StoreOptions): Store {
     settings: ClickHouseSettings,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { stream } = await client.exec({
-      query,
-      values: Readable.from([native]),
-      clickhouse_settings: { ...DEDUPLICATED, ...settings, insert_deduplication_token: token },
-      ...(signal === undefined ? {} : { abort_signal: signal }),
-    })
-    for await (const _ of stream) {
-      // The answer is empty; reading it frees the connection.
+    const directory = options.spool?.()
+    const file = directory === undefined ? undefined : join(directory, randomUUID())
+    try {
+      if (file !== undefined) await writeWhole(file, native)
+      const { stream } = await client.exec({
+        query,
+        ...(file === undefined ? { values: Readable.from([native]) } : {}),
+        clickhouse_settings: {
+          ...DEDUPLICATED,
+          ...settings,
+          insert_deduplication_token: token,
+          ...(file === undefined ? {} : { spooled: basename(file) }),
+        },
+        ...(signal === undefined ? {} : { abort_signal: signal }),
+      })
+      for await (const _ of stream) {
+        // The answer is empty; reading it frees the connection.
+      }
+    } finally {
+      if (file !== undefined) await rm(file, { force: true })
     }
+  }
+}
+
+/** In one go, not in pieces that each wait for their turn. */
+async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten
+  } finally {
+    await file.close()
   }
 }

@@ -60,7 +60,10 @@ const WARM_UP = { requests: 300, seconds: 20 }
 const log = pino({ level: 'warn' })
 const directory = await mkdtemp(join(tmpdir(), 'longpole-bench-'))
 const engine = await startEngine({ dataDir: directory, host: '127.0.0.1', port: 0, log })
-const options = { url: engine.url, database: 'bench', retentionDays: 7, rollupRetentionDays: 7, log }
+const options = {
+  ...{ url: engine.url, spool: engine.spool, database: 'bench' },
+  ...{ retentionDays: 7, rollupRetentionDays: 7, log },
+}
 const store = openStore(options)
 try {
   await store.migrate()

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from '@clickhouse/client'
@@ -25,6 +25,63 @@ async function ask(sql: string, headers: Record<string, string> = {}) {
   const answer = await fetch(engine.url, { method: 'POST', body: sql, headers })
   return { status: answer.status, text: await answer.text() }
 }
+
+describe('data that a request only names', () => {
+  const insert = (name: string, body = 'INSERT INTO spans.named FORMAT TabSeparated') =>
+    fetch(`${engine.url}/?spooled=${encodeURIComponent(name)}`, { method: 'POST', body })
+
+  it('is inserted from the place that the engine has for it, which is closed to others', async () => {
+    const spool = engine.spool()!
+    expect(statSync(spool).mode & 0o777).toBe(0o700)
+    await ask('CREATE TABLE spans.named (a String) ENGINE = Memory')
+    writeFileSync(join(spool, 'mine'), 'one\ntwo\n')
+    const answer = await insert('mine')
+    expect([answer.status, await answer.text()]).toEqual([200, ''])
+    expect((await ask('SELECT a FROM spans.named ORDER BY a')).text).toBe('one\ntwo\n')
+    // Whoever put it there takes it away.
+    rmSync(join(spool, 'mine'))
+    expect(readdirSync(spool)).toEqual([])
+  })
+
+  it('is nothing else', async () => {
+    const spool = engine.spool()!
+    await ask('CREATE TABLE IF NOT EXISTS spans.named (a String) ENGINE = Memory')
+    const before = (await ask('SELECT count() FROM spans.named')).text
+    symlinkSync(SECRET, join(spool, 'link'))
+    for (const name of [
+      'none',
+      '',
+      '.',
+      '..',
+      SECRET,
+      `../../${SECRET}`,
+      '../secret.csv',
+      'link',
+      'a'.repeat(65),
+    ]) {
+      const answer = await insert(name)
+      expect([name, answer.status, await answer.text()]).toEqual([
+        name,
+        400,
+        expect.stringContaining('Code: 107'),
+      ])
+    }
+    writeFileSync(join(spool, 'more'), 'three\n')
+    const twice = await insert('more', 'INSERT INTO spans.named FORMAT TabSeparated\nfour\n')
+    expect([twice.status, await twice.text()]).toEqual([400, expect.stringContaining('data beside')])
+    expect((await ask('SELECT count() FROM spans.named')).text).toBe(before)
+    for (const name of ['link', 'more']) rmSync(join(spool, name))
+  })
+
+  it('has no place any more once the engine has stopped', async () => {
+    const dataDir = join(directory, 'stopped')
+    const other = await startEngine({ dataDir, host: '127.0.0.1', port: 0, log: quiet })
+    const spool = other.spool()!
+    expect(existsSync(spool)).toBe(true)
+    await other.stop()
+    expect([existsSync(spool), other.spool()]).toEqual([false, undefined])
+  })
+})
 
 describe('what reaches out of the engine', () => {
   const file = `file('${SECRET}')`

@@ -29,7 +29,10 @@ let receiver: ReceiverHandle
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'longpole-receiver-'))
   engine = await startEngine({ dataDir: directory, host: '127.0.0.1', port: 0, log })
-  store = openStore({ url: engine.url, database: 'spans', retentionDays: 7, rollupRetentionDays: 7, log })
+  store = openStore({
+    ...{ url: engine.url, spool: engine.spool, database: 'spans' },
+    ...{ retentionDays: 7, rollupRetentionDays: 7, log },
+  })
   await store.migrate()
   await store.client.command({
     query: "ALTER TABLE otel_traces ADD CONSTRAINT named CHECK SpanName != 'bad'",

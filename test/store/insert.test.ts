@@ -1,5 +1,8 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { openStore } from '../../src/store/store.ts'
 import { quiet } from '../support/store.ts'
@@ -34,5 +37,50 @@ it('spans are inserted with their token, into views as well, and answered once s
   } finally {
     await store.close()
     server.close()
+  }
+})
+
+it('a store on this machine finds the rows in a file, which is gone once it has answered, however it did', async () => {
+  const spool = mkdtempSync(join(tmpdir(), 'longpole-spool-'))
+  const asked: { query: string; file: string | undefined; body: string }[] = []
+  let place: string | undefined = spool
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk) => {
+      body += chunk
+    })
+    request.on('end', () => {
+      const { searchParams } = new URL(request.url!, 'http://store')
+      const name = searchParams.get('spooled')
+      asked.push({
+        query: searchParams.get('query') ?? body,
+        file: name === null ? undefined : readFileSync(join(spool, name), 'latin1'),
+        body: name === null ? body : '',
+      })
+      response.statusCode = asked.length === 2 ? 500 : 200
+      response.end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const options = { url, database: 'd', retentionDays: 7, rollupRetentionDays: 7, log: quiet }
+  const store = openStore({ ...options, spool: () => place })
+  const batch = { rows: 1, native: Buffer.from('rows'), columns: ['TraceId'], token: 'once' }
+  const query = 'INSERT INTO received_spans (`TraceId`) FORMAT Native'
+  try {
+    await store.insertSpans(batch)
+    await expect(store.insertSpans(batch)).rejects.toThrow()
+    expect(readdirSync(spool)).toEqual([])
+    place = undefined
+    await store.insertSpans(batch)
+    expect(asked).toEqual([
+      { query, file: 'rows', body: '' },
+      { query, file: 'rows', body: '' },
+      { query, file: undefined, body: 'rows' },
+    ])
+  } finally {
+    await store.close()
+    server.close()
+    rmSync(spool, { recursive: true })
   }
 })
