@@ -2,7 +2,7 @@ import { pushAnyValue } from './any-value.ts'
 import { type ByteBuffer, pushVarint, pushWord, type WordList } from './column-buffers.ts'
 import { GROUP_OF_ROLE, PARAMETER_ROLE, ROLE_BITS, ROLES, TRANSPORT_BIT } from './lean-roles.ts'
 import type { CutCounts, SpanLimits } from './limits.ts'
-import { dropQueryValues } from './query-values.ts'
+import { dropQueryValues, isErrorText } from './query-values.ts'
 import { cutLength } from './text.ts'
 import { isValue, numberOf, type TextDictionary } from './text-dictionary.ts'
 import { readLength, readTag, skipField, type Wire } from './wire.ts'
@@ -17,6 +17,8 @@ export type AttributeTarget = {
   /** Code of the key that was last seen at each place: spans of a kind have the same keys in the same order. */
   guesses: Uint32Array
   roles: FoundRoles
+  /** Where messages and traces of exceptions begin and end, if a database's are not to be kept. */
+  errorTexts: number[]
 }
 
 /** The attributes of a span or a resource that decide a lean column (lean-roles.ts): where their values begin. */
@@ -150,8 +152,10 @@ function appendAttribute(
   wire.at = valueAt
   pushAnyValue(values, wire, valueEnd)
   wire.at = end
-  if (!limits.keepQueryValues) dropQueryValues(values, start, wire.bytes.subarray(keyAt, keyAt + keyLength))
+  const key = limits.keepQueryValues ? undefined : wire.bytes.subarray(keyAt, keyAt + keyLength)
+  if (key !== undefined) dropQueryValues(values, start, key)
   if (values.length - start > limits.valueBytes) cutLast(values, start, log)
+  if (key !== undefined && isErrorText(key)) target.errorTexts.push(start, values.length)
   const tag = dictionary.tag[code]!
   if (tag !== 0) noteRole(target.roles, tag, code, start, values)
 }

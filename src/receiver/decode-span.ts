@@ -1,4 +1,5 @@
 import { pushVarint, pushWide, pushWord } from './column-buffers.ts'
+import { codeQueryName, dropErrorTexts, isOfDatabase } from './database-span.ts'
 import { ABSENT, clearRoles, pushAttribute } from './decode-attributes.ts'
 import { decodeEvent, decodeLink } from './decode-events.ts'
 import { codeName, type Decoding, readEnum, readName, type TimeWindow } from './decoding.ts'
@@ -47,6 +48,8 @@ export function decodeSpan(decoding: Decoding, end: number): void {
   takeMark(block.early, decoding.rowMark)
   log.anyCut = shared.isCut
   spanAttributes.count = 0
+  spanAttributes.errorTexts.length = 0
+  decoding.eventAttributes.errorTexts.length = 0
   clearRoles(spanAttributes.roles)
   const traceStateAt = block.traceState.length
   const statusMessageAt = block.statusMessage.length
@@ -172,7 +175,12 @@ export function decodeSpan(decoding: Decoding, end: number): void {
   pushHex(block.spanId, bytes, spanIdAt, 8)
   pushHex(block.parentSpanId, bytes, parentIdAt, parentIdAt === ABSENT ? 0 : 8)
   pushIdNumbers(block, view, traceIdAt, spanIdAt, parentIdAt)
-  const nameCode = codeName(decoding, block.spanName.dictionary, nameAt, nameSize)
+  const dropsValues =
+    !limits.keepQueryValues && isOfDatabase(block.attributes.values, spanAttributes.roles.at)
+  if (dropsValues) dropErrorTexts(decoding, statusMessageAt)
+  const nameCode = dropsValues
+    ? codeQueryName(decoding, nameAt, nameSize)
+    : codeName(decoding, block.spanName.dictionary, nameAt, nameSize)
   pushWord(block.spanName.codes, nameCode)
   pushWord(block.spanKind.codes, kind)
   pushWord(block.statusCode.codes, statusCode)

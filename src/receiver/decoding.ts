@@ -3,7 +3,7 @@ import { type AttributeTarget, type CutLog, createRoles } from './decode-attribu
 import { createLeanWork, type LeanWork } from './lean-columns.ts'
 import { noCuts, noRejects, type RejectCounts, type SpanLimits } from './limits.ts'
 import { type BlockMark, createBlock, createMark, type MapColumn, type SpanBlock } from './native-columns.ts'
-import { cutLength, pushText } from './text.ts'
+import { cutLength, pushText, viewOf } from './text.ts'
 import { numberOf, type TextDictionary } from './text-dictionary.ts'
 import { createWire, readLength, readVarint, type Wire } from './wire.ts'
 
@@ -67,6 +67,7 @@ export function createDecoding(limits: SpanLimits): Decoding {
     count: 0,
     guesses: new Uint32Array(limits.attributes),
     roles: createRoles(),
+    errorTexts: [],
   })
   return {
     wire: createWire(),
@@ -118,6 +119,17 @@ export function readName(decoding: Decoding, column: ByteBuffer, end: number, fr
 export function codeName(decoding: Decoding, dictionary: TextDictionary, at: number, length: number): number {
   const { bytes, view } = decoding.wire
   return numberOf(dictionary, bytes, view, at, nameLength(decoding, at, length))
+}
+
+export function codeText(dictionary: TextDictionary, text: string): number {
+  const bytes = new Uint8Array(Buffer.from(text))
+  return numberOf(dictionary, bytes, viewOf(bytes), 0, bytes.length)
+}
+
+/** A name that was passed over. */
+export function nameText(decoding: Decoding, at: number, length: number): string {
+  const { bytes } = decoding.wire
+  return Buffer.from(bytes.buffer, bytes.byteOffset + at, nameLength(decoding, at, length)).toString()
 }
 
 function nameLength({ limits, log, wire }: Decoding, at: number, length: number): number {

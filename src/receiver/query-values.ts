@@ -25,3 +25,12 @@ export function dropQueryValues(values: ByteBuffer, start: number, key: Uint8Arr
     pushString(values, '')
   }
 }
+
+/** What databases say went wrong quotes values: `Key (email)=(a@b.c) already exists`. */
+const ERRORS = new Set(['exception.message', 'exception.stacktrace'])
+
+export function isErrorText(key: Uint8Array): boolean {
+  // `e`
+  if (key[0] !== 0x65) return false
+  return ERRORS.has(Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1'))
+}

@@ -83,6 +83,17 @@ export function normalizeQuery(text: string, system: string): string {
   return normal
 }
 
+/**
+ * The name of a database's span without the values of a statement in it. What is no statement stays as it is, unless it
+ * is the command that the span is for, with its arguments; `query`: its text, normalised.
+ */
+export function normalizeQueryName(name: string, system: string, query: string): string {
+  if (LANGUAGE.test(name)) return normalizeQuery(name, system)
+  if (!/[ \t\r\n\f]/.test(name)) return name
+  const normal = normalizeQuery(name, system)
+  return normal === query ? normal : name
+}
+
 function normalize(text: string, system: string): string {
   const cut = cutAt(text, LONGEST_QUERY)
   if (!LANGUAGE.test(cut)) {
