@@ -1,4 +1,5 @@
 import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
+import type { GroupComponent } from './bottlenecks.ts'
 import { compareComponents } from './measure.ts'
 import {
   type Distribution,
@@ -9,8 +10,11 @@ import {
   weightedMean,
 } from './ranked.ts'
 import { predict, type Replayable } from './replayable.ts'
+import { componentKey } from './rollup.ts'
 import { meetsTarget, type Target } from './target.ts'
 import { statisticOf, suffices, type Verdict } from './verdict.ts'
+
+const NOTHING = new Float64Array(0)
 
 /** Pairs are looked for among this many components, those that save most. */
 const COMPONENTS = 12
@@ -25,7 +29,7 @@ export type Pair = {
 /** Whether the target is missed, and no component alone is enough. */
 export function needsPair({ components }: { components: readonly { verdict: Verdict }[] }): boolean {
   const enough: readonly Verdict[] = ['bottleneck', 'target-met']
-  return components.length > 1 && !components.some(({ verdict }) => enough.includes(verdict))
+  return components.length > 0 && !components.some(({ verdict }) => enough.includes(verdict))
 }
 
 /**
@@ -36,8 +40,7 @@ export function needsPair({ components }: { components: readonly { verdict: Verd
 export function findPair(replayable: Replayable, target: Target): Pair | undefined {
   const { group } = replayable
   const { durationsNs, weights } = group
-  const parts = group.components
-    .filter(({ component }) => !isOther(component))
+  const parts = candidates()
     .map((part) => {
       const instant = durationsNs.slice()
       const criticalNs = new Float64Array(durationsNs.length)
@@ -45,9 +48,14 @@ export function findPair(replayable: Replayable, target: Target): Pair | undefin
         instant[sample] = part.ifInstantNs[i]!
         criticalNs[sample] = part.criticalNs[i]!
       })
-      return { component: part.component, criticalNs, leftNs: statisticOf(ranked(instant), target) }
+      return { ...part, criticalNs, leftNs: statisticOf(ranked(instant), target) }
     })
-    .sort((a, b) => a.leftNs - b.leftNs || compareComponents(a.component, b.component))
+    .sort(
+      (a, b) =>
+        a.leftNs - b.leftNs ||
+        b.sample.length - a.sample.length ||
+        compareComponents(a.component, b.component),
+    )
     .slice(0, COMPONENTS)
 
   const pairs = parts.flatMap((a, i) =>
@@ -80,6 +88,15 @@ export function findPair(replayable: Replayable, target: Target): Pair | undefin
     }
   }
   return best
+
+  /** Also components that nothing is saved by alone: they may be what takes over from the other one. */
+  function candidates(): Pick<GroupComponent, 'component' | 'sample' | 'criticalNs' | 'ifInstantNs'>[] {
+    const onPath = group.components.filter(({ component }) => !isOther(component))
+    const known = new Set(onPath.map(({ component }) => componentKey(component)))
+    const nowhere = { sample: new Int32Array(0), criticalNs: NOTHING, ifInstantNs: NOTHING }
+    const beside = replayable.components().filter((component) => !known.has(componentKey(component)))
+    return [...onPath, ...beside.map((component) => ({ component, ...nowhere }))]
+  }
 
   function ranked(latenciesNs: Float64Array) {
     return { ranked: rank(latenciesNs, weights), meanNs: weightedMean(latenciesNs, weights) }

@@ -1,11 +1,14 @@
 import type { SpanColumns } from '../trace/columns.ts'
+import type { Component } from '../trace/component.ts'
 import { type AnalysisOptions, analyzeSpans, latenciesWith, type ReplayOptions } from './analyze.ts'
 import type { SampleGroup } from './bottlenecks.ts'
 import { groupSamples } from './group-samples.ts'
 import { joinGroups } from './join-groups.ts'
 import type { FactorOf } from './measure.ts'
+import { componentsIn } from './present.ts'
 import { type Predicted, rank, weightedMean } from './ranked.ts'
 import type { Analysis } from './result.ts'
+import { componentKey } from './rollup.ts'
 
 export type Way = Pick<ReplayOptions, 'inclusive' | 'reading'>
 
@@ -14,6 +17,8 @@ export type Replayable = {
   group: SampleGroup
   /** Latency of each sample of the group, ns, re-scheduled (see analyze.ts). */
   latenciesWith(factorOf: FactorOf, way?: Way): Float64Array
+  /** All components of its samples, those on no critical path too (see present.ts). */
+  components(): Component[]
   /** Whether a learned model may leave open what was waited for. */
   learned: boolean
 }
@@ -33,6 +38,12 @@ export function replayablesOf(
       const latencies = latenciesWith(spans, factorOf, { ...options, ...way })
       return Float64Array.from(group.rows, (row) => latencies[row]!)
     },
+    components: () =>
+      componentsIn(
+        spans,
+        [...group.rows].map((row) => analysis.samples.span[row]!),
+        options.model,
+      ),
   }))
 }
 
@@ -51,6 +62,10 @@ export function joinReplayables(parts: readonly Replayable[]): Replayable {
         at += latencies.length
       }
       return joined
+    },
+    components() {
+      const all = parts.flatMap((part) => part.components())
+      return [...new Map(all.map((component) => [componentKey(component), component])).values()]
     },
   }
 }

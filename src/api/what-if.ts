@@ -1,9 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { analyzeSpans, latenciesWith } from '../analysis/analyze.ts'
 import { compareComponents, type FactorOf } from '../analysis/measure.ts'
+import { componentsIn } from '../analysis/present.ts'
 import { distributionOf, intervalsOf, rank, weightedMean } from '../analysis/ranked.ts'
 import { predict, type Replayable } from '../analysis/replayable.ts'
 import { SAMPLE_KINDS, SERVICE } from '../analysis/result.ts'
+import { componentKey } from '../analysis/rollup.ts'
 import { verdictOf } from '../analysis/verdict.ts'
 import { createModelCache } from '../store/models.ts'
 import { readModelVersion, readTraceSpans, toColumns } from '../store/read-traces.ts'
@@ -76,16 +78,16 @@ export function addWhatIfRoutes(app: OpenAPIHono, store: Store): void {
     if (chosen.length === 0) {
       throw new ApiError(404, 'no-samples', 'no sample of such an endpoint began in the range')
     }
-    const present: Component[] = []
+    const known: (() => readonly Component[])[] = []
     const whatIf: z.infer<typeof WhatIf>[] = []
     for (const of of chosen.slice(0, request.limit)) {
       const replayable = await readReplayable(store, of, modelOf)
       if (replayable === undefined) continue
-      present.push(...replayable.group.components.map(({ component }) => component))
+      known.push(() => replayable.group.components.map(({ component }) => component), replayable.components)
       whatIf.push(endpointWhatIf(of, replayable, request))
     }
     if (whatIf.length === 0) throw new ApiError(404, 'no-spans', 'the spans of these samples are gone')
-    refuseUnknown(request.components, present)
+    refuseUnknown(request.components, known)
     return c.json({ whatIf, total: chosen.length, note: NOTE }, 200)
   })
 
@@ -98,7 +100,8 @@ export function addWhatIfRoutes(app: OpenAPIHono, store: Store): void {
     const options = { model: await modelOf(modelVersion) }
     const spans = toColumns(traceId, stored)
     const { samples } = analyzeSpans(spans, options)
-    refuseUnknown(components, spans.dictionary.components)
+    const rows = samples.span.subarray(0, samples.count)
+    refuseUnknown(components, [() => componentsIn(spans, rows, options.model)])
     const latencies = (factorOf: FactorOf) => latenciesWith(spans, factorOf, { ...options, inclusive })
     const changed = latencies(factorsOf(components))
     const sweep = SWEEP.map(({ speed, factor }) => ({
@@ -138,13 +141,18 @@ function factorsOf(changes: Changes, factor?: number): FactorOf {
   return ({ kind, name }) => factors.get(`${kind}\n${name}`)
 }
 
-function refuseUnknown(changes: Changes, present: readonly Component[]): void {
-  const unknown = changes.filter((change) => !present.some((known) => compareComponents(known, change) === 0))
-  if (unknown.length === 0) return
+/** `known`: who knows components of the requests; each is asked only if those before do not know all. */
+function refuseUnknown(changes: Changes, known: readonly (() => readonly Component[])[]): void {
+  const met = new Map<string, Component>()
+  let unknown = changes
+  for (const components of known) {
+    for (const component of components()) met.set(componentKey(component), component)
+    unknown = unknown.filter((change) => !met.has(componentKey(change)))
+    if (unknown.length === 0) return
+  }
   const names = unknown.map(({ kind, name }) => `${kind} ${name}`).join(', ')
-  const known = [...new Map(present.map((of) => [`${of.kind}\n${of.name}`, of])).values()]
   throw new ApiError(404, 'component-not-found', `no part in these requests has ${names}`, {
-    components: known.sort(compareComponents).map(({ kind, name }) => ({ kind, name })),
+    components: [...met.values()].sort(compareComponents).map(({ kind, name }) => ({ kind, name })),
   })
 }
 

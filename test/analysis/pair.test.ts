@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { latenciesWith } from '../../src/analysis/analyze.ts'
-import { findPair } from '../../src/analysis/pair.ts'
+import { analyzeSpans, latenciesWith } from '../../src/analysis/analyze.ts'
+import { bottlenecksOf } from '../../src/analysis/bottlenecks.ts'
+import { groupSamples } from '../../src/analysis/group-samples.ts'
+import { findPair, needsPair } from '../../src/analysis/pair.ts'
 import { type Predicted, rank, weightedMean } from '../../src/analysis/ranked.ts'
 import { replayablesOf } from '../../src/analysis/replayable.ts'
 import { parseTarget } from '../../src/analysis/target.ts'
@@ -53,6 +55,70 @@ describe('the pair that suffices', () => {
       }
     }
     expect(found).toBeGreaterThan(0)
+  })
+
+  it('has what only takes over from the other one, and is on no critical path itself', () => {
+    const db = (system: string) => ({ kind: 'CLIENT', service: 'web', attributes: { 'db.system': system } })
+    const trace = draw(
+      `
+      W ====================
+       A =================
+       B ================
+       C =
+      `,
+      { W: { kind: 'SERVER', service: 'web' }, A: db('a'), B: db('b'), C: db('c') },
+    )
+    const replayable = replayablesOf(trace, {})[0]!
+    expect(replayable.group.components.map(({ component }) => nameOf(component)).sort()).toEqual([
+      'database a',
+      'service web',
+    ])
+    expect(replayable.components().map(nameOf).sort()).toEqual([
+      'database a',
+      'database b',
+      'database c',
+      'service web',
+    ])
+    const target = parseTarget('p95<10us')
+    const pair = findPair(replayable, target)
+    expect(pair?.pair.map(nameOf)).toEqual(['database a', 'database b'])
+    // The web's own 3, and the c beside both.
+    expect(pair?.pairFigures.ifInstant.p95Ns).toBe(4000)
+    // With one component on the path alone there may be a pair as well.
+    const [web] = bottlenecksOf(groupSamples(analyzeSpans(trace)), target)
+    expect(needsPair({ components: web!.components })).toBe(true)
+    expect(needsPair({ components: [{ verdict: 'not a bottleneck' }] })).toBe(true)
+  })
+
+  it('knows the components of its own samples only: not those of callers, nor of entries below', () => {
+    const trace = draw(
+      `
+      W ====================
+       D ==
+       A    ===============
+        S    =============
+         P    ==
+          C      =====
+      `,
+      {
+        W: { kind: 'SERVER', service: 'web' },
+        D: { kind: 'CLIENT', service: 'web', attributes: { 'db.system': 'd' } },
+        A: { kind: 'CLIENT', service: 'web' },
+        S: { kind: 'SERVER', service: 'shop' },
+        P: { kind: 'PRODUCER', service: 'shop', attributes: { 'messaging.system': 'kafka' } },
+        C: { kind: 'CONSUMER', service: 'mail' },
+      },
+    )
+    const known = replayablesOf(trace, {}).map(({ group, components }) => [
+      `${group.scope} ${group.endpoint.service}`,
+      components().map(nameOf).sort(),
+    ])
+    const shop = ['messaging kafka/P', 'service shop']
+    expect(Object.fromEntries(known)).toEqual({
+      'trace web': ['database d', shop[0], 'network web->shop', shop[1], 'service web'],
+      'service shop': shop,
+      'trace mail': ['service mail'],
+    })
   })
 
   /** What each pair among the 12 that save most at p95 leaves. */

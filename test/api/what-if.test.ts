@@ -11,6 +11,7 @@ import { readModel } from '../../src/store/models.ts'
 import { chooseSamples, REPLAYED_AN_HOUR } from '../../src/store/replay-samples.ts'
 import { traceIdHex } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
+import { draw } from '../draw.ts'
 import { createWorld, FAMILIES, runWorld } from '../simulator/program.ts'
 import { collectorSpansOf } from '../support/collector-spans.ts'
 import {
@@ -29,6 +30,19 @@ const TRACES = 70
 const spans = runWorld(WORLD, 0, TRACES).columns
 const ids = [...new Set(Array.from({ length: spans.count }, (_, row) => traceIdHex(spans, row)))]
 
+/** Two databases asked side by side: the slower one is the critical path, the other never is. */
+const SIDE_BY_SIDE = draw(
+  `
+  W ====================
+   A =================
+   B ================
+  `,
+  {
+    W: { kind: 'SERVER', service: 'beside' },
+    A: { kind: 'CLIENT', service: 'beside', attributes: { 'db.system': 'a' } },
+    B: { kind: 'CLIENT', service: 'beside', attributes: { 'db.system': 'b' } },
+  },
+)
 let engine: TestEngine
 let store: Awaited<ReturnType<typeof openTestStore>>
 let api: OpenAPIHono
@@ -37,7 +51,7 @@ let openapi: Parameters<typeof schemaOf>[0]
 beforeAll(async () => {
   engine = await startTestEngine()
   store = await openTestStore(engine.url)
-  await insertCollectorSpans(store, collectorSpansOf(spans))
+  await insertCollectorSpans(store, [...collectorSpansOf(spans), ...collectorSpansOf(SIDE_BY_SIDE)])
   await startAnalyzer({ store, settleSeconds: 0, log: quiet, loop: false }).drain()
   api = createApi({ store, log: quiet })
   openapi = (await (await api.request('/openapi.json')).json()) as typeof openapi
@@ -164,6 +178,32 @@ describe('POST /api/v1/what-if', () => {
     expect(JSON.parse(text).error.message).not.toBe('')
   })
 
+  it('knows components that are on no critical path', async () => {
+    const of = { from: 'now-12h', service: 'beside' }
+    const b = { kind: 'database', name: 'b' }
+    const latencyWith = async (components: object[]) => {
+      const { whatIf } = await post('/api/v1/what-if', { ...of, components })
+      return whatIf[0]!.ifChanged.p95Ns
+    }
+    expect(await latencyWith([b])).toBe(20_000)
+    expect(await latencyWith([b, { kind: 'database', name: 'a' }])).toBe(3000)
+    expect(await latencyWith([{ ...b, factor: 2 }])).toBe(35_000)
+    const traceId = traceIdHex(SIDE_BY_SIDE, 0)
+    const { entries } = await post(`/api/v1/traces/${traceId}/what-if`, {
+      components: [{ ...b, factor: 2 }],
+    })
+    expect(entries[0]!.ifChangedNs).toBe(35_000)
+    // What its CLIENT spans would be if they were not charged to databases is no component.
+    const { error } = await post(
+      `/api/v1/traces/${traceId}/what-if`,
+      { components: [{ kind: 'external', name: 'A' }] },
+      404,
+    )
+    expect(error.details).toEqual({
+      components: [{ kind: 'database', name: 'a' }, b, { kind: 'service', name: 'beside' }],
+    })
+  })
+
   it('404: no such endpoint, and no such component with those there are', async () => {
     const none = await post('/api/v1/what-if', { ...ENDPOINT, service: 'nobody', components: [OWN] }, 404)
     expect(none.error.code).toBe('no-samples')
@@ -243,7 +283,7 @@ describe('GET /api/v1/doctor', () => {
   }
   it('looks at the traces stored in the range, or those of a service', async () => {
     const all = await ask('')
-    expect(all).toMatchObject({ spans: spans.count, traces: TRACES, share: 1 })
+    expect(all).toMatchObject({ spans: spans.count + SIDE_BY_SIDE.count, traces: TRACES + 1, share: 1 })
     expect(all.checks.length).toBeGreaterThan(8)
     expect(await ask('?service=nobody')).toMatchObject({ spans: 0, traces: 0 })
     expect(await ask(`?service=${WORLD.service}`)).toMatchObject({ traces: TRACES })
