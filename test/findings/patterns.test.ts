@@ -274,6 +274,46 @@ describe('what fixing saves, by replay', () => {
     ).toEqual(['failure-cascade: 50'])
     expect(found('A ==========\nB  ========', { B: call({ error: true }) })).toEqual([])
   })
+
+  it('a failure that somebody makes up for is one of those below', () => {
+    const failing = (stock: boolean) => ({
+      B: call({ error: true }),
+      C: { kind: 'SERVER', service: 'orders', name: 'GET /orders', parent: 'B', error: true },
+      D: call({ service: 'orders', parent: 'C', error: true }),
+      E: { kind: 'SERVER', service: 'stock', name: 'GET /stock', parent: 'D', error: stock },
+    })
+    const picture = 'A ==========\nB  ========\nC  ========\nD  ========\nE  ========'
+    const cascades = (details: Record<string, Details>) =>
+      found(picture, details).filter((f) => f.startsWith('failure'))
+    expect(cascades(failing(true))).toEqual(['failure-cascade: 80'])
+    // Orders fails by itself; that its caller's call failed is no failure of the caller.
+    expect(cascades({ ...failing(false), D: call({ service: 'orders', parent: 'C' }) })).toEqual([])
+  })
+
+  it('a large payload is of the call whose callee says so, and of a message', () => {
+    const size = (bytes: number) => ({ 'http.response.body.size': bytes })
+    const answer = (bytes: number, more: Partial<Details> = {}) => ({
+      B: call(more),
+      C: { kind: 'SERVER', service: 'files', name: 'GET /f', parent: 'B', attributes: size(bytes) },
+    })
+    const picture = 'A ==================\nB  ================\nC  ============='
+    const large = (details: Record<string, Details>, of = picture) =>
+      found(of, details).filter((f) => f.startsWith('large'))
+    expect(large(answer(900_000))).toEqual(['large-payload: 20'])
+    expect(large(answer(200_000))).toEqual([])
+    // Said twice, counted once.
+    expect(large(answer(900_000, { attributes: size(900_000) }))).toEqual(['large-payload: 20'])
+    const message = (bytes: number): Details => ({
+      kind: 'PRODUCER',
+      name: 'send',
+      parent: 'A',
+      attributes: { 'messaging.system': 'kafka', 'messaging.message.body.size': bytes },
+    })
+    expect(large({ B: message(900_000) }, 'A ==================\nB  ================')).toEqual([
+      'large-payload: 107',
+    ])
+    expect(large({ B: message(200_000) }, 'A ==================\nB  ================')).toEqual([])
+  })
 })
 
 describe('what is not worth a line', () => {

@@ -1,3 +1,4 @@
+import { CLIENT, PRODUCER } from '../../trace/span.ts'
 import { definePattern } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
 import { inTime } from '../words.ts'
@@ -15,39 +16,57 @@ export const failureCascade = definePattern({
   needs: ['failed'],
   detect(scan, { services }, report) {
     const { tree, failed, entry } = scan
-    if (tree.failed[entry] === 0 || failed.count < 2) return
-    const deepest = deepestFailure(scan)
-    const above: number[] = []
-    for (let up = deepest; up !== entry; up = tree.parent[up]!) above.push(tree.parent[up]!)
-    const of = new Set([deepest, ...above].map((span) => tree.service[span]!))
-    if (of.size < services) return
-    const { components } = tree.spans.dictionary
-    const subject = {
-      component: components[tree.component[deepest]!]!,
-      ...codeAround(scan, deepest),
-      operation: labelOf(scan, deepest),
+    if (failed.count < 2) return
+    for (const [top, deepest] of deepestFailures(scan)) {
+      const of = new Set([tree.service[deepest]!])
+      let above = 0
+      for (let up = deepest; up !== top; above++) {
+        up = tree.parent[up]!
+        // A call that fails is not yet its caller's failure.
+        if (up === entry || (tree.kind[up] !== CLIENT && tree.kind[up] !== PRODUCER))
+          of.add(tree.service[up]!)
+      }
+      if (of.size < services) continue
+      const { components } = tree.spans.dictionary
+      const subject = {
+        component: components[tree.component[deepest]!]!,
+        ...codeAround(scan, deepest),
+        operation: labelOf(scan, deepest),
+      }
+      report({ subject, amount: above, spentNs: scan.lengthOf(deepest) }, deepest, () =>
+        scan.counterfactual.setLength(deepest, 0),
+      )
     }
-    report({ subject, amount: above.length, spentNs: scan.lengthOf(deepest) }, deepest, () =>
-      scan.counterfactual.setLength(deepest, 0),
-    )
   },
   advice: ({ service, caller, operation }, { amount, spentNs }) =>
     `${operation} in ${service} ${caller} fails after ${inTime(spentNs)} and takes ${Math.round(amount)} spans above it down: the cause is there, the others only pass it on.`,
 })
 
-/** The failed span furthest below the root with only failed ones between; of several the last to end. */
-function deepestFailure({ tree, failed, entry }: Scan): number {
-  const depth = new Map([[entry, 0]])
-  let deepest = entry
+/**
+ * By failed span whose parent has not failed, or did not wait: the one furthest below it with only failed ones between;
+ * of several the last to end. A caller that answers all the same stops a cascade.
+ */
+function deepestFailures({ tree, failed, entry }: Scan): Map<number, number> {
+  /** By failed span: its top, and how far below that it is. */
+  const topOf = new Map<number, number>()
+  const depth = new Map<number, number>()
+  const deepest = new Map<number, number>()
   // Parents come before children.
   for (let i = 0; i < failed.count; i++) {
     const span = failed.at[i]!
-    if (span === entry) continue
-    const above = depth.get(tree.parent[span]!)
-    if (above === undefined) continue
-    depth.set(span, above + 1)
-    const deeper = above + 1 - depth.get(deepest)!
-    if (deeper > 0 || (deeper === 0 && tree.cutEnd[span]! > tree.cutEnd[deepest]!)) deepest = span
+    const top = span === entry ? undefined : topOf.get(tree.parent[span]!)
+    if (top === undefined) {
+      topOf.set(span, span)
+      depth.set(span, 0)
+      deepest.set(span, span)
+      continue
+    }
+    topOf.set(span, top)
+    const below = depth.get(tree.parent[span]!)! + 1
+    depth.set(span, below)
+    const known = deepest.get(top)!
+    const deeper = below - depth.get(known)!
+    if (deeper > 0 || (deeper === 0 && tree.cutEnd[span]! > tree.cutEnd[known]!)) deepest.set(top, span)
   }
   return deepest
 }

@@ -1,6 +1,7 @@
-import { calleeOf, REMOTE } from '../calls.ts'
+import { SERVER } from '../../trace/span.ts'
+import { calleeOf, MESSAGE, REMOTE } from '../calls.ts'
 import { definePattern } from '../pattern.ts'
-import { codeAround } from '../scan.ts'
+import { codeAround, type Scan } from '../scan.ts'
 import { inTime, MS } from '../words.ts'
 
 export const largePayload = definePattern({
@@ -15,11 +16,12 @@ export const largePayload = definePattern({
     const { tree, index, counterfactual } = scan
     const { at, count } = scan.sized
     for (let i = 0; i < count; i++) {
-      const span = at[i]!
-      const size = tree.spans.bodyBytes[tree.row[span]!]!
-      const spentNs = scan.lengthOf(span)
-      if (size <= bytes || spentNs < lengthMs * MS) continue
-      if (index.roleOf(tree.component[span]!) !== REMOTE) continue
+      const said = at[i]!
+      const size = tree.spans.bodyBytes[tree.row[said]!]!
+      if (size <= bytes) continue
+      const span = callFor(scan, said)
+      const spentNs = span < 0 ? 0 : scan.lengthOf(span)
+      if (spentNs < lengthMs * MS) continue
       const { component, label } = index.calls[index.callOf(tree, span)]!
       const subject = { component, ...codeAround(scan, span), operation: label }
       report({ subject, amount: size, spentNs }, span, () => {
@@ -32,3 +34,12 @@ export const largePayload = definePattern({
   advice: ({ service, caller, operation }, { amount, spentNs }) =>
     `${service} ${caller} moves ${(amount / 1e6).toFixed(1)} MB with ${operation} (${inTime(spentNs)}): ask for less of it (fields, pages), or compress it.`,
 })
+
+/** The call that a body is of: the one that says its size, or that of the SERVER that says it where it says none. */
+function callFor({ tree, index, entry }: Scan, said: number): number {
+  const role = index.roleOf(tree.component[said]!)
+  if (role === REMOTE || role === MESSAGE) return said
+  const caller = tree.kind[said] === SERVER && said !== entry ? tree.parent[said]! : -1
+  if (caller < 0 || tree.spans.bodyBytes[tree.row[caller]!]! > 0) return -1
+  return index.roleOf(tree.component[caller]!) === REMOTE ? caller : -1
+}
