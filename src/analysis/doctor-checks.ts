@@ -76,7 +76,8 @@ export function checksOf(counts: Counts): Check[] {
     ),
     check(
       { check: 'propagation', value: lost.length, unit: 'count', warnAt: 1, badAt: 3 },
-      (v) => `${v} pairs of services where the trace context of calls never arrives`,
+      (v) =>
+        `${v} pair${lost.length === 1 ? '' : 's'} of services where the trace context of calls never arrives`,
       lost.map(([name, { all }]) => ({ name, value: all })),
       'The caller sends no traceparent, or the callee does not read it: use the same propagators (tracecontext) on ' +
         'both sides, instrument the HTTP or RPC client that makes these calls, and let proxies pass the header on.',

@@ -53,9 +53,14 @@ export function flameStacks(roots: readonly FlameNode[]): FlameStack[] {
   return stacks.sort((a, b) => (name(a) < name(b) ? -1 : 1))
 }
 
+/** A name that neither ends its frame nor its line. */
+export function foldedFrame(name: string): string {
+  return name.replaceAll(';', ',').replace(/[\p{Cc}\u2028\u2029]/gu, ' ')
+}
+
 /** One line a stack, `frame;frame 123`, in whole ns; of two, `frame;frame 123 456` as difffolded.pl writes them. */
 export function foldedText(after: readonly FlameStack[], before?: readonly FlameStack[]): string {
-  const key = ({ frames }: FlameStack) => frames.map((frame) => frame.replaceAll(';', ',')).join(';')
+  const key = ({ frames }: FlameStack) => frames.map(foldedFrame).join(';')
   const of = (stacks: readonly FlameStack[]) => {
     const sums = new Map<string, number>()
     for (const stack of stacks) sums.set(key(stack), (sums.get(key(stack)) ?? 0) + stack.selfNs)

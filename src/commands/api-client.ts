@@ -1,4 +1,5 @@
 import type { ExplainedBottleneck } from '../findings/findings.ts'
+import { UsageError } from './usage.ts'
 
 /** Rows a page. */
 const PAGE = 200
@@ -30,7 +31,7 @@ export async function readBottlenecks(from: {
   return bottlenecks
 }
 
-/** What the API answers to a request. @throws Error that says how to reach one, or what the API says */
+/** What the API answers to a request. @throws Error that says how to reach one, or what the API says; UsageError where that is the question's fault */
 export async function askApi<T>(
   url: URL,
   token: string | undefined,
@@ -53,6 +54,9 @@ export async function askApi<T>(
     )
   }
   const json = (await answer.json().catch(() => undefined)) as { error?: { message: string } } | undefined
-  if (!answer.ok) throw new Error(json?.error?.message ?? `${url.origin} answered ${answer.status}`)
+  const message = json?.error?.message ?? `${url.origin} answered ${answer.status}`
+  // What was asked for makes no sense: the API knows what a time or a scope looks like.
+  if (answer.status === 400) throw new UsageError(message)
+  if (!answer.ok) throw new Error(message)
   return json as T
 }

@@ -58,7 +58,7 @@ function judgeEndpoint(
   const valueNs = statisticOf(observed, budget.target)
   const isKept =
     valueNs === undefined
-      ? components.some(({ verdict }) => verdict === 'target-met')
+      ? components.every(({ verdict }) => verdict === 'target-met')
       : meetsTarget(valueNs, budget.target)
   if (isKept) return { budget, outcome: 'kept', ...NOTHING, valueNs, owner: endpointOwner }
   const held =

@@ -14,9 +14,9 @@ const SUMMARY = {
 
 /** The diagnosis for a terminal, 80 columns wide. */
 export function doctorText({ spans, traces, grade, checks }: Diagnosis): string {
-  const count = (n: number) => n.toLocaleString('en')
-  if (spans === 0) return 'no spans in the range\n'
-  const lines = [`${count(spans)} spans of ${count(traces)} traces: ${SUMMARY[grade]}`, '']
+  if (spans === 0) return 'no spans\n'
+  const some = (n: number, unit: string) => `${n.toLocaleString('en')} ${unit}${n === 1 ? '' : 's'}`
+  const lines = [`${some(spans, 'span')} of ${some(traces, 'trace')}: ${SUMMARY[grade]}`, '']
   for (const check of checks) {
     lines.push(...wrapped(printable(check.found), MARKS[check.grade].padEnd(INDENT), INDENT))
     for (const { name, value } of check.where) {

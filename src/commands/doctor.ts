@@ -8,6 +8,7 @@ import { askApi } from './api-client.ts'
 import type { CommandContext } from './context.ts'
 import { doctorText } from './doctor-text.ts'
 import { readTraceFiles } from './trace-files.ts'
+import { UsageError } from './usage.ts'
 
 export const summary = 'is the input good enough, and what to fix if not'
 
@@ -43,6 +44,10 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     return 0
   }
   const given = values as Record<string, string | boolean | undefined>
+  const [ofService] = [...FILTERS, 'url'].filter((name) => given[name] !== undefined)
+  if (positionals.length > 0 && ofService !== undefined) {
+    throw new UsageError(`--${ofService}: goes with a running service, not with files`)
+  }
   const diagnosis =
     positionals.length > 0 ? await diagnoseFiles(positionals, context) : await askService(given, context)
   if (diagnosis === undefined) {

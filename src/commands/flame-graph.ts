@@ -1,3 +1,4 @@
+import { foldedFrame } from '../analysis/flame.ts'
 import { type Analysis, SERVICE } from '../analysis/result.ts'
 import { idHex, type SpanColumns } from '../trace/columns.ts'
 import type { Endpoint } from '../trace/dictionary.ts'
@@ -7,7 +8,8 @@ import { componentLabel } from './report-text.ts'
 
 /**
  * Critical time of many entries, added up by call stack: every moment of a critical path counts for the span that is
- * on it, below the spans that lead to it from the entry. All of it adds up to the entries' latencies.
+ * on it, below the spans that lead to it from the entry, as often as the entry's sampling says there were such requests.
+ * All of it adds up to the latencies of these.
  */
 export type FlameGraph = {
   /** `wanted`: which entries count; by their endpoint. */
@@ -69,7 +71,7 @@ export function createFlameGraph(): FlameGraph {
     },
     *folded() {
       for (const { frames: stack, ns } of stacks()) {
-        yield `${stack.map((frame) => frames[frame]!.replaceAll(';', ',')).join(';')} ${ns}\n`
+        yield `${stack.map((frame) => foldedFrame(frames[frame]!)).join(';')} ${ns}\n`
       }
     },
     speedscope(name) {
@@ -108,7 +110,7 @@ export function createFlameGraph(): FlameGraph {
       const component = dictionary.components[segments.component[i]!]!
       let node = nodeAt(segments.span[i]!)
       if (component.kind !== 'service') node = child(node, componentLabel(component))
-      nodes[node]!.ns += segments.endNs[i]! - segments.startNs[i]!
+      nodes[node]!.ns += samples.weight[sample]! * (segments.endNs[i]! - segments.startNs[i]!)
     }
 
     function nodeAt(row: number): number {

@@ -1,41 +1,50 @@
 import type { Bottleneck, BottleneckComponent } from '../analysis/bottlenecks.ts'
+import type { Intervals } from '../analysis/ranked.ts'
+import { changeText, type Shown, shownInterval } from './report-statistic.ts'
 import { componentLabel, duration, fitted } from './report-text.ts'
+import { WIDTH } from './wrap.ts'
 
-/** As many columns as the report has. */
-const WIDTH = 80
 /** Components named in a tie. */
 const NAMED = 3
 
 /** Lines under an endpoint's table: the pair that suffices, how sure the figures are, how the samples were chosen. */
-export function doubtLines(bottleneck: Bottleneck, about: BottleneckComponent | undefined): string[] {
+export function doubtLines(
+  bottleneck: Bottleneck,
+  about: BottleneckComponent | undefined,
+  shown: Shown,
+): string[] {
   return [
-    ...pairLines(bottleneck),
-    ...intervalLines(about),
+    ...pairLines(bottleneck, shown),
+    ...(about === undefined ? [] : intervalLines(about, shown)),
     ...tieLines(bottleneck),
     ...samplingLines(bottleneck),
   ]
 }
 
-function pairLines({ pair, pairFigures, observed }: Bottleneck): string[] {
+function pairLines({ pair, pairFigures, observed }: Bottleneck, shown: Shown): string[] {
   if (pair === undefined || pairFigures === undefined) return []
-  const { p95Ns } = pairFigures.ifInstant
   const [first, second] = pair.map((component) => componentLabel(component))
   const half = Math.floor((WIDTH - 15) / 2)
   return [
     `  pair: ${cut(first!, half)} and ${cut(second!, half)}:`,
-    `        without both p95 ${duration(observed.p95Ns)} -> ${duration(p95Ns)}`,
+    `        without both ${changeText(observed, pairFigures.ifInstant, shown)}`,
+    ...intervalLines(pairFigures, shown),
   ]
 }
 
-function intervalLines(about: BottleneckComponent | undefined): string[] {
-  if (about === undefined) return []
-  const { p95Interval, needMore, structuralRange } = about
-  if (p95Interval === null) {
-    const count = needMore?.p95 ?? 0
-    return [`        how sure: ${count} more request${count === 1 ? '' : 's'} would bound that p95`]
+/** How sure what is left is, of a component or a pair. */
+function intervalLines(about: Intervals, shown: Shown): string[] {
+  const known = shownInterval(about, shown)
+  if (known === undefined) return []
+  if (known.interval === null) {
+    const { needMore } = known
+    return [
+      `        how sure: ${needMore} more request${needMore === 1 ? '' : 's'} would bound that ${shown}`,
+    ]
   }
-  const interval = `        how sure (95 %): ${duration(p95Interval[0])} to ${duration(p95Interval[1])}`
-  if (structuralRange === undefined) return [interval]
+  const [least, most] = known.interval
+  const interval = `        how sure (95 %): ${duration(least)} to ${duration(most)}`
+  if (about.structuralRange === undefined) return [interval]
   return [`${interval},`, '        what waits for what left open in part']
 }
 

@@ -1,10 +1,12 @@
 import type { Bottleneck, BottleneckComponent, Verdict } from '../analysis/bottlenecks.ts'
+import type { Distribution } from '../analysis/ranked.ts'
 import { meetsTarget, type Target } from '../analysis/target.ts'
 import type { ExplainedBottleneck } from '../findings/findings.ts'
 import type { ComponentKind } from '../trace/component.ts'
 import { doubtLines } from './report-doubts.ts'
 import { findingLines } from './report-findings.ts'
 import { maskedLines } from './report-masked.ts'
+import { changeText, type Shown, shownFor, shownNs } from './report-statistic.ts'
 import { componentLabel, duration, fitted, percent, printable } from './report-text.ts'
 import { WIDTH } from './wrap.ts'
 
@@ -51,36 +53,35 @@ function endpointText(
   const where = [environment, namespace].filter((part) => part !== '').join('/')
   const name = printable(`${service} ${operation}${where === '' ? '' : ` [${where}]`}`)
   const unit = scope === 'trace' ? 'request' : 'call'
+  const shown = shownFor(target)
   const count = `${entries.toLocaleString('en')} ${unit}${entries === 1 ? '' : 's'}`
   const lines = [
     `${fitted(name, WIDTH - count.length - 2)}  ${count}`,
     `  p50 ${duration(observed.p50Ns)}, p95 ${duration(observed.p95Ns)}, p99 ${duration(observed.p99Ns)}${judged(bottleneck, target)}`,
-    row('if it were infinitely fast', 'p95', 'saves', 'of time', 'verdict'),
+    row('if it were infinitely fast', shown, 'saves', 'of time', 'verdict'),
     ...bottleneck.components
       .slice(0, components)
-      .flatMap((component) => [componentRow(component, observed.p95Ns), ...findingLines(component.findings)]),
+      .flatMap((component) => [
+        componentRow(component, observed, shown),
+        ...findingLines(component.findings),
+      ]),
   ]
   const hidden = bottleneck.components.slice(components)
   if (hidden.length > 0) lines.push(`  ... and ${hidden.length} more`)
   lines.push(...findingLines([...hidden.flatMap(({ findings }) => findings), ...bottleneck.findings]))
   lines.push(
     ...next(bottleneck, target),
-    ...doubtLines(bottleneck, heldBy(bottleneck)),
+    ...doubtLines(bottleneck, heldBy(bottleneck), shown),
     ...maskedLines(bottleneck),
   )
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
 }
 
-function componentRow(component: BottleneckComponent, observedNs: number): string {
-  const { ifInstant, criticalShare, verdict } = component
-  const saved = observedNs === 0 ? 0 : 1 - ifInstant.p95Ns / observedNs
-  return row(
-    componentLabel(component),
-    duration(ifInstant.p95Ns),
-    percent(saved),
-    percent(criticalShare),
-    verdict,
-  )
+function componentRow(component: BottleneckComponent, observed: Distribution, shown: Shown): string {
+  const { criticalShare, verdict } = component
+  const [beforeNs, withoutNs] = [shownNs(observed, shown), shownNs(component.ifInstant, shown)]
+  const saved = beforeNs === 0 ? 0 : 1 - withoutNs / beforeNs
+  return row(componentLabel(component), duration(withoutNs), percent(saved), percent(criticalShare), verdict)
 }
 
 function row(label: string, without: string, saves: string, share: string, verdict: string): string {
@@ -89,18 +90,13 @@ function row(label: string, without: string, saves: string, share: string, verdi
 
 function judged({ observed, components }: Bottleneck, target: Target | undefined): string {
   if (target === undefined) return ''
-  const known: Readonly<Record<string, number>> = {
-    p50: observed.p50Ns,
-    p95: observed.p95Ns,
-    p99: observed.p99Ns,
-    mean: observed.meanNs,
-  }
   const text = `${target.statistic} ${target.inclusive ? '<=' : '<'} ${duration(target.limitNs)}`
-  const value = known[target.statistic]
+  const shown = shownFor(target)
+  // Of a percentile that is not told the verdicts say it; requests without any component took no time.
   const met =
-    value === undefined
-      ? components.some(({ verdict }) => verdict === 'target-met')
-      : meetsTarget(value, target)
+    shown === target.statistic
+      ? meetsTarget(shownNs(observed, shown), target)
+      : components.every(({ verdict }) => verdict === 'target-met')
   return `; target ${text} ${met ? 'met' : 'missed'}`
 }
 
@@ -114,10 +110,11 @@ function heldBy({ components }: Bottleneck): BottleneckComponent | undefined {
 function next(bottleneck: Bottleneck, target: Target | undefined): string[] {
   const { components, observed } = bottleneck
   const of = (verdict: Verdict) => components.find((component) => component.verdict === verdict)
+  if (components.length === 0) return ['  next: nothing, no request took any time']
   if (of('target-met') !== undefined) return ['  next: nothing, the target is met']
+  const shown = shownFor(target)
   const held = heldBy(bottleneck)
-  if (held !== undefined)
-    return advice(held, `without it p95 ${duration(observed.p95Ns)} -> ${duration(held.ifInstant.p95Ns)}`)
+  if (held !== undefined) return advice(held, `without it ${changeText(observed, held.ifInstant, shown)}`)
   const contributor = of('contributor')
   if (contributor !== undefined) return advice(contributor, 'it is not enough alone')
   return [

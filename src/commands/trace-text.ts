@@ -2,8 +2,9 @@ import type { EntryJson } from '../analysis/report-json.ts'
 import { traceJson } from '../analysis/report-json.ts'
 import type { Analysis } from '../analysis/result.ts'
 import { componentLabel, duration, printable } from './report-text.ts'
+import { charactersOf, columnsOf, headOf } from './text-width.ts'
+import { WIDTH } from './wrap.ts'
 
-const WIDTH = 80
 /** Lines of a critical path: of longer ones, the segments that take longest. */
 const PATH_LINES = 12
 const ENTRIES = 3
@@ -20,7 +21,7 @@ export function traceText(analysis: Analysis, trace: number): string {
   for (const entry of entries.slice(0, ENTRIES)) lines.push(...entryLines(entry))
   if (entries.length > ENTRIES)
     lines.push(`  ... and ${entries.length - ENTRIES} more entries (--json has all)`)
-  return `${lines.flatMap(wrapped).join('\n')}\n`
+  return `${lines.map(cutToWidth).join('\n')}\n`
 }
 
 function entryLines(entry: EntryJson): string[] {
@@ -42,6 +43,6 @@ function entryLines(entry: EntryJson): string[] {
 }
 
 /** Long names are cut: a line stays a line. */
-function wrapped(line: string): string {
-  return line.length <= WIDTH ? line : `${line.slice(0, WIDTH - 3)}...`
+function cutToWidth(line: string): string {
+  return columnsOf(line) <= WIDTH ? line : `${headOf(charactersOf(line), WIDTH - 3).join('')}...`
 }

@@ -1,3 +1,5 @@
+import { charactersOf, columnsOf, headOf } from './text-width.ts'
+
 /** Columns of what is printed. */
 export const WIDTH = 80
 
@@ -7,7 +9,7 @@ export function wrapped(text: string, head: string, indent: number): string[] {
   let line = head
   let empty = true
   for (const word of wordsOf(text, WIDTH - Math.max(head.length, indent))) {
-    if (!empty && line.length + 1 + word.length > WIDTH) {
+    if (!empty && columnsOf(line) + 1 + columnsOf(word) > WIDTH) {
       lines.push(line)
       line = ' '.repeat(indent)
       empty = true
@@ -19,6 +21,17 @@ export function wrapped(text: string, head: string, indent: number): string[] {
 }
 
 function wordsOf(text: string, longest: number): string[] {
-  const pieces = new RegExp(`.{1,${longest}}`, 'gsu')
-  return text.split(' ').flatMap((word) => (word.length <= longest ? [word] : (word.match(pieces) ?? [])))
+  return text.split(' ').flatMap((word) => (columnsOf(word) <= longest ? [word] : piecesOf(word, longest)))
+}
+
+function piecesOf(word: string, longest: number): string[] {
+  const pieces: string[] = []
+  let rest = charactersOf(word)
+  while (rest.length > 0) {
+    // At least one, however wide.
+    const taken = Math.max(1, headOf(rest, longest).length)
+    pieces.push(rest.slice(0, taken).join(''))
+    rest = rest.slice(taken)
+  }
+  return pieces
 }

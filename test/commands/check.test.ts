@@ -221,3 +221,15 @@ test('nothing to read', async () => {
   expect(code).toBe(1)
   expect(err).toContain('nothing could be read')
 })
+
+test('requests that took no time keep any budget, a percentile that is not told too', async () => {
+  const traces = requests(3, () => [])
+  for (const span of traces.resourceSpans[0]!.scopeSpans[0]!.spans) {
+    span.endTimeUnixNano = span.startTimeUnixNano
+  }
+  const { code } = await check(
+    'budgets:\n  shop GET /orders/{id}: [p99.9<1ms, p50<1ms]\n',
+    tracesFile('none.json', traces),
+  )
+  expect(code).toBe(0)
+})

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { foldedText } from '../../src/analysis/flame.ts'
 import { run } from '../../src/commands/analyze.ts'
 import { capture } from './capture.ts'
 
@@ -76,6 +77,24 @@ test('halves of a call that share an id are taken apart', async () => {
     'web own 1;web client;transit web->api 20000',
     '',
   ])
+})
+
+test('a sampled request counts for those it stands for; no name breaks a line or a stack', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'longpole-test-')), 'sampled.json')
+  const one = (id: string, serviceName: string, tags: object, duration: number) => ({
+    ...{ traceId: id, id, timestamp: 1_000_000, duration, name: 'x', tags, localEndpoint: { serviceName } },
+  })
+  writeFileSync(
+    file,
+    JSON.stringify([
+      one('1', 'a\n;b', { 'sampling.probability': '0.25' }, 10),
+      one('2', 'a\n;b', { 'sampling.probability': '1' }, 100),
+    ]),
+  )
+  expect((await analyze('--format', 'folded', file)).out).toBe('a ,b x 140000\n')
+  const { profiles } = JSON.parse((await analyze('--format', 'speedscope', file)).out)
+  expect(profiles[0].weights).toEqual([140_000])
+  expect(foldedText([{ frames: ['a\n;b', 'c'], selfNs: 7 }])).toBe('a ,b;c 7\n')
 })
 
 test('a chain of 2,000 spans and a cycle end', async () => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { Bottleneck, BottleneckComponent } from '../../src/analysis/bottlenecks.ts'
 import { parseTarget } from '../../src/analysis/target.ts'
 import { renderReport } from '../../src/commands/report-table.ts'
-import { duration } from '../../src/commands/report-text.ts'
+import { duration, fitted, printable } from '../../src/commands/report-text.ts'
+import { wrapped } from '../../src/commands/wrap.ts'
 import { type ExplainedBottleneck, explain, type Finding } from '../../src/findings/findings.ts'
 
 const distribution = (ns: number) => ({ p50Ns: ns / 2, p95Ns: ns, p99Ns: ns, meanNs: ns / 2 })
@@ -203,6 +204,88 @@ describe('how sure that is', () => {
     expect(text).toContain('biased? every sample ended in an error')
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
   })
+})
+
+describe('what the target is about is what the report tells', () => {
+  const observed = { p50Ns: 400e6, p95Ns: 800e6, p99Ns: 900e6, meanNs: 450e6 }
+  const held: BottleneckComponent = {
+    ...component('database', 'orders', 0, 'bottleneck'),
+    ifInstant: { p50Ns: 100e6, p95Ns: 200e6, p99Ns: 300e6, meanNs: 90e6 },
+    p50Interval: [99e6, 101e6],
+    p95Interval: [180e6, 220e6],
+    needMore: { p99: 181 },
+  }
+  const report = (target: string, of: Partial<Bottleneck> = {}, components = [held]) =>
+    renderReport([endpoint(components, { observed, ...of })], { target: parseTarget(target) })
+  test.each([
+    ['p50<200ms', 'p50', '100 ms   75 %', 'p50 400 ms -> 100 ms', 'how sure (95 %): 99 ms to 101 ms'],
+    ['p99<350ms', 'p99', '300 ms   67 %', 'p99 900 ms -> 300 ms', '181 more requests would bound that p99'],
+    ['mean<100ms', 'mean', '90 ms   80 %', 'mean 450 ms -> 90 ms', ''],
+    // Not told: the p95 is.
+    ['p99.9<1ms', 'p95', '200 ms   75 %', 'p95 800 ms -> 200 ms', 'how sure (95 %): 180 ms to 220 ms'],
+  ])('%s', (target, heading, cells, change, sure) => {
+    const text = report(target)
+    expect(text).toMatch(new RegExp(`if it were infinitely fast +${heading} +saves`))
+    expect(text).toContain(cells)
+    expect(text).toContain(`without it ${change}\n`)
+    expect(text).toContain(sure)
+    if (sure === '') expect(text).not.toContain('how sure')
+  })
+  test('of a pair too, and how sure that is', () => {
+    const { p50Interval, p95Interval, p99Interval, ifInstant } = held
+    const pair = [held, component('service', 'shop', 1, 'contributor')].map(({ kind, name }) => ({
+      kind,
+      name,
+    }))
+    const pairFigures = { samples: 9, ifInstant, p50Interval, p95Interval, p99Interval, needMore: { p99: 1 } }
+    const of = { pair, pairFigures } as Partial<Bottleneck>
+    expect(report('p50<200ms', of, [{ ...held, verdict: 'contributor' }])).toContain(
+      'without both p50 400 ms -> 100 ms\n        how sure (95 %): 99 ms to 101 ms\n',
+    )
+    expect(report('p99<200ms', of, [{ ...held, verdict: 'contributor' }])).toContain(
+      'without both p99 900 ms -> 300 ms\n        how sure: 1 more request would bound that p99\n',
+    )
+  })
+  test.each(['p95<1ms', 'p99.9<1ms'])(
+    'requests that took no time keep %s: there is nothing to do',
+    (target) => {
+      const text = renderReport([endpoint([], { observed: distribution(0) })], {
+        target: parseTarget(target),
+      })
+      expect(text).toContain('< 1 ms met\n')
+      expect(text).toContain('next: nothing, no request took any time\n')
+    },
+  )
+})
+
+test('names in wide characters, accents and emoji keep to 80 columns, cut between characters', () => {
+  const wide = '注文サービス'
+  const family = '👩‍👩‍👧'
+  expect(fitted(wide, 13)).toBe(`${wide} `)
+  expect(fitted(wide, 12)).toBe(wide)
+  expect(fitted(wide, 11)).toBe('注文...ビス')
+  // Half a character is no character.
+  expect(fitted(wide, 10)).toBe('注文...ス ')
+  expect(fitted(family, 4)).toBe(`${family}  `)
+  expect(fitted(family.repeat(9), 7)).toBe(`${family}...${family}`)
+  expect(fitted('cafe\u0301', 6)).toBe('cafe\u0301  ')
+  expect(wrapped(`${wide.repeat(8)} x`, '- ', 2)).toEqual([`- ${wide.repeat(6)}注文サ`, `  ービス${wide} x`])
+  const columns = (line: string) => line.replace(/[\u3040-\u9fff]/g, '..').length
+  const long = wide.repeat(20)
+  const report = renderReport([
+    endpoint([component('service', long, 1e6, 'leader')], {
+      ...{ service: long, operation: long, tie: [{ kind: 'queue', name: long }] },
+    }),
+  ])
+  for (const line of report.split('\n')) expect(columns(line), line).toBeLessThanOrEqual(80)
+  const row = report.split('\n').find((line) => line.includes('leader'))!
+  expect(columns(row)).toBe(
+    columns('  database orders                         1 ms  100 %     50 %  leader') + 0,
+  )
+})
+
+test('what steers a terminal is taken out', () => {
+  expect(printable('a\u001b[31m\nb\u202ec\u2028d')).toBe('a [31m b c d')
 })
 
 test('only the first components are listed', () => {
