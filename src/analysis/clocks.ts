@@ -36,30 +36,29 @@ export type ClockLearner = {
 }
 
 export function createClockLearner(): ClockLearner {
-  const bounds = new Map<string, { loose: Bounds; tight: Bounds }>()
+  const bounds = new Map<string, PairBounds>()
+  /** Of a batch's dictionary, by pair of instance numbers; undefined: one instance under two numbers. */
+  let met = createNumberTable()
+  let known: (Direction | undefined)[] = []
   return {
     add(tree, rank) {
       const { parent, entry, start, end, shape, kind, failed } = tree
-      const { shapeInstance } = tree.spans.dictionary
+      const { dictionary } = tree.spans
+      const { shapeInstance } = dictionary
       for (let c = 0; c < tree.count; c++) {
         const p = parent[c]!
         if (p < 0 || entry[c] !== NOT_ENTRY || !isRemote(tree, p, c) || failed[p] === 1) continue
+        const pair = shapeInstance[shape[p]!]! * 2 ** 26 + shapeInstance[shape[c]!]!
         if (shapeInstance[shape[p]!] === shapeInstance[shape[c]!]) continue
-        const caller = instanceName(tree.spans.dictionary, shape[p]!)
-        const callee = instanceName(tree.spans.dictionary, shape[c]!)
-        if (caller === callee) continue
         const high = start[c]! - start[p]!
         const low = end[c]! - end[p]!
         // A callee that took longer than the call was not waited for: it bounds nothing.
         if (low > high) continue
-        const ascending = caller < callee
-        const key = ascending ? `${caller}\t${callee}` : `${callee}\t${caller}`
-        let known = bounds.get(key)
-        if (known === undefined) {
-          known = { loose: createBounds(false), tight: createBounds(true) }
-          bounds.set(key, known)
-        }
-        const list = kind[p] === CLIENT ? known.tight : known.loose
+        const place = met.placeOf(pair)
+        const direction = place >= 0 ? known[place] : meet(dictionary, pair, shape[p]!, shape[c]!)
+        if (direction === undefined) continue
+        const { ascending } = direction
+        const list = kind[p] === CLIENT ? direction.bounds.tight : direction.bounds.loose
         list.low.push(ascending ? low : -high)
         list.high.push(ascending ? high : -low)
         list.rank.push(rank)
@@ -70,6 +69,8 @@ export function createClockLearner(): ClockLearner {
         keepNewest(loose)
         keepNewest(tight)
       }
+      met = createNumberTable()
+      known = []
     },
     pairs() {
       const pairs: ClockPair[] = []
@@ -82,7 +83,35 @@ export function createClockLearner(): ClockLearner {
       return pairs.sort((a, b) => compare(a.from, b.from) || compare(a.to, b.to))
     },
   }
+
+  /** A pair of instances that was not met in this batch before. */
+  function meet(
+    dictionary: Dictionary,
+    pair: number,
+    callerShape: number,
+    calleeShape: number,
+  ): Direction | undefined {
+    const caller = instanceName(dictionary, callerShape)
+    const callee = instanceName(dictionary, calleeShape)
+    let direction: Direction | undefined
+    if (caller !== callee) {
+      const ascending = caller < callee
+      const key = ascending ? `${caller}\t${callee}` : `${callee}\t${caller}`
+      let both = bounds.get(key)
+      if (both === undefined) {
+        both = { loose: createBounds(false), tight: createBounds(true) }
+        bounds.set(key, both)
+      }
+      direction = { bounds: both, ascending }
+    }
+    known[met.add(pair)] = direction
+    return direction
+  }
 }
+
+type PairBounds = { loose: Bounds; tight: Bounds }
+/** Calls from one instance to another; `ascending`: so are their names. */
+type Direction = { bounds: PairBounds; ascending: boolean }
 
 function createBounds(tight: boolean): Bounds {
   return { tight, low: [], high: [], rank: [], olderCount: 0 }

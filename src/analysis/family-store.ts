@@ -2,76 +2,71 @@ import type { Family } from './structure.ts'
 
 /**
  * Families of one signature, all of as many children, packed into one list of numbers: an object and three lists a
- * family would be most of what garbage collection has to move while a batch is learned from.
+ * family would be most of what garbage collection has to move while a batch is learned from. A plain list: thousands of
+ * short typed arrays, each with memory of its own, take longer.
  */
-export type FamilyStore = {
-  readonly count: number
-  /**
-   * Adds those of a log at these places, and forgets all but so many; newer batches stay before older ones, and within a
-   * batch lower ranks before higher ones.
-   */
-  add(log: FamilyLog, places: Int32Array, most: number): void
-  list(): Family[]
-  /** Calls `look` for each, where there is one child: its start and end, and the parent's length. */
-  ofOneCall(look: (startNs: number, endNs: number, parentNs: number, wholeMs: boolean) => void): void
-}
+export type FamilyStore = { children: number; count: number; numbers: number[] }
 
 /** Before the times of the children: number of the batch, rank, length, whether times are whole milliseconds. */
 const HEAD = 4
 
 export function createFamilyStore(children: number): FamilyStore {
-  const width = HEAD + 3 * children
-  let numbers = new Float64Array(0)
-  return {
-    get count() {
-      return numbers.length / width
-    },
-    add(log, places, most) {
-      const before = numbers
-      const all = new Float64Array(before.length + places.length * width)
-      all.set(before)
-      let at = before.length
-      for (let i = 0; i < places.length; i++) {
-        for (let from = log.from[places[i]!]!, to = from + width; from < to; from++) {
-          all[at++] = log.numbers[from]!
-        }
-      }
-      numbers = at > most * width ? newest(all, most) : all
-    },
-    list() {
-      const families: Family[] = []
-      for (let from = 0; from < numbers.length; from += width) {
-        const at = from + HEAD
-        families.push({
-          calls: numbers.subarray(at, at + children),
-          starts: numbers.subarray(at + children, at + 2 * children),
-          ends: numbers.subarray(at + 2 * children, from + width),
-          lengthNs: numbers[from + 2]!,
-          wholeMs: numbers[from + 3] === 1,
-        })
-      }
-      return families
-    },
-    ofOneCall(look) {
-      for (let from = 0; from < numbers.length; from += width) {
-        look(
-          numbers[from + HEAD + 1]!,
-          numbers[from + HEAD + 2]!,
-          numbers[from + 2]!,
-          numbers[from + 3] === 1,
-        )
-      }
-    },
-  }
+  return { children, count: 0, numbers: [] }
+}
 
-  function newest(all: Float64Array, most: number): Float64Array<ArrayBuffer> {
-    const newestFirst = Array.from({ length: all.length / width }, (_, family) => family * width)
-    newestFirst.sort((a, b) => all[b]! - all[a]! || all[a + 1]! - all[b + 1]! || a - b)
-    const kept = new Float64Array(most * width)
-    newestFirst.slice(0, most).forEach((from, i) => {
-      kept.set(all.subarray(from, from + width), i * width)
+/**
+ * Adds those of a log at `places[from..to)`, and forgets all but so many; newer batches stay before older ones, and
+ * within a batch lower ranks before higher ones.
+ */
+export function addFamilies(
+  store: FamilyStore,
+  log: FamilyLog,
+  places: Int32Array,
+  from: number,
+  to: number,
+  most: number,
+): void {
+  const width = HEAD + 3 * store.children
+  const before = store.numbers
+  const all = new Array<number>(before.length + (to - from) * width)
+  let at = 0
+  for (; at < before.length; at++) all[at] = before[at]!
+  for (let i = from; i < to; i++) {
+    const first = log.from[places[i]!]!
+    for (let n = 0; n < width; n++) all[at++] = log.numbers[first + n]!
+  }
+  store.numbers = at > most * width ? newest(all, width, most) : all
+  store.count = store.numbers.length / width
+}
+
+function newest(all: readonly number[], width: number, most: number): number[] {
+  const newestFirst = Array.from({ length: all.length / width }, (_, family) => family * width)
+  newestFirst.sort((a, b) => all[b]! - all[a]! || all[a + 1]! - all[b + 1]! || a - b)
+  return newestFirst.slice(0, most).flatMap((from) => all.slice(from, from + width))
+}
+
+export function familiesIn({ children, numbers }: FamilyStore): Family[] {
+  const families: Family[] = []
+  for (let from = 0; from < numbers.length; from += HEAD + 3 * children) {
+    const at = from + HEAD
+    families.push({
+      calls: numbers.slice(at, at + children),
+      starts: numbers.slice(at + children, at + 2 * children),
+      ends: numbers.slice(at + 2 * children, at + 3 * children),
+      lengthNs: numbers[from + 2]!,
+      wholeMs: numbers[from + 3] === 1,
     })
-    return kept
+  }
+  return families
+}
+
+/** Calls `look` for each, where there is one child: its start and end, and the parent's length. */
+export function lookAtCalls(
+  { numbers }: FamilyStore,
+  look: (startNs: number, endNs: number, parentNs: number, wholeMs: boolean) => void,
+): void {
+  for (let from = 0; from < numbers.length; from += HEAD + 3) {
+    look(numbers[from + HEAD + 1]!, numbers[from + HEAD + 2]!, numbers[from + 2]!, numbers[from + 3] === 1)
   }
 }
 
@@ -127,15 +122,18 @@ export function logFamily(
   log.length = at + 2 * children
 }
 
-/** Places in the log by signature, in the order of the log. */
-export function placesBySignature({ count, signature }: FamilyLog, signatures: number): Int32Array[] {
-  const sizes = new Int32Array(signatures)
-  for (let i = 0; i < count; i++) sizes[signature[i]!]!++
+/** Places in the log by signature, in the order of the log: those of signature s are `places[first[s]..first[s + 1])`. */
+export function placesBySignature(
+  { count, signature }: FamilyLog,
+  signatures: number,
+): { places: Int32Array; first: Int32Array } {
+  const first = new Int32Array(signatures + 1)
+  for (let i = 0; i < count; i++) first[signature[i]! + 1]!++
+  for (let s = 0; s < signatures; s++) first[s + 1]! += first[s]!
   const places = new Int32Array(count)
-  const next = new Int32Array(signatures)
-  for (let s = 1; s < signatures; s++) next[s] = next[s - 1]! + sizes[s - 1]!
+  const next = first.slice()
   for (let i = 0; i < count; i++) places[next[signature[i]!]!++] = i
-  return Array.from(sizes, (size, s) => places.subarray(next[s]! - size, next[s]!))
+  return { places, first }
 }
 
 function widen<Numbers extends Int32Array | Float64Array>(numbers: Numbers, wider: Numbers): Numbers {

@@ -8,9 +8,11 @@ import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
 import { createFamilyReader, type KnownFamily } from './family.ts'
 import {
+  addFamilies,
   createFamilyLog,
   createFamilyStore,
   type FamilyStore,
+  familiesIn,
   logFamily,
   placesBySignature,
 } from './family-store.ts'
@@ -39,7 +41,6 @@ type Signature = {
   context: number
   /** Families that are enough to learn from. */
   enough: number
-  children: number
   families: FamilyStore
   lastBatch: number
   changed: boolean
@@ -80,13 +81,13 @@ export function createLearner(earlier?: Model): Learner {
         const to = groups.first[trace + 1]!
         const assembled = assembleTrace(tree, groups.rows, from, to, repairs, offsets)
         reader.read(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
-        addFamilies(rank[trace]!)
+        logFamilies(rank[trace]!)
         if (log.length > LONGEST_LOG) dealOut()
       }
       dealOut()
       evict()
 
-      function addFamilies(rank: number): void {
+      function logFamilies(rank: number): void {
         const { parents, count } = reader
         for (let i = 0; i < count; i++) {
           const parent = parents[i]!
@@ -103,9 +104,11 @@ export function createLearner(earlier?: Model): Learner {
       }
 
       function dealOut(): void {
-        const places = placesBySignature(log, signaturesNow.length)
-        for (let s = 0; s < places.length; s++) {
-          if (places[s]!.length > 0) signaturesNow[s]!.families.add(log, places[s]!, MOST_FAMILIES)
+        const { places, first } = placesBySignature(log, signaturesNow.length)
+        for (let s = 0; s < signaturesNow.length; s++) {
+          const from = first[s]!
+          const to = first[s + 1]!
+          if (from < to) addFamilies(signaturesNow[s]!.families, log, places, from, to, MOST_FAMILIES)
         }
         log.count = 0
         log.length = 0
@@ -131,7 +134,6 @@ export function createLearner(earlier?: Model): Learner {
       signature = {
         context: family.context,
         enough: enoughFamilies(family),
-        children: family.children.length,
         families: createFamilyStore(family.children.length),
         lastBatch: batch,
         changed: true,
@@ -157,8 +159,9 @@ export function createLearner(earlier?: Model): Learner {
   }
 }
 
-function structureOf({ children, families, context }: Signature): Structure | undefined {
-  return children === 1 && isPlainCall(families) ? undefined : learnStructure(families.list(), context)
+function structureOf({ families, context }: Signature): Structure | undefined {
+  if (families.children === 1 && isPlainCall(families)) return undefined
+  return learnStructure(familiesIn(families), context)
 }
 
 /** What is known anew takes the place of what was. */

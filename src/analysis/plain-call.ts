@@ -1,5 +1,5 @@
 import { LEAST_SHOWN, SHOWN } from './beside.ts'
-import type { FamilyStore } from './family-store.ts'
+import { type FamilyStore, lookAtCalls } from './family-store.ts'
 import { logOf } from './log-normal.ts'
 import { toleranceNs } from './structure.ts'
 import { TOLERATED } from './waited-for.ts'
@@ -21,7 +21,7 @@ export function isPlainCall(families: FamilyStore): boolean {
   let xx = 0
   let yy = 0
   let xy = 0
-  families.ofOneCall((startNs, endNs, parentNs, wholeMs) => {
+  lookAtCalls(families, (startNs, endNs, parentNs, wholeMs) => {
     if (!(startNs >= 0 && endNs >= startNs)) ordered = false
     const overNs = endNs - parentNs
     if (overNs > 0 && overNs > toleranceNs(wholeMs, Math.min(parentNs, endNs - startNs))) {

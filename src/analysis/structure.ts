@@ -139,13 +139,14 @@ function assignAll(
     { length: Math.min(families.length, CLIMBING) },
     (_, i) => pairs[Math.floor(i * step)]!,
   )
+  const turns: Turn[] = []
   const climbs = GUESSES.map((guess) => {
     const climb: Climb = {
       assigned: some.map(({ family }) => guessSites(family, calls, guess)),
       likelihood: 0,
     }
-    for (const temperature of HEAT) climbOnce(climb, some, calls, temperature)
-    for (let round = 0; round < ROUNDS; round++) if (!climbOnce(climb, some, calls, 0)) break
+    for (const temperature of HEAT) takeTurn(climb, turns, some, calls, temperature)
+    for (let round = 0; round < ROUNDS; round++) if (!takeTurn(climb, turns, some, calls, 0)) break
     return climb
   })
   const best = climbs.reduce((a, b) => (b.likelihood > a.likelihood ? b : a))
@@ -175,6 +176,40 @@ function timesOfPairs(
 }
 
 type Climb = { assigned: Int32Array[]; likelihood: number }
+
+/** A turn that was taken, from one assignment to another. */
+type Turn = {
+  temperature: number
+  before: readonly Int32Array[]
+  after: readonly Int32Array[]
+  likelihood: number
+  changed: boolean
+}
+
+/** One turn; climbs that have met go the same way, so it may have been taken before. */
+function takeTurn(
+  climb: Climb,
+  turns: Turn[],
+  pairs: readonly EventPairs[],
+  calls: readonly number[],
+  temperature: number,
+): boolean {
+  const taken = turns.find((turn) => turn.temperature === temperature && isSame(turn.before, climb.assigned))
+  if (taken !== undefined) {
+    climb.assigned = taken.after.map((childAt) => childAt.slice())
+    climb.likelihood = taken.likelihood
+    return taken.changed
+  }
+  const before = climb.assigned.map((childAt) => childAt.slice())
+  const changed = climbOnce(climb, pairs, calls, temperature)
+  const after = climb.assigned.map((childAt) => childAt.slice())
+  turns.push({ temperature, before, after, likelihood: climb.likelihood, changed })
+  return changed
+}
+
+function isSame(some: readonly Int32Array[], others: readonly Int32Array[]): boolean {
+  return some.every((childAt, f) => childAt.every((child, site) => child === others[f]![site]))
+}
 
 /** One turn of structure and assignment; whether the assignment changed. */
 function climbOnce(
