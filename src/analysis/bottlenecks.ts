@@ -8,6 +8,7 @@ import {
   type Intervals,
   intervalsOf,
   type Predicted,
+  rangeOf,
   rank,
   weightedMean,
 } from './ranked.ts'
@@ -144,7 +145,7 @@ function measure(
   const withPart = (ns: Float64Array) => {
     const latencies = durationsNs.slice()
     for (let i = 0; i < ns.length; i++) latencies[part.sample[i]!] = ns[i]!
-    return rank(latencies, weights)
+    return latencies
   }
   return {
     component: part.component,
@@ -155,9 +156,7 @@ function measure(
     predicted: {
       ranked,
       meanNs,
-      ...(range === undefined
-        ? {}
-        : { range: { earliest: withPart(range.earliestNs), latest: withPart(range.latestNs) } }),
+      ...(range === undefined ? {} : rangeOf(withPart(range.earliestNs), withPart(range.latestNs), weights)),
     },
   }
 }

@@ -1,3 +1,4 @@
+import { meanIntervalOf, meanSamplesMissing } from './mean-interval.ts'
 import { intervalRanks, rankOf, samplesNeeded } from './quantile.ts'
 
 /**
@@ -8,14 +9,21 @@ export type Ranked = {
   values: Float64Array
   /** Weight of the values up to each; undefined: one each. */
   cumulative: Float64Array | undefined
-  /** How many samples of equal weight say as much about quantile q. */
+  /** How many samples of equal weight say as much about quantile q, and about the mean. */
   samplesAt(q: number): number
+  samplesOfMean(): number
 }
 
 /** `weights` by value; undefined: one each. The arrays stay as they are. */
 export function rank(values: Float64Array, weights?: Float64Array): Ranked {
   if (weights === undefined) {
-    return { values: values.slice().sort(), cumulative: undefined, samplesAt: () => values.length }
+    const samples = () => values.length
+    return {
+      values: values.slice().sort(),
+      cumulative: undefined,
+      samplesAt: samples,
+      samplesOfMean: samples,
+    }
   }
   const order = Uint32Array.from(values, (_, i) => i).sort((a, b) => values[a]! - values[b]!)
   const cumulative = new Float64Array(values.length)
@@ -29,7 +37,26 @@ export function rank(values: Float64Array, weights?: Float64Array): Ranked {
     squares[i] = square
   })
   const ranked = { values: Float64Array.from(order, (i) => values[i]!), cumulative }
-  return { ...ranked, samplesAt: (q) => effectiveSamples(ranked.values.length, cumulative, squares, q) }
+  return {
+    ...ranked,
+    samplesAt: (q) => effectiveSamples(ranked.values.length, cumulative, squares, q),
+    samplesOfMean: () => effectiveSamplesOfMean(values, weights),
+  }
+}
+
+/** ... for which their mean varies as much: with Var = sum w^2 (x - m)^2 / (sum w)^2 (the ratio estimator). */
+function effectiveSamplesOfMean(values: Float64Array, weights: Float64Array): number {
+  const mean = weightedMean(values, weights)
+  let weight = 0
+  let squares = 0
+  let weighted = 0
+  for (let i = 0; i < values.length; i++) {
+    const square = (values[i]! - mean) ** 2
+    weight += weights[i]!
+    squares += weights[i]! * square
+    weighted += weights[i]! ** 2 * square
+  }
+  return weighted === 0 ? values.length : (squares * weight) / weighted
 }
 
 /**
@@ -107,8 +134,31 @@ export function distributionOf(ranked: Ranked, meanNs: number): Distribution {
 
 export type Interval = [number, number]
 
-/** A predicted distribution, and between which two the evidence for what waited for what leaves it, where it does. */
-export type Predicted = { ranked: Ranked; meanNs: number; range?: { earliest: Ranked; latest: Ranked } }
+/**
+ * A predicted distribution, and between which two the evidence for what waited for what leaves it and its mean, where it
+ * does.
+ */
+export type Predicted = {
+  ranked: Ranked
+  meanNs: number
+  range?: { earliest: Ranked; latest: Ranked }
+  meanRange?: { earliestNs: number; latestNs: number }
+}
+
+/** The two ends, from the latencies (ns) of each sample at them. */
+export function rangeOf(
+  earliestNs: Float64Array,
+  latestNs: Float64Array,
+  weights: Float64Array | undefined,
+): Required<Pick<Predicted, 'range' | 'meanRange'>> {
+  return {
+    range: { earliest: rank(earliestNs, weights), latest: rank(latestNs, weights) },
+    meanRange: {
+      earliestNs: weightedMean(earliestNs, weights),
+      latestNs: weightedMean(latestNs, weights),
+    },
+  }
+}
 
 /** 95 % confidence interval of a predicted quantile: of sampling, widened by the range that the evidence leaves. */
 export function predictedInterval({ ranked, range }: Predicted, q: number): Interval | undefined {
@@ -119,13 +169,14 @@ export function predictedInterval({ ranked, range }: Predicted, q: number): Inte
   return [Math.min(own[0], earliest[0]), Math.max(own[1], latest[1])]
 }
 
-/** 95 % confidence intervals of the percentiles that are shown, null where there are too few samples. */
+/** 95 % confidence intervals of the percentiles that are shown, and of the mean; null where there are too few samples. */
 export type Intervals = {
   p50Interval: Interval | null
   p95Interval: Interval | null
   p99Interval: Interval | null
+  meanInterval: Interval | null
   /** How many more samples as these a bound needs, where there is none. */
-  needMore?: { p50?: number; p95?: number; p99?: number }
+  needMore?: { p50?: number; p95?: number; p99?: number; mean?: number }
   /** The percentiles, if calls waited for as little, and for as much, as the evidence allows; where it leaves that open. */
   structuralRange?: StructuralRange
 }
@@ -141,10 +192,13 @@ export function intervalsOf(predicted: Predicted): Intervals {
     const missing = samplesMissing(ranked, q)
     if (missing > 0) needMore[name] = missing
   }
+  const missing = meanSamplesMissing(predicted)
+  if (missing > 0) needMore.mean = missing
   return {
     p50Interval: predictedInterval(predicted, 0.5) ?? null,
     p95Interval: predictedInterval(predicted, 0.95) ?? null,
     p99Interval: predictedInterval(predicted, 0.99) ?? null,
+    meanInterval: meanIntervalOf(predicted) ?? null,
     ...(Object.keys(needMore).length === 0 ? {} : { needMore }),
     ...(range === undefined ? {} : { structuralRange: structuralRangeOf(range) }),
   }

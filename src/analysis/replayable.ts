@@ -6,7 +6,7 @@ import { groupSamples } from './group-samples.ts'
 import { joinGroups } from './join-groups.ts'
 import type { FactorOf } from './measure.ts'
 import { componentsIn } from './present.ts'
-import { type Predicted, rank, weightedMean } from './ranked.ts'
+import { type Predicted, rangeOf, rank, weightedMean } from './ranked.ts'
 import type { Analysis } from './result.ts'
 import { componentKey } from './rollup.ts'
 
@@ -86,5 +86,5 @@ export function predict(
   const earliest = likely.map((ns, i) => Math.min(ns, ends[0]![i]!, ends[1]![i]!))
   const latest = likely.map((ns, i) => Math.max(ns, ends[0]![i]!, ends[1]![i]!))
   if (earliest.every((ns, i) => ns === latest[i])) return point
-  return { ...point, range: { earliest: rank(earliest, weights), latest: rank(latest, weights) } }
+  return { ...point, ...rangeOf(earliest, latest, weights) }
 }

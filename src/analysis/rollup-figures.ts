@@ -114,12 +114,18 @@ function predictedWithout(rollup: Rollup, part: ComponentRollup): PredictedBins 
   const earliest = rankedBins(counterfactual(likely, part.earlier), rollup)
   const latest = rankedBins(counterfactual(likely, part.later), rollup)
   const { lowest, highest } = predicted.bins
+  // Bins round each value, but at both ends alike.
+  const meanRange = {
+    earliestNs: predicted.meanNs + meanOfBins(earliest.values) - meanOfBins(predicted.ranked),
+    latestNs: predicted.meanNs + meanOfBins(latest.values) - meanOfBins(predicted.ranked),
+  }
   return {
     ...predicted,
+    meanRange,
     range: { earliest: earliest.lowest, latest: latest.highest },
     bins: {
-      lowest: { ...lowest, range: { earliest: earliest.lowest, latest: latest.lowest } },
-      highest: { ...highest, range: { earliest: earliest.highest, latest: latest.highest } },
+      lowest: { ...lowest, meanRange, range: { earliest: earliest.lowest, latest: latest.lowest } },
+      highest: { ...highest, meanRange, range: { earliest: earliest.highest, latest: latest.highest } },
     },
     open: { earliest: earliest.values, latest: latest.values },
   }
@@ -136,8 +142,23 @@ function intervalsOfBins(predicted: PredictedBins): Intervals {
 function rankedBins(histogram: Histogram, rollup: Rollup): Record<'values' | 'lowest' | 'highest', Ranked> {
   const samples = effectiveSamples(rollup)
   const { values, lowest, highest, cumulative } = cumulativeBins(histogram)
-  const rankedBy = (values: Float64Array): Ranked => ({ values, cumulative, samplesAt: () => samples })
+  const rankedBy = (values: Float64Array): Ranked => ({
+    values,
+    cumulative,
+    samplesAt: () => samples,
+    samplesOfMean: () => samples,
+  })
   return { values: rankedBy(values), lowest: rankedBy(lowest), highest: rankedBy(highest) }
+}
+
+function meanOfBins({ values, cumulative }: Ranked): number {
+  let sum = 0
+  let before = 0
+  for (let i = 0; i < values.length; i++) {
+    sum += values[i]! * (cumulative![i]! - before)
+    before = cumulative![i]!
+  }
+  return before === 0 ? 0 : sum / before
 }
 
 /** (sum w)^2 / sum w^2 (Kish, Survey Sampling, 1965): the number itself where all weigh the same. */

@@ -1,3 +1,4 @@
+import { meanIntervalOf } from './mean-interval.ts'
 import { Z_95 } from './quantile.ts'
 import { type Predicted, predictedInterval, quantileAt } from './ranked.ts'
 import { meetsTarget, type Target } from './target.ts'
@@ -18,7 +19,8 @@ export function verdictOf(target: Target, observed: Predicted, instant: Predicte
 
 /** Whether what would be left meets the target, interval included; where there is none the point estimate decides. */
 export function suffices(instant: Predicted, target: Target): boolean {
-  const interval = target.quantile === undefined ? undefined : predictedInterval(instant, target.quantile)
+  const interval =
+    target.quantile === undefined ? meanIntervalOf(instant) : predictedInterval(instant, target.quantile)
   return meetsTarget(interval === undefined ? statisticOf(instant, target) : interval[1], target)
 }
 

@@ -21,8 +21,9 @@ export const Intervals = z.object({
   p50Interval: interval('p50Ns'),
   p95Interval: interval('p95Ns'),
   p99Interval: interval('p99Ns'),
+  meanInterval: interval('meanNs'),
   needMore: z
-    .object({ p50: needMore, p95: needMore, p99: needMore })
+    .object({ p50: needMore, p95: needMore, p99: needMore, mean: needMore })
     .optional()
     .openapi({ description: 'How many more samples as these an interval needs, where there is none' }),
   structuralRange: z

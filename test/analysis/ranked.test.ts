@@ -67,6 +67,7 @@ describe('intervals', () => {
       p50Interval: [7, 7],
       p95Interval: [7, 7],
       p99Interval: null,
+      meanInterval: [7, 7],
       needMore: { p99: samplesNeeded(0.99) - 100 },
     })
     expect(of(samplesNeeded(0.99)).needMore).toBeUndefined()

@@ -21,6 +21,7 @@ const component = (
   p50Interval: null,
   p95Interval: null,
   p99Interval: null,
+  meanInterval: null,
   verdict,
 })
 const endpoint = (
@@ -184,6 +185,7 @@ describe('how sure that is', () => {
           p50Interval: null,
           p95Interval: [18e6, 22e6],
           p99Interval: null,
+          meanInterval: null,
         },
       },
       { ...held, verdict: 'not a bottleneck' },
