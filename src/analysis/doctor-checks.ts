@@ -25,8 +25,10 @@ export type Diagnosis = { spans: number; traces: number; grade: Grade; checks: C
 
 /** Places named a check. */
 const NAMED = 5
-/** Fewer calls or spans than this say nothing about a service or a pair of instances. */
+/** Fewer calls or spans than this say nothing about a service or a pair of them. */
 const ENOUGH = 20
+/** ... but a call whose times cannot be says much about two clocks. */
+const ENOUGH_CALLS = 5
 /** An instance's own clock jitter, and what half of an asymmetric transit looks like, ns. */
 const SKEW_WARN_NS = 2e6
 const SKEW_BAD_NS = 50e6
@@ -40,7 +42,7 @@ export function checksOf(counts: Counts): Check[] {
   const detachedCount = sum(detached)
   const lost = [...unanswered].filter(([, { of, all }]) => all >= ENOUGH && of >= 0.9 * all)
   const skews = [...pairs]
-    .filter(([, offsets]) => offsets.length >= ENOUGH)
+    .filter(([, offsets]) => offsets.length >= ENOUGH_CALLS)
     .map(([name, offsets]) => ({ name, value: median(offsets) }))
     .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
   const worst = skews[0] === undefined ? 0 : Math.abs(skews[0].value)

@@ -1,6 +1,6 @@
 import { OTHER_COMPONENT } from '../trace/component.ts'
 import { DETACHED, ORPHAN } from '../trace/repair.ts'
-import { CLIENT, SERVER } from '../trace/span.ts'
+import { CLIENT, SERVER, STATUS_ERROR } from '../trace/span.ts'
 import { type Check, checksOf, type Grade } from './doctor-checks.ts'
 import { type InputLinks, linkInput } from './input-links.ts'
 import { createKeptTraces, type Kept } from './kept-traces.ts'
@@ -26,7 +26,7 @@ export type Counts = {
   rootless: number
   orphans: Tallies
   detached: Tallies
-  /** Callee's clock minus the caller's by each call, ns. */
+  /** Callee's clock minus the caller's by each call that tells, ns; 0: they agree. */
   pairs: Map<string, number[]>
   outside: Tallies
   /** Calls to a service that is instrumented which no SERVER span belongs to. */
@@ -142,10 +142,11 @@ export function createDoctor(): Doctor {
       const early = startNs[row]! - startNs[caller]!
       const late = endNs[row]! - endNs[caller]!
       count(outside, pair, early < 0 || late > 0)
+      const offsetNs = offsetOf(early, late, columns.status[caller] === STATUS_ERROR)
+      if (offsetNs === undefined) continue
       const offsets = pairs.get(pair)
-      // The middle of the callee lies in the middle of the caller, if both ways take the same time.
-      if (offsets === undefined) pairs.set(pair, [(early + late) / 2])
-      else if (offsets.length < MOST_OFFSETS) offsets.push((early + late) / 2)
+      if (offsets === undefined) pairs.set(pair, [offsetNs])
+      else if (offsets.length < MOST_OFFSETS) offsets.push(offsetNs)
     }
     for (let row = 0; row < columns.count; row++) {
       if (shapeKind[shape[row]!] !== CLIENT) continue
@@ -170,6 +171,17 @@ export function createDoctor(): Doctor {
       }
     }
   }
+}
+
+/**
+ * How far the callee's clock is from the caller's by one call, ns: its start and end are `early` and `late` after the
+ * caller's. A callee that lies within its caller says nothing against its clock; else its middle lies in the caller's,
+ * if both ways take the same time. undefined: what is longer than its caller, or was still running when that had given
+ * up, was not waited for.
+ */
+function offsetOf(early: number, late: number, gaveUp: boolean): number | undefined {
+  if (early >= 0 && late <= 0) return 0
+  return late > early || (gaveUp && early >= 0) ? undefined : (early + late) / 2
 }
 
 function instanceOf({ service, instance }: { service: string; instance: string }): string {

@@ -51,7 +51,9 @@ export function createApi({
         parameter: issue.path.join('.'),
         message: issue.message,
       }))
-      const message = details.map((d) => `${d.parameter}: ${d.message}`).join('; ')
+      const message = details
+        .map((d) => [d.parameter, d.message].filter((part) => part !== '').join(': '))
+        .join('; ')
       return errorJson(c, new ApiError(400, 'bad-parameter', message, details))
     },
   })

@@ -137,7 +137,9 @@ function textReport(
       await output.write(renderReport(all.slice(0, top), { target }))
       const hidden = all.length - top
       if (hidden > 0)
-        await output.write(`\n${hidden} endpoints with less time in all are not shown (--top, --endpoint)\n`)
+        await output.write(
+          `\n${hidden} endpoint${hidden === 1 ? '' : 's'} with less time in all not shown (--top, --endpoint)\n`,
+        )
     },
   }
 }

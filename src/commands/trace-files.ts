@@ -85,7 +85,9 @@ function describeProblems(source: Source, problems: readonly FormatError[], span
     lines.push(`${source.name}${where}: ... and ${problems.length - PRINTED_PROBLEMS} more\n`)
   }
   if (problems.length > 0)
-    lines.push(`${source.name}: ${spans === 0 ? 'no span' : `${spans} spans`} could be read\n`)
+    lines.push(
+      `${source.name}: ${spans === 0 ? 'no span' : spans === 1 ? '1 span' : `${spans} spans`} could be read\n`,
+    )
   return lines
 }
 

@@ -190,6 +190,19 @@ describe('the doctor', () => {
     })
   })
 
+  it.each([
+    ['a callee that is done early within its caller', 11_000, 19_000, 0, 'ok', 40],
+    ['one that lies out of it', 100_000, 178_000, 89e6, 'bad', 40],
+    ['... in a few calls too', 100_000, 178_000, 89e6, 'bad', 5],
+    ['... but not in fewer', 100_000, 178_000, 0, 'ok', 4],
+    ['one that takes longer than its caller waits', 11_000, 211_000, 0, 'ok', 40],
+  ])('by clocks: %s', (_, from, to, value, grade, traces) => {
+    const { checks } = diagnose((span, trace) =>
+      trace >= traces ? undefined : span.id === 3 ? { ...span, from, to } : span.id > 3 ? undefined : span,
+    )
+    expect(checks.find(({ check }) => check === 'skew')).toMatchObject({ value, grade })
+  })
+
   it('counts what is stored as (other)', () => {
     const { checks } = diagnose(undefined, 12)
     const check = checks.find((of) => of.check === 'capped-names')!

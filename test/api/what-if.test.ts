@@ -151,7 +151,7 @@ describe('POST /api/v1/what-if', () => {
     ['a negative factor', { components: [{ ...OWN, factor: -1 }] }, 'components.0.factor'],
     ['a kind there is not', { components: [{ kind: 'disk', name: 'x' }] }, 'components.0.kind'],
     ['the same twice', { components: [OWN, OWN] }, 'expected each component once'],
-    ['a property there is not', { components: [OWN], endpoint: 'x' }, 'endpoint'],
+    ['a property there is not', { components: [OWN], endpoint: 'x' }, '"message":"Unrecognized key: '],
     ['a bad time', { components: [OWN], from: 'soon' }, 'from'],
     ['a bad target', { components: [OWN], target: 'fast' }, 'expected a target'],
   ])('400: %s', async (_, body, says) => {
