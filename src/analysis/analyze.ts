@@ -1,5 +1,6 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import { groupByTrace, type TraceGroups } from '../trace/group.ts'
+import { readAhead } from '../trace/read-ahead.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree, type TraceTree } from '../trace/tree.ts'
 import { type Assembled, assembleTrace } from './assemble.ts'
@@ -128,9 +129,11 @@ function analyzeBy(
   const origins = new Uint32Array(traces.origin.buffer)
   observer?.begin(tree)
 
+  const ahead = { row: 0, words: 0 }
   for (let trace = 0; trace < groups.count; trace++) {
     const from = groups.first[trace]!
     const to = groups.first[trace + 1]!
+    readAhead(ahead, spans, to)
     result.share = from / spans.count
     const at = traces.count++
     traces.span[at] = groups.rows[from]!

@@ -1,6 +1,5 @@
-import type { Component } from '../trace/component.ts'
+import { type Component, compareComponents } from '../trace/component.ts'
 import type { Endpoint } from '../trace/dictionary.ts'
-import { compareComponents } from './measure.ts'
 import type { Pair } from './pair.ts'
 import {
   type Distribution,

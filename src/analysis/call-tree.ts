@@ -95,7 +95,7 @@ export function createCallTree(tree: TraceTree, result: ResultBuilder): CallTree
     const node = known.get(key)
     if (node !== undefined) return node
     if (depths.length === NODES_PER_ENTRY) return parent
-    makeRoom(result, nodes, nodes.frame)
+    makeRoom(result, nodes, nodes.count + 1, nodes.frame.length)
     const at = nodes.count++
     nodes.parent[at] = parent
     nodes.frame[at] = frame

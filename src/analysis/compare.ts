@@ -1,7 +1,6 @@
-import type { Component } from '../trace/component.ts'
+import { type Component, compareComponents } from '../trace/component.ts'
 import { sumValue } from './exact-sum.ts'
 import { normalBelow } from './log-normal.ts'
-import { compareComponents } from './measure.ts'
 import { Z_95 } from './quantile.ts'
 import { type Distribution, distributionOf } from './ranked.ts'
 import type { ComponentRollup, Rollup } from './rollup.ts'

@@ -1,6 +1,5 @@
-import { type Component, OTHER_COMPONENT } from '../trace/component.ts'
+import { type Component, compareComponents, OTHER_COMPONENT } from '../trace/component.ts'
 import type { GroupComponent } from './bottlenecks.ts'
-import { compareComponents } from './measure.ts'
 import {
   type Distribution,
   distributionOf,

@@ -1,7 +1,6 @@
 import { idHex, traceIdHex } from '../trace/columns.ts'
-import type { Component } from '../trace/component.ts'
+import { type Component, compareComponents } from '../trace/component.ts'
 import { REPAIR_KINDS, type RepairKind, SKEW_SHIFTED } from '../trace/repair.ts'
-import { compareComponents } from './measure.ts'
 import { type Analysis, SAMPLE_KINDS, SERVICE } from './result.ts'
 
 /** One trace as `analyze --json` and `GET /traces/{id}` give it (contract.md). */

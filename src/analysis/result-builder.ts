@@ -83,12 +83,13 @@ export function createResultBuilder(
 
 type Column = Uint8Array | Uint32Array | Int32Array | Float64Array | BigUint64Array
 
-/** Makes room for more rows, and for the offset that closes the last one. All columns have one length. */
-export function makeRoom(result: ResultBuilder, rows: { count: number }, column: Column, more = 1): void {
-  const length = rows.count + more + 1
-  if (length > column.length) {
-    widen(rows as unknown as Record<string, Column | number>, lengthFor(result, length, column.length))
-  }
+/**
+ * Makes room for so many rows, and for the offset that closes the last one. All columns of `rows` have one length, `now`:
+ * given as a number, as a look at columns of any type takes longer than the rest.
+ */
+export function makeRoom(result: ResultBuilder, rows: object, count: number, now: number): void {
+  if (count < now) return
+  widen(rows as Record<string, Column | number>, lengthFor(result, count + 1, now))
 }
 
 /** As long as the rows so far let expect, within bounds: each time that columns grow, the old ones are garbage. */
@@ -109,8 +110,8 @@ function widen(rows: Record<string, Column | number>, length: number): void {
 /** Writes the closing offsets: row i ends where row i + 1 begins. */
 export function closeResult(result: ResultBuilder): Analysis {
   const { traces, samples, components, segments, nodes, repairs } = result
-  makeRoom(result, traces, traces.span)
-  makeRoom(result, samples, samples.span)
+  makeRoom(result, traces, traces.count, traces.span.length)
+  makeRoom(result, samples, samples.count, samples.span.length)
   traces.firstSample[traces.count] = samples.count
   traces.firstRepair[traces.count] = repairs.count
   samples.firstComponent[samples.count] = components.count

@@ -1,8 +1,8 @@
 import type { Component } from '../trace/component.ts'
+import { compareComponents } from '../trace/component.ts'
 import type { Bottleneck, BottleneckComponent } from './bottlenecks.ts'
 import { sumValue } from './exact-sum.ts'
 import { counterfactual, cumulativeBins, type Histogram, isEmpty } from './histogram.ts'
-import { compareComponents } from './measure.ts'
 import {
   distributionOf,
   type Intervals,

@@ -6,14 +6,14 @@ import { comesBefore, settle } from '../trace/settle.ts'
 import { CONSUMER, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { type CallTree, createCallTree } from './call-tree.ts'
-import { createPathWalk, walkCriticalPath } from './critical-path.ts'
+import { createPathWalk, type PathWalk, walkCriticalPath } from './critical-path.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { Measure } from './measure.ts'
 import { findProducers, queueWaitNs } from './queue-wait.ts'
 import { SERVICE } from './result.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 import type { Lap } from './timings.ts'
-import { createWeights } from './weights.ts'
+import { createWeights, type Weights } from './weights.ts'
 
 /** A cut SERVER with more cut SERVERs than this above it keeps the bounds of its entry's analysis. */
 const CUT_SERVERS_ABOVE = 16
@@ -39,167 +39,195 @@ export type SamplerOptions = {
   callTrees: boolean
 }
 
+/** What sampling takes. Functions of it are no closures: those would be compiled anew for each batch. */
+type Sampling = SamplerOptions & {
+  tree: TraceTree
+  result: ResultBuilder
+  callTree: CallTree | undefined
+  walk: PathWalk
+  weights: Weights
+  above: Int32Array
+  /** The entry being measured, and its sample. */
+  entryAtHand: number
+  entrySample: number
+  addSample: (span: number) => void
+}
+
 /** Appends the samples of settled and charged traces to the result: entries, primary first, then SERVER spans. */
 export function createSampler(tree: TraceTree, result: ResultBuilder, options: SamplerOptions): Sampler {
-  const { measure, dependencies, settledAgain, lap, serviceScope } = options
-  const callTree: CallTree | undefined = options.callTrees ? createCallTree(tree, result) : undefined
-  const { samples, segments } = result
-  const walk = createPathWalk()
-  const weights = createWeights(tree)
-  let above = new Int32Array(0)
-  let entryAtHand = -1
-  let entrySample = -1
-
+  const sampling: Sampling = {
+    measure: options.measure,
+    dependencies: options.dependencies,
+    settledAgain: options.settledAgain,
+    lap: options.lap,
+    serviceScope: options.serviceScope,
+    callTrees: options.callTrees,
+    tree,
+    result,
+    callTree: options.callTrees ? createCallTree(tree, result) : undefined,
+    walk: createPathWalk(),
+    weights: createWeights(tree),
+    above: new Int32Array(0),
+    entryAtHand: -1,
+    entrySample: -1,
+    addSample: (span) => addEntryOrService(sampling, span),
+  }
   return {
-    sampleTrace(entries, orderFrom, millisecondClock) {
-      const orderTo = orderFrom[entries.length]!
-      weights.take(orderTo)
-      const producer = tree.scratch2
-      if (entries.some((entry) => tree.entry[entry] === CONSUMER_ENTRY))
-        findProducers(tree, orderTo, producer)
-      const subtrees = millisecondClock || !serviceScope ? undefined : millisecondSubtrees(tree, orderTo)
-      const again: Resettled[] = []
-      for (const e of inReportOrder(tree, entries)) {
-        const entry = entries[e]!
-        const servers = listServers(
-          entry,
-          orderFrom[e]!,
-          orderFrom[e + 1]!,
-          millisecondClock,
-          subtrees,
-          again,
-        )
-        entryAtHand = entry
-        measure(servers, entry, orderFrom[e]!, orderFrom[e + 1]!, addEntryOrService)
-        if (callTree !== undefined) addCalls(callTree)
-      }
-      // Settling again overwrites what the entries' own analyses left, so it comes last.
-      for (let i = 0; i < again.length; i++) {
-        const { server, millisecondClock, whole } = again[i]!
-        const end = settle(tree, server, 0, millisecondClock, undefined, () => {})
-        chargeSpans(tree, 0, end)
-        settledAgain(0, end, millisecondClock)
-        const servers = whole ? listServers(server, 0, end, millisecondClock, undefined, again) : [server]
-        measure(servers, -1, 0, end, addServiceSample)
-      }
-    },
+    sampleTrace: (entries, orderFrom, millisecondClock) =>
+      sampleTrace(sampling, entries, orderFrom, millisecondClock),
   }
+}
 
-  /** The root and the SERVER spans below it whose samples this analysis gives; those to be settled again go to `again`. */
-  function listServers(
-    root: number,
-    from: number,
-    to: number,
-    millisecondClock: boolean,
-    subtrees: Uint8Array | undefined,
-    again: Resettled[],
-  ): number[] {
-    const { order, parent, kind } = tree
-    if (above.length < tree.count) above = new Int32Array(tree.capacity)
-    const servers: number[] = [root]
-    if (!serviceScope) return servers
-    above[root] = 0
-    for (let at = from + 1; at < to; at++) {
-      const i = order[at]!
-      const p = parent[i]!
-      let cutServers = above[p]!
-      if (cutServers !== ELSEWHERE && p !== root && kind[p] === SERVER) {
-        if (subtrees?.[p] === 1) cutServers = ELSEWHERE
-        else if (isCut(p)) cutServers++
-      }
-      above[i] = cutServers
-      if (kind[i] !== SERVER || cutServers === ELSEWHERE) continue
-      if (subtrees?.[i] === 1) again.push({ server: i, millisecondClock: true, whole: true })
-      else if (isCut(i) && cutServers <= CUT_SERVERS_ABOVE) {
-        again.push({ server: i, millisecondClock, whole: false })
-      } else servers.push(i)
+function sampleTrace(
+  sampling: Sampling,
+  entries: readonly number[],
+  orderFrom: readonly number[],
+  millisecondClock: boolean,
+): void {
+  const { tree, measure, serviceScope, addSample } = sampling
+  const orderTo = orderFrom[entries.length]!
+  sampling.weights.take(orderTo)
+  for (const entry of entries) {
+    if (tree.entry[entry] !== CONSUMER_ENTRY) continue
+    findProducers(tree, orderTo, tree.scratch2)
+    break
+  }
+  const subtrees = millisecondClock || !serviceScope ? undefined : millisecondSubtrees(tree, orderTo)
+  const again: Resettled[] = []
+  for (const e of inReportOrder(tree, entries)) {
+    const entry = entries[e]!
+    const from = orderFrom[e]!
+    const to = orderFrom[e + 1]!
+    const servers = listServers(sampling, entry, from, to, millisecondClock, subtrees, again)
+    sampling.entryAtHand = entry
+    measure(servers, entry, from, to, addSample)
+    if (sampling.callTree !== undefined) addCalls(sampling, sampling.callTree)
+  }
+  // Settling again overwrites what the entries' own analyses left, so it comes last.
+  sampling.entryAtHand = -1
+  for (let i = 0; i < again.length; i++) {
+    const { server, millisecondClock, whole } = again[i]!
+    const end = settle(tree, server, 0, millisecondClock, undefined, () => {})
+    chargeSpans(tree, 0, end)
+    sampling.settledAgain(0, end, millisecondClock)
+    const servers = whole
+      ? listServers(sampling, server, 0, end, millisecondClock, undefined, again)
+      : [server]
+    measure(servers, -1, 0, end, addSample)
+  }
+}
+
+/** The root and the SERVER spans below it whose samples this analysis gives; those to be settled again go to `again`. */
+function listServers(
+  sampling: Sampling,
+  root: number,
+  from: number,
+  to: number,
+  millisecondClock: boolean,
+  subtrees: Uint8Array | undefined,
+  again: Resettled[],
+): number[] {
+  const { tree } = sampling
+  const servers: number[] = [root]
+  if (!sampling.serviceScope) return servers
+  const { order, parent, kind } = tree
+  if (sampling.above.length < tree.count) sampling.above = new Int32Array(tree.capacity)
+  const { above } = sampling
+  above[root] = 0
+  for (let at = from + 1; at < to; at++) {
+    const i = order[at]!
+    const p = parent[i]!
+    let cutServers = above[p]!
+    if (cutServers !== ELSEWHERE && p !== root && kind[p] === SERVER) {
+      if (subtrees?.[p] === 1) cutServers = ELSEWHERE
+      else if (isCut(tree, p)) cutServers++
     }
-    return servers
+    above[i] = cutServers
+    if (kind[i] !== SERVER || cutServers === ELSEWHERE) continue
+    if (subtrees?.[i] === 1) again.push({ server: i, millisecondClock: true, whole: true })
+    else if (isCut(tree, i) && cutServers <= CUT_SERVERS_ABOVE) {
+      again.push({ server: i, millisecondClock, whole: false })
+    } else servers.push(i)
   }
+  return servers
+}
 
-  function isCut(i: number): boolean {
-    return tree.cutStart[i] !== tree.start[i] || tree.cutEnd[i] !== tree.end[i]
+function isCut({ start, end, cutStart, cutEnd }: TraceTree, i: number): boolean {
+  return cutStart[i] !== start[i] || cutEnd[i] !== end[i]
+}
+
+/** Statistics leave out orphans that are neither SERVER nor CONSUMER (half a trace), and idle waiting. */
+function isCounted(tree: TraceTree, entry: number): boolean {
+  const kind = tree.kind[entry]!
+  if (tree.entry[entry] === ORPHAN_ENTRY && kind !== SERVER && kind !== CONSUMER) return false
+  return (tree.spans.dictionary.shapeFlags[tree.shape[entry]!]! & IS_RECEIVE) === 0
+}
+
+function addEntryOrService(sampling: Sampling, span: number): void {
+  const { tree } = sampling
+  if (span !== sampling.entryAtHand) {
+    addSample(sampling, span, SERVICE, 0)
+    return
   }
+  const kind = tree.entry[span]!
+  sampling.entrySample = sampling.result.samples.count
+  addSample(sampling, span, kind, kind === CONSUMER_ENTRY ? queueWaitNs(tree, span, tree.scratch2) : 0)
+  addSegments(sampling, span)
+}
 
-  /** Statistics leave out orphans that are neither SERVER nor CONSUMER (half a trace), and idle waiting. */
-  function isCounted(entry: number): boolean {
-    const kind = tree.kind[entry]!
-    if (tree.entry[entry] === ORPHAN_ENTRY && kind !== SERVER && kind !== CONSUMER) return false
-    return (tree.spans.dictionary.shapeFlags[tree.shape[entry]!]! & IS_RECEIVE) === 0
+/** Of the entry at hand, once its components are there. */
+function addCalls({ result, entrySample }: Sampling, callTree: CallTree): void {
+  const { components, samples } = result
+  const to = entrySample + 1 < samples.count ? samples.firstComponent[entrySample + 1]! : components.count
+  for (let i = samples.firstComponent[entrySample]!; i < to; i++) {
+    components.calls[i] = callTree.callsOf(components.component[i]!)
   }
+}
 
-  function addEntryOrService(span: number): void {
-    if (span !== entryAtHand) {
-      addServiceSample(span)
-      return
+function addSample({ tree, result, weights }: Sampling, span: number, kind: number, wait: number): void {
+  const { samples } = result
+  makeRoom(result, samples, samples.count + 1, samples.span.length)
+  const at = samples.count++
+  samples.span[at] = tree.row[span]!
+  samples.endpoint[at] = tree.spans.dictionary.endpoint(tree.shape[span]!)
+  samples.kind[at] = kind
+  samples.counted[at] = isCounted(tree, span) ? 1 : 0
+  samples.startNs[at] = tree.cutStart[span]!
+  samples.durationNs[at] = tree.cutEnd[span]! - tree.cutStart[span]!
+  samples.queueWaitNs[at] = wait
+  samples.weight[at] = weights.of(span)
+  samples.firstComponent[at] = result.components.count
+  samples.firstSegment[at] = result.segments.count
+  samples.firstNode[at] = result.nodes.count
+}
+
+/** The entry's path, ascending. */
+function addSegments({ tree, result, walk, dependencies, callTree, lap }: Sampling, entry: number): void {
+  lap('whatIfMs')
+  walkCriticalPath(tree, walk, dependencies, entry)
+  const { count, piece, startNs } = walk
+  if (callTree !== undefined) {
+    callTree.begin(entry)
+    let endNs = tree.cutEnd[entry]!
+    for (let i = 0; i < count; i++) {
+      callTree.add(piece[i]!, endNs - startNs[i]!)
+      endNs = startNs[i]!
     }
-    const kind = tree.entry[span]!
-    entrySample = samples.count
-    addSample(
-      span,
-      kind,
-      isCounted(span),
-      kind === CONSUMER_ENTRY ? queueWaitNs(tree, span, tree.scratch2) : 0,
-    )
-    addSegments(span)
   }
-
-  /** Of the entry at hand, once its components are there. */
-  function addCalls(callTree: CallTree): void {
-    const { components } = result
-    const to = entrySample + 1 < samples.count ? samples.firstComponent[entrySample + 1]! : components.count
-    for (let i = samples.firstComponent[entrySample]!; i < to; i++) {
-      components.calls[i] = callTree.callsOf(components.component[i]!)
-    }
+  const { segments } = result
+  makeRoom(result, segments, segments.count + count, segments.span.length)
+  const { row, component, cutStart } = tree
+  const originNs = cutStart[entry]!
+  let at = segments.count
+  for (let i = count - 1; i >= 0; i--) {
+    const span = piece[i]!
+    segments.span[at] = row[span]!
+    segments.component[at] = component[span]!
+    segments.startNs[at] = startNs[i]! - originNs
+    segments.endNs[at++] = (i > 0 ? startNs[i - 1]! : tree.cutEnd[entry]!) - originNs
   }
-
-  function addServiceSample(span: number): void {
-    addSample(span, SERVICE, isCounted(span), 0)
-  }
-
-  function addSample(span: number, kind: number, counted: boolean, wait: number): void {
-    makeRoom(result, samples, samples.span)
-    const at = samples.count++
-    samples.span[at] = tree.row[span]!
-    samples.endpoint[at] = tree.spans.dictionary.endpoint(tree.shape[span]!)
-    samples.kind[at] = kind
-    samples.counted[at] = counted ? 1 : 0
-    samples.startNs[at] = tree.cutStart[span]!
-    samples.durationNs[at] = tree.cutEnd[span]! - tree.cutStart[span]!
-    samples.queueWaitNs[at] = wait
-    samples.weight[at] = weights.of(span)
-    samples.firstComponent[at] = result.components.count
-    samples.firstSegment[at] = segments.count
-    samples.firstNode[at] = result.nodes.count
-  }
-
-  /** The entry's path, ascending. */
-  function addSegments(entry: number): void {
-    lap('whatIfMs')
-    walkCriticalPath(tree, walk, dependencies, entry)
-    const { count, piece, startNs } = walk
-    if (callTree !== undefined) {
-      callTree.begin(entry)
-      let endNs = tree.cutEnd[entry]!
-      for (let i = 0; i < count; i++) {
-        callTree.add(piece[i]!, endNs - startNs[i]!)
-        endNs = startNs[i]!
-      }
-    }
-    makeRoom(result, segments, segments.span, count)
-    const { row, component, cutStart } = tree
-    const originNs = cutStart[entry]!
-    let at = segments.count
-    for (let i = count - 1; i >= 0; i--) {
-      const span = piece[i]!
-      segments.span[at] = row[span]!
-      segments.component[at] = component[span]!
-      segments.startNs[at] = startNs[i]! - originNs
-      segments.endNs[at++] = (i > 0 ? startNs[i - 1]! : tree.cutEnd[entry]!) - originNs
-    }
-    segments.count = at
-    lap('criticalPathMs')
-  }
+  segments.count = at
+  lap('criticalPathMs')
 }
 
 const ONLY = [0]

@@ -56,3 +56,8 @@ export function transitName(callerService: string, calleeService: string): strin
 
 /** What the components beyond a sample's first 64 are counted as. */
 export const OTHER_COMPONENT: Component = { kind: 'service', name: '(other)' }
+
+/** By kind, then name. */
+export function compareComponents(a: Component, b: Component): number {
+  return a.kind !== b.kind ? (a.kind < b.kind ? -1 : 1) : a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+}
