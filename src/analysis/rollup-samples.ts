@@ -339,7 +339,7 @@ function offerTo(
 }
 
 /** A time, since some seconds that are not far from it. The words of the difference are exact, those of epoch ns are not. */
-function sinceNs(times: Uint32Array, row: number, seconds: number): number {
+export function sinceNs(times: Uint32Array, row: number, seconds: number): number {
   const high = Math.floor((seconds * 1e9) / 2 ** 32)
   const low = seconds * 1e9 - high * 2 ** 32
   return (times[2 * row + 1]! - high) * 2 ** 32 + (times[2 * row]! - low)

@@ -207,6 +207,7 @@ export function startAnalyzer(options: {
     let writing: Promise<void> = Promise.resolve()
     const writeNext = async (write: () => Promise<void>, done: Iterable<string>) => {
       await writing
+      await rollups.whenFull()
       writing = write().then(() => waiting.remove(done))
       // Said by whoever waits for it.
       writing.catch(() => {})
@@ -252,7 +253,8 @@ export function startAnalyzer(options: {
       observer: detector.observer,
     })
     const version = versionNow()
-    const again = ids.filter((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
+    const isAgain = ids.map((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
+    const again = ids.filter((_, trace) => isAgain[trace])
     const gone = again.length === 0 ? [] : await readSampleKeys(store, again)
     const token = `analysis-${version}`
     const nameOf = (endpoint: number) => names!.nameOf(dictionary.endpoints[endpoint]!)
@@ -275,6 +277,7 @@ export function startAnalyzer(options: {
     return async () => {
       for (const id of ids) torn.add(id)
       if (samples.rows > 0) await store.insertBlock('samples', samples.block, token)
+      rollups.add(samples.stored, version, (row) => !isAgain[samples.traceOf[row]!])
       await store.insertBlock('analyzed_traces', traces.block, token)
       for (const id of ids) torn.delete(id)
       addCounts(counters)

@@ -12,6 +12,7 @@ import {
 import { rollUpSamples, type SampleTable } from '../analysis/rollup-samples.ts'
 import { STEPS } from '../analysis/steps.ts'
 import { readState, writeState } from '../store/analyzer-store.ts'
+import type { NativeTable } from '../store/native-table.ts'
 import { createRollupBlock, type RollupToStore } from '../store/rollup-block.ts'
 import { markChanged, REVISION } from '../store/rollup-changes.ts'
 import { createFrames, type Frames } from '../store/rollup-rows.ts'
@@ -25,9 +26,11 @@ import {
   readStoreMicros,
   readVersionsOf,
   type SampleBlock,
+  sampleBlock,
 } from '../store/rollup-sources.ts'
 import { builtName, EVERYTHING, visitRollups } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
+import { createOpenMinutes } from './open-minutes.ts'
 
 /**
  * Changes are looked for this far behind the last pass: longer than an insert takes to become visible, and than the
@@ -39,6 +42,12 @@ const LAG_SECONDS = 180
 /** Samples, and buckets of longer steps, that are added up at once. */
 const SAMPLES_AT_ONCE = 200_000
 const BUCKETS_AT_ONCE = 200
+/** Minutes that are written at once, where their samples are at hand. */
+const MINUTES_AT_ONCE = 4000
+/** Texts of frames after which they are numbered anew: some instrumentation makes names without end. */
+const FRAMES_KEPT = 100_000
+const MINUTE = STEPS[0]!.seconds
+const NONE: ReadonlyMap<string, readonly string[]> = new Map()
 /** A minute is frozen this long before its samples may expire. */
 const FROZEN_BEFORE_SECONDS = 3600
 
@@ -50,6 +59,10 @@ export type RollupCounters = {
 }
 
 export type RollupBuilder = {
+  /** Samples that have been stored just now need not be read back (see open-minutes.ts). */
+  add(samples: NativeTable, version: number, isNew: (row: number) => boolean): void
+  /** Rebuilding should not wait any longer: samples take memory. */
+  isFull(): boolean
   /** Rebuilds every bucket that has changed since. */
   run(): Promise<void>
 }
@@ -58,15 +71,22 @@ export type RollupBuilder = {
  * Keeps rollups equal to the samples they are made of. What has changed is asked of the store (versions newer than the
  * last pass), so a crash anywhere, another analyzer's work and late spans are all seen; a bucket that has changed is
  * read as a whole and replaced by a row whose version is the store's clock before that reading. Of two builders the one
- * that read later wins, and it has seen all that the other had.
+ * that read later wins, and it has seen all that the other had. Minutes of which all samples were stored by this process
+ * are made of those at hand: the store says, after the clock, whether they are all it has.
  */
 export function createRollupBuilder(store: Store, log: Logger, counters: RollupCounters): RollupBuilder {
   /** What each bucket looked like when it was built last; only of changes within the overlap. */
   const prints = STEPS.map(() => new Map<string, string>())
   let cursors: number[] | undefined
   let first = true
+  let frames = createFrames()
+  let minutes = createOpenMinutes((rollup) => finish(rollup, 1))
 
-  return { run }
+  return {
+    add: (samples, version, isNew) => minutes.add(sampleBlock(samples, frames), version, isNew),
+    isFull: () => minutes.isFull(),
+    run,
+  }
 
   async function run(): Promise<void> {
     cursors ??= await Promise.all(
@@ -92,27 +112,63 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
       }
     }
     if (open.length > 0) {
-      const frames = createFrames()
-      const chunks = chunksOf(open, await countSamples(store, open))
-      // The next chunk is read while one is added up and stored.
-      let reading = readChunk(chunks[0]!, frames)
-      for (let i = 0; i < chunks.length; i++) {
-        const read = await reading
-        if (i + 1 < chunks.length) {
-          reading = readChunk(chunks[i + 1]!, frames)
-          reading.catch(() => {})
-        }
-        await buildChunk(chunks[i]!, read, frames)
-      }
+      const version = await readStoreMicros(store)
+      const counts = await countSamples(store, open)
+      const others = await buildFromHand(open, counts, version)
+      await buildFromStore(chunksOf(others, counts))
+    }
+    minutes.settle()
+    if (frames.texts.length > FRAMES_KEPT) {
+      frames = createFrames()
+      minutes = createOpenMinutes((rollup) => finish(rollup, 1))
     }
     await moveCursor(0, cursors, startedMicros)
+  }
+
+  /** Builds the minutes of which all samples are at hand; returns the others. */
+  async function buildFromHand(
+    open: readonly ChangedBucket[],
+    counts: ReadonlyMap<string, { print: string }>,
+    version: number,
+  ): Promise<ChangedBucket[]> {
+    const others: ChangedBucket[] = []
+    for (let from = 0; from < open.length; from += MINUTES_AT_ONCE) {
+      const built: ChangedBucket[] = []
+      await write(rows(open.slice(from, from + MINUTES_AT_ONCE), built), [], NONE, MINUTE, version, frames)
+      for (const bucket of built) seen(0, bucket)
+    }
+    return others
+
+    // One at a time: what is added up is written before the next.
+    function* rows(chunk: readonly ChangedBucket[], built: ChangedBucket[]): Generator<RollupToStore> {
+      for (const changed of chunk) {
+        const known = minutes.rollupsOf(changed.name, counts.get(changed.name)?.print ?? '')
+        ;(known === undefined ? others : built).push(changed)
+        for (const row of known ?? []) yield { ...row, step: MINUTE, version }
+      }
+    }
+  }
+
+  async function buildFromStore(chunks: readonly (readonly ChangedBucket[])[]): Promise<void> {
+    if (chunks.length === 0) return
+    const frames = createFrames()
+    // The next chunk is read while one is added up and stored.
+    let reading = readChunk(chunks[0]!, frames)
+    for (let i = 0; i < chunks.length; i++) {
+      const read = await reading
+      if (i + 1 < chunks.length) {
+        reading = readChunk(chunks[i + 1]!, frames)
+        reading.catch(() => {})
+      }
+      await buildChunk(chunks[i]!, read, frames)
+    }
   }
 
   /** All that is made of a chunk's samples has the store's clock before they are read as its version. */
   async function readChunk(chunk: readonly ChangedBucket[], frames: Frames) {
     const version = await readStoreMicros(store)
     const [existing, blocks] = await Promise.all([
-      readVersionsOf(store, STEPS[0]!.seconds, chunk),
+      readVersionsOf(store, MINUTE, chunk),
       readSampleBlocks(store, chunk, frames),
     ])
     return { version, existing, blocks }
@@ -124,13 +180,13 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     frames: Frames,
   ): Promise<void> {
     const wanted = new Map(chunk.map((bucket) => [bucket.name, bucket]))
-    await write(minutes(), chunk, existing, STEPS[0]!.seconds, version, frames)
+    await write(rows(), chunk, existing, MINUTE, version, frames)
 
     // One at a time: what is added up is written before the next.
-    function* minutes(): Generator<RollupToStore> {
+    function* rows(): Generator<RollupToStore> {
       for (const { bucket, key, pieces } of byBucket(blocks, wanted)) {
-        const rollup = rollUpSamples(pieces, bucket, STEPS[0]!.seconds)
-        yield { step: STEPS[0]!.seconds, bucket, key, rollup, version }
+        const rollup = rollUpSamples(pieces, bucket, MINUTE)
+        yield { step: MINUTE, bucket, key, rollup, version }
       }
     }
     for (const bucket of chunk) seen(0, bucket)
@@ -266,22 +322,25 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
 const cursorName = (seconds: number) => `rollups-cursor-${seconds}`
 const since = (cursor: number) => Math.max(0, cursor - OVERLAP_MICROS)
 
-/** After adding rows: the exemplars and components that are kept. */
-function finish(rollup: Rollup, exemplars: number): void {
+/** After adding rows: the exemplars and components that are kept. `ofComponents`: exemplars of each kind of a component. */
+function finish(rollup: Rollup, ofComponents: number): void {
   capComponents(rollup)
   const medianNs = histogramQuantile(rollup.observed, rollup.weight, 0.5)
-  rollup.exemplars = pickExemplars(rollup.exemplars, medianNs, exemplars)
+  rollup.exemplars = pickExemplars(rollup.exemplars, medianNs, EXEMPLARS)
   for (const part of rollup.components.values()) {
-    part.exemplars = pickExemplars(part.exemplars, meanSavingNs(part), exemplars)
+    part.exemplars = pickExemplars(part.exemplars, meanSavingNs(part), ofComponents)
   }
 }
 
 /** Buckets in order of time, some SAMPLES_AT_ONCE together. */
-function chunksOf(buckets: readonly ChangedBucket[], counts: ReadonlyMap<string, number>): ChangedBucket[][] {
+function chunksOf(
+  buckets: readonly ChangedBucket[],
+  counts: ReadonlyMap<string, { rows: number }>,
+): ChangedBucket[][] {
   const chunks: ChangedBucket[][] = []
   let samples = Number.POSITIVE_INFINITY
   for (const bucket of [...buckets].sort((a, b) => a.bucket - b.bucket)) {
-    const count = counts.get(bucket.name) ?? 0
+    const count = counts.get(bucket.name)?.rows ?? 0
     if (samples + count > SAMPLES_AT_ONCE) {
       chunks.push([])
       samples = 0

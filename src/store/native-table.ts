@@ -1,4 +1,5 @@
 import { type NativeReader, readText, readVarint } from './native.ts'
+import type { NativeColumn } from './native-writer.ts'
 
 /** A column of a Native block. `ends[i]`: where the values of row i end, of arrays. */
 export type Column = {
@@ -6,7 +7,7 @@ export type Column = {
   values: ArrayLike<number>
   words: Uint32Array
   texts: readonly string[]
-  ends: Float64Array | undefined
+  ends: ArrayLike<number> | undefined
 }
 
 export type NativeTable = { rows: number; column(name: string): Column }
@@ -39,15 +40,35 @@ export function* readTables(bytes: Buffer): Generator<NativeTable> {
       columns.set(name, readColumn(reader, readText(reader), rows))
     }
     if (rows === 0) continue
-    yield {
-      rows,
-      column(name) {
-        const column = columns.get(name)
-        if (column === undefined) throw new RangeError(`no column ${name} in the answer`)
-        return column
-      },
+    yield createTable(rows, columns)
+  }
+}
+
+function createTable(rows: number, columns: ReadonlyMap<string, Column>): NativeTable {
+  return {
+    rows,
+    column(name) {
+      const column = columns.get(name)
+      if (column === undefined) throw new RangeError(`no column ${name} in the answer`)
+      return column
+    },
+  }
+}
+
+/** The first rows of a block that is to be written, as they will be read; of columns given by words or codes. */
+export function tableOf(rows: number, columns: readonly NativeColumn[]): NativeTable {
+  const table = new Map<string, Column>()
+  for (const column of columns) {
+    const ends = 'ends' in column ? column.ends : undefined
+    if ('words' in column) {
+      table.set(column.name, { values: column.words, words: column.words, texts: NO_TEXTS, ends })
+    } else if ('codes' in column) {
+      table.set(column.name, { values: column.codes, words: NO_WORDS, texts: column.texts, ends })
+    } else if ('values' in column && column.values instanceof Uint32Array) {
+      table.set(column.name, { values: column.values, words: NO_WORDS, texts: NO_TEXTS, ends })
     }
   }
+  return createTable(rows, table)
 }
 
 /** `Array(X)`, `DateTime('UTC')`. */

@@ -25,7 +25,10 @@ export type NativeColumn = { name: string } & (
 
 /** One block. The server converts what a column's type in the table differs in (String to LowCardinality(String)). */
 export function writeBlock(rows: number, columns: readonly NativeColumn[]): Buffer {
-  const writer: Writer = { bytes: Buffer.allocUnsafe(1 << 20), length: 0 }
+  const writer: Writer = { bytes: Buffer.allocUnsafe(sizeOf(columns)), length: 0 }
+  /** Of several columns the ends are the same. */
+  let ends: ArrayLike<number> | undefined
+  let endWords: Uint32Array = new Uint32Array(0)
   writeVarint(writer, columns.length)
   writeVarint(writer, rows)
   for (const column of columns) {
@@ -33,10 +36,30 @@ export function writeBlock(rows: number, columns: readonly NativeColumn[]): Buff
     writeText(writer, column.type)
     // The version of a dictionary stands before the offsets of its array.
     if (rows > 0 && column.type.includes('LowCardinality')) writeUInt64(writer, 1)
-    if ('ends' in column) writeBytes(writer, wordsOf(column.ends))
+    if ('ends' in column) {
+      if (ends !== column.ends) {
+        ends = column.ends
+        endWords = wordsOf(ends)
+      }
+      writeBytes(writer, endWords)
+    }
     writeValues(writer, column)
   }
   return writer.bytes.subarray(0, writer.length)
+}
+
+/** About how many bytes a block takes, ids and numbers exactly: to grow copies them. */
+function sizeOf(columns: readonly NativeColumn[]): number {
+  let bytes = 1 << 16
+  for (const column of columns) {
+    if ('ends' in column) bytes += 8 * column.ends.length
+    if ('words' in column) bytes += column.words.byteLength
+    else if ('ids' in column)
+      bytes += column.ids.reduce((sum, words) => sum + words.length * 8 + words.length, 0)
+    else if ('codes' in column) bytes += 2 * column.codes.length
+    else bytes += 8 * column.values.length
+  }
+  return bytes
 }
 
 function reserve(writer: Writer, more: number): void {

@@ -1,4 +1,5 @@
-import { type Analysis, SAMPLE_KINDS, SERVICE } from '../analysis/result.ts'
+import { type Analysis, SAMPLE_KINDS } from '../analysis/result.ts'
+import { sinceNs } from '../analysis/rollup-samples.ts'
 import { createWords, pushNumber, pushPair, pushWord, type WordList, wordsIn } from '../analysis/word-list.ts'
 import type { EvidenceRows } from '../findings/evidence.ts'
 import { idHex, traceIdHex } from '../trace/columns.ts'
@@ -7,8 +8,10 @@ import { REPAIR_KINDS } from '../trace/repair.ts'
 import { STATUS_ERROR } from '../trace/span.ts'
 import { codedColumn, codesById, createCodedTexts, pushHexId, pushId } from './column-lists.ts'
 import { createFindingColumns } from './finding-columns.ts'
+import { type NativeTable, tableOf } from './native-table.ts'
 import { type NativeColumn, writeBlock } from './native-writer.ts'
 import { createNodeColumns } from './node-columns.ts'
+import { orderSamples } from './sample-order.ts'
 
 /** Identity of a stored sample: the sorting key of `samples`. */
 export type SampleKey = {
@@ -35,14 +38,18 @@ export type TraceStamp = {
 /** Of an analysis, and of the model it was made with (0: none). */
 export type ResultVersion = { version: number; modelVersion: number }
 
-/** One Native block of `samples`: those of the analysis, with what was found in them, and a deletion for each key of `gone`. */
+/**
+ * One Native block of `samples`: those of the analysis, in the order of the table (which then need not sort them), with
+ * what was found in them, and a deletion for each key of `gone`. `stored`: how the store would answer with those of the
+ * analysis (see rollup-sources.ts), and which trace of it each is of.
+ */
 export function samplesBlock(
   analysis: Analysis,
   nameOf: (endpoint: number) => string,
   gone: readonly SampleKey[],
   { version, modelVersion }: ResultVersion,
   evidence?: EvidenceRows,
-): { rows: number; block: Buffer; keys: Set<string> } {
+): { rows: number; block: Buffer; stored: NativeTable; traceOf: Uint32Array } {
   const { spans, traces, samples, components } = analysis
   const origins = wordsOfTimes(traces.origin)
   const findings = createFindingColumns(evidence, samples.count)
@@ -79,36 +86,33 @@ export function samplesBlock(
   const nodes = createNodeColumns(dictionary)
   const keys = new Set<string>()
 
-  for (let trace = 0; trace < traces.count; trace++) {
+  const { order, traceOf, keyOf: endpointKeyOf } = orderSamples(analysis, dictionary, nameOf)
+  for (let i = 0; i < order.length; i++) {
+    const s = order[i]!
+    const trace = traceOf[i]!
     const traceSpan = traces.span[trace]!
-    const traceId = gone.length === 0 ? '' : traceIdHex(spans, traceSpan)
-    for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
-      if (samples.counted[s] === 0) continue
-      const row = samples.span[s]!
-      const endpoint = dictionary.endpoints[samples.endpoint[s]!]!
-      const operation = nameOf(samples.endpoint[s]!)
-      const scope = samples.kind[s] === SERVICE ? 'service' : 'trace'
-      pushTime(start, origins, trace, samples.startNs[s]!)
-      push(endpoint.environment, endpoint.namespace, endpoint.service, operation, scope)
-      pushId(id.traceHigh, spans.traceHigh, traceSpan)
-      pushId(id.traceLow, spans.traceLow, traceSpan)
-      pushId(id.span, spans.spanId, row)
-      if (gone.length > 0) {
-        const { environment, namespace, service } = endpoint
-        const spanId = idHex(spans.spanId, row)
-        const startNs = traces.origin[trace]! + BigInt(samples.startNs[s]!)
-        keys.add(keyOf(environment, namespace, service, operation, scope, startNs, traceId, spanId))
-      }
-      text.ServiceVersion.push(dictionary.fields(spans.shape[row]!).version)
-      text.EntryKind.push(SAMPLE_KINDS[samples.kind[s]!]!)
-      pushNumber(durationNs, samples.durationNs[s]!)
-      pushNumber(queueWaitNs, samples.queueWaitNs[s]!)
-      pushWord(isError, spans.status[row] === STATUS_ERROR ? 1 : 0)
-      pushWord(weight, samples.weight[s]!)
-      pushWord(isDeleted, 0)
-      pushComponents(s)
-      findings.addSample(s)
+    const row = samples.span[s]!
+    const { environment, namespace, service, operation, scope } = endpointKeyOf(s)
+    pushTime(start, origins, trace, samples.startNs[s]!)
+    push(environment, namespace, service, operation, scope)
+    pushId(id.traceHigh, spans.traceHigh, traceSpan)
+    pushId(id.traceLow, spans.traceLow, traceSpan)
+    pushId(id.span, spans.spanId, row)
+    if (gone.length > 0) {
+      const traceId = traceIdHex(spans, traceSpan)
+      const spanId = idHex(spans.spanId, row)
+      const startNs = traces.origin[trace]! + BigInt(samples.startNs[s]!)
+      keys.add(keyOf(environment, namespace, service, operation, scope, startNs, traceId, spanId))
     }
+    text.ServiceVersion.push(dictionary.fields(spans.shape[row]!).version)
+    text.EntryKind.push(SAMPLE_KINDS[samples.kind[s]!]!)
+    pushNumber(durationNs, samples.durationNs[s]!)
+    pushNumber(queueWaitNs, samples.queueWaitNs[s]!)
+    pushWord(isError, spans.status[row] === STATUS_ERROR ? 1 : 0)
+    pushWord(weight, samples.weight[s]!)
+    pushWord(isDeleted, 0)
+    pushComponents(s)
+    findings.addSample(s)
   }
   for (const key of gone) {
     const { Environment, Namespace, Service, Operation, Scope } = key
@@ -167,7 +171,19 @@ export function samplesBlock(
     { name: 'ModelVersion', type: 'UInt64', values: new Array<number>(rows).fill(modelVersion) },
     { name: 'IsDeleted', type: 'UInt8', values: wordsIn(isDeleted) },
   ]
-  return { rows, block: writeBlock(rows, columns), keys }
+  const times = wordsIn(start)
+  const minutes = Uint32Array.from({ length: order.length }, (_, row) => minuteOf(times, row))
+  const stored = tableOf(order.length, [
+    ...columns,
+    { name: 'Minute', type: 'UInt32', values: minutes },
+    { name: 'StartNs', type: 'UInt64', words: times },
+    { name: 'TraceHigh', type: 'UInt64', words: wordsIn(id.traceHigh) },
+    { name: 'TraceLow', type: 'UInt64', words: wordsIn(id.traceLow) },
+  ])
+  const isEmpty = (column: NativeColumn) => 'ends' in column && (rows === 0 || column.ends[rows - 1] === 0)
+  // Where all of a column's arrays are empty, as the table has them anyway, their ends would be most of the block.
+  const written = columns.filter((column) => !isEmpty(column))
+  return { rows, block: writeBlock(rows, written), stored, traceOf }
 
   function push(
     environment: string,
@@ -232,6 +248,14 @@ export function samplesBlock(
     nodes.add(analysis.nodes, samples.firstNode[s]!, samples.firstNode[s + 1]!)
     nodes.endRow()
   }
+}
+
+/** Epoch seconds of the minute that a time (words of epoch ns) is in. */
+function minuteOf(times: Uint32Array, row: number): number {
+  const minute = 60 * Math.floor((times[2 * row + 1]! * 2 ** 32 + times[2 * row]!) / 60e9)
+  // The number is rounded; what is left of a time near it is exact.
+  const left = sinceNs(times, row, minute)
+  return left < 0 ? minute - 60 : left >= 60e9 ? minute + 60 : minute
 }
 
 function keyOf(...parts: (string | bigint)[]): string {

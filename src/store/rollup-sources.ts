@@ -13,13 +13,29 @@ export type ChangedBucket = {
   key: RollupKey
   /** bucketName of both. */
   name: string
-  /** Changed rows; a fingerprint of them; the least of their versions (microseconds). */
+  /** Changed rows; a fingerprint of them (of samples: printText); the least of their versions (microseconds). */
   rows: number
   print: string
   version: number
 }
 
+/** What some samples are known by: how many there are of which version. Of those of two sources both may be added up. */
+export type SamplePrint = { rows: number; versions: bigint; squares: bigint }
+
+export function addToPrint(print: SamplePrint, rows: number, version: number): void {
+  const [count, of] = [BigInt(rows), BigInt(version)]
+  print.rows += rows
+  print.versions = BigInt.asUintN(64, print.versions + count * of)
+  print.squares = BigInt.asUintN(64, print.squares + count * of * of)
+}
+
+export function printText({ rows, versions, squares }: SamplePrint): string {
+  return `${rows} ${versions} ${squares}`
+}
+
 const ENDPOINT = 'Environment, Namespace, Service, Operation, Scope'
+/** The same as printText, of stored samples. */
+const PRINT = `concat(toString(count()), ' ', toString(sum(Version)), ' ', toString(sum(Version * Version)))`
 const MINUTE_OF_START = 'toUInt32(intDiv(toUnixTimestamp64Nano(Start), 60000000000) * 60)'
 
 /** Minutes with samples of a version from `since` on, deletions included. */
@@ -27,7 +43,7 @@ export function listChangedSamples(store: Store, since: number): Promise<Changed
   return listChanged(
     store,
     `SELECT ${MINUTE_OF_START} AS bucket, ${ENDPOINT}, count() AS rows,
-            toString(sum(cityHash64(TraceId, SpanId, Version))) AS print, min(Version) AS version
+            ${PRINT} AS print, min(Version) AS version
      FROM samples WHERE Version >= ${since} GROUP BY bucket, ${ENDPOINT}`,
   )
 }
@@ -131,20 +147,20 @@ export type SampleBlock = {
   table: SampleTable
 }
 
-/** How many samples each of some minutes has. */
+/** How many samples each of some minutes has, and their printText; rows that replace others count as well. */
 export async function countSamples(
   store: Store,
   buckets: readonly ChangedBucket[],
-): Promise<Map<string, number>> {
+): Promise<Map<string, { rows: number; print: string }>> {
   const answer = await store.client.query({
-    query: `SELECT ${MINUTE_OF_START} AS bucket, ${ENDPOINT}, count() AS rows FROM samples
+    query: `SELECT ${MINUTE_OF_START} AS bucket, ${ENDPOINT}, count() AS rows, ${PRINT} AS print FROM samples
             WHERE ${startWithin(buckets)} ${endpointsIn(keysOf(buckets))} GROUP BY bucket, ${ENDPOINT}`,
     query_params: endpointParams(keysOf(buckets)),
     format: 'JSONEachRow',
   })
-  const counts = new Map<string, number>()
+  const counts = new Map<string, { rows: number; print: string }>()
   for (const row of await answer.json<ChangedRow>()) {
-    counts.set(bucketName(row.bucket, keyOf(row)), Number(row.rows))
+    counts.set(bucketName(row.bucket, keyOf(row)), { rows: Number(row.rows), print: row.print })
   }
   return counts
 }
@@ -169,7 +185,8 @@ export async function readSampleBlocks(
   return [...readTables(bytes)].map((table) => sampleBlock(table, frames))
 }
 
-function sampleBlock(table: NativeTable, frames: Frames): SampleBlock {
+/** Samples of an answer, or of what is being stored. */
+export function sampleBlock(table: NativeTable, frames: Frames): SampleBlock {
   const keys = ['Environment', 'Namespace', 'Service', 'Operation', 'Scope', 'ServiceVersion'].map((name) =>
     table.column(name),
   )
