@@ -34,18 +34,16 @@ function pairLines({ pair, pairFigures, observed }: Bottleneck, shown: Shown): s
 
 /** How sure what is left is, of a component or a pair. */
 function intervalLines(about: Intervals, shown: Shown): string[] {
-  const known = shownInterval(about, shown)
-  if (known === undefined) return []
-  if (known.interval === null) {
-    const { needMore } = known
+  const { interval, needMore } = shownInterval(about, shown)
+  if (interval === null) {
     return [
       `        how sure: ${needMore} more request${needMore === 1 ? '' : 's'} would bound that ${shown}`,
     ]
   }
-  const [least, most] = known.interval
-  const interval = `        how sure (95 %): ${duration(least)} to ${duration(most)}`
-  if (about.structuralRange === undefined) return [interval]
-  return [`${interval},`, '        what waits for what left open in part']
+  const [least, most] = interval
+  const sure = `        how sure (95 %): ${duration(least)} to ${duration(most)}`
+  if (about.structuralRange === undefined) return [sure]
+  return [`${sure},`, '        what waits for what left open in part']
 }
 
 function tieLines({ tie = [] }: Bottleneck): string[] {

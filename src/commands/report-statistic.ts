@@ -21,8 +21,7 @@ export function changeText(before: Distribution, after: Distribution, shown: Sho
   return `${shown} ${duration(shownNs(before, shown))} -> ${duration(shownNs(after, shown))}`
 }
 
-/** Its 95 % confidence interval, null where that takes `needMore` more samples; undefined: there is none of a mean. */
+/** Its 95 % confidence interval, null where that takes `needMore` more samples. */
 export function shownInterval(intervals: Intervals, shown: Shown) {
-  if (shown === 'mean') return undefined
   return { interval: intervals[`${shown}Interval`], needMore: intervals.needMore?.[shown] ?? 0 }
 }

@@ -2,7 +2,7 @@ import type { Bottleneck, BottleneckComponent, Verdict } from '../analysis/bottl
 import type { Distribution } from '../analysis/ranked.ts'
 import { meetsTarget, type Target } from '../analysis/target.ts'
 import type { ExplainedBottleneck } from '../findings/findings.ts'
-import type { ComponentKind } from '../trace/component.ts'
+import { type ComponentKind, compareComponents, OTHER_COMPONENT } from '../trace/component.ts'
 import { doubtLines } from './report-doubts.ts'
 import { findingLines } from './report-findings.ts'
 import { maskedLines } from './report-masked.ts'
@@ -31,6 +31,9 @@ const NEXT: Readonly<Record<ComponentKind, string>> = {
   queue: 'look at the number of consumers and the length of the queue',
   service: 'profile it: the time is its own work, not its calls',
 }
+
+/** ... and where those that are not told apart do. */
+const NEXT_OF_OTHER = 'many components, each with little of the time: call fewer, or see doctor'
 
 const CAVEAT =
   'Predicted for these requests, with load and queues as they were: a faster\n' +
@@ -127,8 +130,9 @@ function next(bottleneck: Bottleneck, target: Target | undefined): string[] {
 }
 
 function advice(component: BottleneckComponent, why: string): string[] {
+  const isOther = compareComponents(component, OTHER_COMPONENT) === 0
   return [
     `  next: ${fitted(componentLabel(component), WIDTH - 10 - why.length).trimEnd()}: ${why}`,
-    `        ${NEXT[component.kind]}`,
+    `        ${isOther ? NEXT_OF_OTHER : NEXT[component.kind]}`,
   ]
 }
