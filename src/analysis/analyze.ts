@@ -39,7 +39,8 @@ export type AnalysisOptions = {
 
 /** Looks on while a batch is analyzed. */
 export type TraceObserver = {
-  begin(tree: TraceTree): void
+  /** `rows`: by trace. */
+  begin(tree: TraceTree, rows: TraceGroups): void
   /** A trace whose entries are settled and charged, before its samples are. `trace` is its place in the result. */
   assembled(
     tree: TraceTree,
@@ -49,8 +50,8 @@ export type TraceObserver = {
   ): void
   /** The rows of that trace are in the result. */
   sampled(result: ResultBuilder, trace: number): void
-  /** The result is complete but for its closing offsets; single traces may be had once more. `rows`: by trace. */
-  finished(result: ResultBuilder, again: Again, rows: TraceGroups): void
+  /** The result is complete but for its closing offsets; single traces may be had once more. */
+  finished(result: ResultBuilder, again: Again): void
 }
 /** Assembles one trace of the batch once more. */
 export type Again = (
@@ -127,7 +128,7 @@ function analyzeBy(
   const { traces, repairs } = result
   const { observer } = options
   const origins = new Uint32Array(traces.origin.buffer)
-  observer?.begin(tree)
+  observer?.begin(tree, groups)
 
   const ahead = { row: 0, words: 0 }
   for (let trace = 0; trace < groups.count; trace++) {
@@ -153,24 +154,15 @@ function analyzeBy(
     lap('whatIfMs')
     observer?.sampled(result, trace)
   }
-  observer?.finished(
-    result,
-    (trace, look) => {
-      const log = createRepairLog()
-      const assembled = assembleTrace(
-        tree,
-        groups.rows,
-        groups.first[trace]!,
-        groups.first[trace + 1]!,
-        log,
-        clocks,
-      )
-      if (readings !== undefined) clearReadings(readings, tree)
-      settled(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
-      look(tree, assembled, readings?.likely)
-    },
-    groups,
-  )
+  observer?.finished(result, (trace, look) => {
+    const log = createRepairLog()
+    const from = groups.first[trace]!
+    const to = groups.first[trace + 1]!
+    const assembled = assembleTrace(tree, groups.rows, from, to, log, clocks)
+    if (readings !== undefined) clearReadings(readings, tree)
+    settled(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
+    look(tree, assembled, readings?.likely)
+  })
   lap('findingsMs')
   return closeResult(result)
 }

@@ -4,7 +4,7 @@ import type { ResultBuilder } from '../analysis/result-builder.ts'
 import { NOT_ENTRY, type TraceTree } from '../trace/tree.ts'
 import { type CallIndex, createCallIndex } from './calls.ts'
 import { addEvidence, createEvidence, type EvidenceRows } from './evidence.ts'
-import type { Evidence, Report, SampleReport } from './pattern.ts'
+import type { Evidence, Limits, Pattern, Report, SampleReport, SampleVisitor } from './pattern.ts'
 import { PATTERNS } from './patterns.ts'
 import { createPopulation, type Suspect } from './population.ts'
 import { createScan, LISTS, listBits, type Scan, scanRoot } from './scan.ts'
@@ -29,6 +29,8 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
   let subjects: Subjects = createSubjects()
   let scan: Scan | undefined
   let evidence = createEvidence(subjects.keys)
+  /** Of the batch at hand. */
+  let watchers: readonly SampleVisitor[] | undefined
   const claims: Claim[] = []
   const detectors = PATTERNS.flatMap((pattern, number) => {
     const { detect } = pattern
@@ -42,7 +44,7 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
   })
 
   const observer: TraceObserver = {
-    begin(tree) {
+    begin(tree, rows) {
       const { spans } = tree
       if (index?.dictionary !== spans.dictionary) {
         index = createCallIndex(spans.dictionary)
@@ -50,11 +52,13 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
       }
       scan = createScan(tree, index, counterfactual)
       evidence = createEvidence(subjects.keys)
+      watchers = undefined
       settler.begin(spans.count)
-      population.begin(spans, index)
+      population.begin(spans, rows, index)
     },
     assembled(tree, trace, { entries, orderFrom }, dependencies) {
       scan!.dependencies = dependencies
+      population.observeTrace(trace)
       for (let e = 0; e < entries.length; e++) {
         scanRoot(scan!, orderFrom[e]!, orderFrom[e + 1]!)
         population.observe(scan!, trace)
@@ -66,11 +70,14 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
     },
     sampled(result, trace) {
       settler.addEvidence(evidence, result, trace)
+      watchers ??= visitorsOf((pattern, of, report) => pattern.watch?.(result, of, report, index!))
+      showSamples(watchers, result, result.traces.firstSample[trace]!)
     },
-    finished(result, again, rows) {
-      population.close(rows)
+    finished(result, again) {
+      population.close()
       judge(result, again)
-      weigh(result)
+      const visitors = visitorsOf((pattern, of, report) => pattern.weigh?.(result, of, report))
+      if (visitors.length > 0) showSamples(visitors, result, 0)
       population.end()
     },
   }
@@ -81,23 +88,31 @@ export function createDetector(limits: FindingLimits = limitsOf({})): Detector {
     return { span, pattern, subject: subjects.numberOf(found.subject), spentNs, amount, unproven, change }
   }
 
-  /** What samples of the analysis show, one look at each. */
-  function weigh(result: ResultBuilder): void {
-    const visitors = PATTERNS.flatMap((pattern, number) => {
+  function visitorsOf(
+    ask: (pattern: Pattern, limits: Limits, report: SampleReport) => SampleVisitor | undefined,
+  ): readonly SampleVisitor[] {
+    return PATTERNS.flatMap((pattern, number) => {
       const report: SampleReport = (sample, savedNs, found) => {
         const { spentNs, amount, unproven = false } = found
         const subject = subjects.numberOf(found.subject)
         addEvidence(evidence, sample, number, subject, savedNs, spentNs, amount, unproven)
       }
-      const visitor = pattern.weigh?.(result, limits.get(pattern.id)!, report, index!)
+      const visitor = ask(pattern, limits.get(pattern.id)!, report)
       return visitor === undefined ? [] : [visitor]
     })
-    const { samples, components } = result
-    for (let s = 0; s < samples.count; s++) {
+  }
+
+  /** One look at each sample from `from` on. */
+  function showSamples(
+    visitors: readonly SampleVisitor[],
+    { samples, components }: ResultBuilder,
+    from: number,
+  ): void {
+    for (let s = from; s < samples.count; s++) {
       if (samples.counted[s] === 0) continue
       const first = samples.firstComponent[s]!
       const last = s + 1 < samples.count ? samples.firstComponent[s + 1]! : components.count
-      for (const visit of visitors) visit(s, first, last)
+      for (let v = 0; v < visitors.length; v++) visitors[v]!(s, first, last)
     }
   }
 

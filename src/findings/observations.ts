@@ -72,15 +72,37 @@ export function forgetOld(group: Observations): void {
   group.fresh = group.startNs.length
 }
 
-/** Drops the first values of each column, and makes it as long as that. */
+/** Drops the first values of each column, and makes it so long; what is added is 0. Memory is kept for the next batch. */
 function reshape(group: Observations, drop: number, length: number): void {
   const columns = group as unknown as Record<string, unknown>
-  for (const [name, column] of Object.entries(columns)) {
+  for (const name of Object.keys(columns)) {
+    const column = columns[name]
     if (!isColumn(column)) continue
-    const next = new (column.constructor as new (length: number) => Column)(length)
-    next.set(column.subarray(drop))
-    columns[name] = next
+    columns[name] = reshaped(column, drop, length)
   }
+}
+
+/** A column with more room than this many times what it needs gives it back. */
+const SPARE = 8
+
+function reshaped(column: Column, drop: number, length: number): Column {
+  const kept = column.length - drop
+  const of = column.constructor as new (
+    from: ArrayBufferLike | number,
+    at?: number,
+    length?: number,
+  ) => Column
+  const room = column.buffer.byteLength / column.BYTES_PER_ELEMENT
+  if (room < length || (length > kept && room > SPARE * length)) {
+    // Half as much again: batches differ in size.
+    const to = new of(new of(length + (length >> 1)).buffer, 0, length)
+    to.set(drop === 0 ? column : column.subarray(drop))
+    return to
+  }
+  if (drop > 0) column.copyWithin(0, drop)
+  const to = new of(column.buffer, 0, length)
+  if (length > kept) to.fill(0, kept)
+  return to
 }
 
 type Column = Float64Array | Uint32Array | Uint8Array

@@ -57,13 +57,15 @@ export type Pattern<T extends Thresholds = Thresholds> = {
   readonly detect?: (scan: Scan, limits: Limits<T>, report: Report) => void
   /** Looks at many traces together, and names spans of this batch whose traces are looked at again. */
   readonly judge?: (population: Population, limits: Limits<T>, report: SuspectReport) => void
-  /** Looks at the analysis itself; returns what looks at each of its samples, undefined where nothing can be found. */
-  readonly weigh?: (
+  /** Looks at samples by themselves, as soon as their trace has been analyzed; told of each batch before. */
+  readonly watch?: (
     analysis: Analysis,
     limits: Limits<T>,
     report: SampleReport,
     index: CallIndex,
-  ) => SampleVisitor | undefined
+  ) => SampleVisitor
+  /** Looks at the whole analysis; returns what looks at each of its samples, undefined where nothing can be found. */
+  readonly weigh?: (analysis: Analysis, limits: Limits<T>, report: SampleReport) => SampleVisitor | undefined
   /** Fixing it wins latency and nothing else: not listed where that would stay as it is. */
   readonly isLatencyOnly?: true
   /** The least share of an endpoint's requests that shows it, where settings say it; 1 % if not given. */

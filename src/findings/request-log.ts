@@ -1,6 +1,7 @@
 import { IS_COLD_START } from '../trace/detail.ts'
 import { SERVER } from '../trace/span.ts'
 import { NOT_ENTRY } from '../trace/tree.ts'
+import { lengthAt, startAt } from './row-times.ts'
 import type { Scan } from './scan.ts'
 
 /** Requests that services served, noted trace by trace; columns grow, and are used again for the next batch. */
@@ -10,6 +11,9 @@ export type RequestLog = {
   row: Uint32Array
   trace: Uint32Array
   shape: Uint32Array
+  /** As they were sent, see row-times.ts. */
+  startNs: Float64Array
+  lengthNs: Float64Array
   /** See `ServerGroup`. */
   firstChildNs: Float64Array
   arrivalNs: Float64Array
@@ -37,6 +41,8 @@ function room(length: number) {
     row: new Uint32Array(length),
     trace: new Uint32Array(length),
     shape: new Uint32Array(length),
+    startNs: new Float64Array(length),
+    lengthNs: new Float64Array(length),
     firstChildNs: new Float64Array(length),
     arrivalNs: new Float64Array(length),
     cold: new Uint8Array(length),
@@ -50,13 +56,14 @@ export function beginLog(log: RequestLog, shapes: number): void {
   log.telling = new Uint8Array(shapes)
 }
 
-/** Notes the requests of a root. */
-export function logRequests(log: RequestLog, scan: Scan, trace: number): void {
+/** Notes the requests of a root; starts count from `originHigh`. */
+export function logRequests(log: RequestLog, scan: Scan, trace: number, originHigh: number): void {
   const { tree, says } = scan
   const { trifleNs } = log
   const { at: servers, count } = scan.servers
   const { cutStart, cutEnd, shape, row, live, child, firstChild, kind, parent, entry } = tree
-  const { detail, dictionary } = tree.spans
+  const { spans } = tree
+  const { detail, dictionary } = spans
   const { flags } = dictionary.details
   if (log.count + count > log.row.length) grow(log, log.count + count)
   for (let i = 0; i < count; i++) {
@@ -71,6 +78,8 @@ export function logRequests(log: RequestLog, scan: Scan, trace: number): void {
     log.row[at] = r
     log.trace[at] = trace
     log.shape[at] = s
+    log.startNs[at] = startAt(spans, r, originHigh)
+    log.lengthNs[at] = lengthAt(spans, r)
     log.firstChildNs[at] = first
     log.arrivalNs[at] = arrival
     log.requests[s]!++
@@ -82,11 +91,13 @@ export function logRequests(log: RequestLog, scan: Scan, trace: number): void {
 }
 
 function grow(log: RequestLog, least: number): void {
-  const { row, trace, shape, firstChildNs, arrivalNs, cold } = log
+  const { row, trace, shape, startNs, lengthNs, firstChildNs, arrivalNs, cold } = log
   Object.assign(log, room(Math.max(least, 2 * row.length)))
   log.row.set(row)
   log.trace.set(trace)
   log.shape.set(shape)
+  log.startNs.set(startNs)
+  log.lengthNs.set(lengthNs)
   log.firstChildNs.set(firstChildNs)
   log.arrivalNs.set(arrivalNs)
   log.cold.set(cold)

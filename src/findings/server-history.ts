@@ -2,7 +2,7 @@ import type { SpanColumns } from '../trace/columns.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
 import { addRoom, createServerGroup, forgetOld, isLarge, type ServerGroup } from './observations.ts'
 import { beginLog, createRequestLog, logRequests } from './request-log.ts'
-import { lengthAt, originOf, startAt } from './row-times.ts'
+import { originOf } from './row-times.ts'
 import type { Scan } from './scan.ts'
 
 /** When the requests of one instance started and ended in the batch, in no order. */
@@ -40,6 +40,9 @@ export function createServerHistory(trifleNs: number): ServerHistory {
   let byInstance: number[] = []
   let spans!: SpanColumns
   let originHigh: number | undefined
+  let requestsByService: ReturnType<typeof logByService> | undefined
+  /** By shape, of those that requests are added of. */
+  let instanceOfShape = new Uint32Array(0)
 
   return {
     groups,
@@ -51,56 +54,56 @@ export function createServerHistory(trifleNs: number): ServerHistory {
       spans = of
       originHigh ??= originOf(of)
       beginLog(log, of.dictionary.shapeCount)
+      requestsByService = undefined
       if (of.dictionary === dictionaryAtHand) return
       dictionaryAtHand = of.dictionary
       byEndpoint = []
       byInstance = []
     },
-    observe: (scan, trace) => logRequests(log, scan, trace),
+    observe: (scan, trace) => logRequests(log, scan, trace, originHigh!),
     close() {
       const placeOfShape = wantedGroups()
       const next = Uint32Array.from(groups, ({ fresh }) => fresh)
-      for (let i = 0; i < log.count; i++) {
-        const shape = log.shape[i]!
-        const place = placeOfShape[shape]! - 1
+      const { count, shape, startNs, lengthNs, trace, row, firstChildNs, arrivalNs, cold } = log
+      for (let i = 0; i < count; i++) {
+        const place = placeOfShape[shape[i]!]! - 1
         if (place < 0) continue
         const group = groups[place]!
-        const row = log.row[i]!
         const at = next[place]!++
-        group.startNs[at] = startAt(spans, row, originHigh!)
-        group.lengthNs[at] = lengthAt(spans, row)
-        group.trace[at] = log.trace[i]!
-        group.row[at] = row
-        group.instance[at] = instanceNumber(shape)
-        group.firstChildNs[at] = log.firstChildNs[i]!
-        group.arrivalNs[at] = log.arrivalNs[i]!
-        group.cold[at] = log.cold[i]!
+        group.startNs[at] = startNs[i]!
+        group.lengthNs[at] = lengthNs[i]!
+        group.trace[at] = trace[i]!
+        group.row[at] = row[i]!
+        group.instance[at] = instanceOfShape[shape[i]!]!
+        group.firstChildNs[at] = firstChildNs[i]!
+        group.arrivalNs[at] = arrivalNs[i]!
+        group.cold[at] = cold[i]!
       }
     },
     requestsOf(service) {
-      const { services, shapeService } = spans.dictionary
-      const number = services.indexOf(service)
-      const requests = new Map<number, Busy & { count: number }>()
-      for (let shape = 0; shape < log.requests.length; shape++) {
-        if (log.requests[shape] === 0 || shapeService[shape] !== number) continue
-        const instance = instanceNumber(shape)
-        const count = log.requests[shape]! + (requests.get(instance)?.count ?? 0)
-        requests.set(instance, { startNs: new Float64Array(0), endNs: new Float64Array(0), count })
+      const number = spans.dictionary.services.indexOf(service)
+      if (number < 0) return new Map()
+      requestsByService ??= logByService()
+      const { places, first } = requestsByService
+      /** By instance: how many requests, then where the next goes. */
+      const counts = new Map<number, number>()
+      for (let i = first[number]!; i < first[number + 1]!; i++) {
+        const instance = instanceNumber(log.shape[places[i]!]!)
+        counts.set(instance, 1 + (counts.get(instance) ?? 0))
       }
-      const byShape: (Busy & { count: number })[] = []
-      for (const busy of requests.values()) {
-        busy.startNs = new Float64Array(busy.count)
-        busy.endNs = new Float64Array(busy.count)
-        busy.count = 0
+      const requests = new Map<number, Busy>()
+      for (const [instance, count] of counts) {
+        requests.set(instance, { startNs: new Float64Array(count), endNs: new Float64Array(count) })
+        counts.set(instance, 0)
       }
-      for (let i = 0; i < log.count; i++) {
-        const shape = log.shape[i]!
-        if (shapeService[shape] !== number) continue
-        const busy = (byShape[shape] ??= requests.get(instanceNumber(shape))!)
-        const row = log.row[i]!
-        const startNs = startAt(spans, row, originHigh!)
-        busy.startNs[busy.count] = startNs
-        busy.endNs[busy.count++] = startNs + lengthAt(spans, row)
+      for (let i = first[number]!; i < first[number + 1]!; i++) {
+        const at = places[i]!
+        const instance = instanceNumber(log.shape[at]!)
+        const next = counts.get(instance)!
+        const { startNs, endNs } = requests.get(instance)!
+        startNs[next] = log.startNs[at]!
+        endNs[next] = log.startNs[at]! + log.lengthNs[at]!
+        counts.set(instance, next + 1)
       }
       return requests
     },
@@ -109,50 +112,72 @@ export function createServerHistory(trifleNs: number): ServerHistory {
     },
   }
 
+  /** Places in the log by number of the service. */
+  function logByService(): { places: Uint32Array; first: Uint32Array } {
+    const { services, shapeService } = spans.dictionary
+    const first = new Uint32Array(services.length + 1)
+    for (let i = 0; i < log.count; i++) first[shapeService[log.shape[i]!]! + 1]!++
+    for (let service = 0; service < services.length; service++) first[service + 1]! += first[service]!
+    const next = first.slice()
+    const places = new Uint32Array(log.count)
+    for (let i = 0; i < log.count; i++) places[next[shapeService[log.shape[i]!]!]!++] = i
+    return { places, first }
+  }
+
   /** By shape: place of the group that its requests are to be added to, plus 1; groups have room for them. */
   function wantedGroups(): Uint32Array {
     const { requests } = log
     const wanted = wantedEndpoints()
-    const room = new Map<number, number>()
+    /** By endpoint: requests. */
+    const room = new Uint32Array(wanted.length)
     const byShape = new Uint32Array(requests.length)
+    if (instanceOfShape.length < requests.length) instanceOfShape = new Uint32Array(2 * requests.length)
     for (let shape = 0; shape < requests.length; shape++) {
       if (requests[shape] === 0) continue
       const endpoint = spans.dictionary.endpoint(shape)
-      if (!wanted.has(endpoint)) continue
-      const place = placeOf(endpoint)
-      byShape[shape] = 1 + place
-      room.set(place, (room.get(place) ?? 0) + requests[shape]!)
+      if (wanted[endpoint] === 0) continue
+      byShape[shape] = 1 + placeOf(endpoint)
+      instanceOfShape[shape] = instanceNumber(shape)
+      room[endpoint]! += requests[shape]!
     }
-    for (const [place, count] of room) addRoom(groups[place]!, count)
+    for (let endpoint = 0; endpoint < room.length; endpoint++) {
+      if (room[endpoint]! > 0) addRoom(groups[placeOf(endpoint)]!, room[endpoint]!)
+    }
     return byShape
   }
 
-  function wantedEndpoints(): Set<number> {
+  /** By endpoint: 1 where there may be something to tell. */
+  function wantedEndpoints(): Uint8Array {
     const { requests, sumNs, telling } = log
-    const wanted = new Set<number>()
+    const { dictionary } = spans
+    const takesAll = !isLarge(spans)
+    for (let shape = 0; shape < requests.length; shape++) if (requests[shape]! > 0) dictionary.endpoint(shape)
+    const count = dictionary.endpoints.length
+    const wanted = new Uint8Array(count)
     /** By endpoint: fewest and most requests of a shape, shortest and longest mean. */
-    const figures = new Map<
-      number,
-      { shapes: number; least: number; most: number; short: number; long: number }
-    >()
+    const least = new Uint32Array(count)
+    const most = new Uint32Array(count)
+    const short = new Float64Array(count)
+    const long = new Float64Array(count)
     for (let shape = 0; shape < requests.length; shape++) {
       const n = requests[shape]!
       if (n === 0) continue
-      const endpoint = spans.dictionary.endpoint(shape)
-      if (telling[shape] === 1 || !isLarge(spans)) wanted.add(endpoint)
+      const endpoint = dictionary.endpoint(shape)
+      if (takesAll || telling[shape] === 1) wanted[endpoint] = 1
       const mean = sumNs[shape]! / n
-      const of = figures.get(endpoint)
-      if (of === undefined) figures.set(endpoint, { shapes: 1, least: n, most: n, short: mean, long: mean })
-      else {
-        of.shapes++
-        of.least = Math.min(of.least, n)
-        of.most = Math.max(of.most, n)
-        of.short = Math.min(of.short, mean)
-        of.long = Math.max(of.long, mean)
+      if (most[endpoint] === 0) {
+        least[endpoint] = n
+        short[endpoint] = mean
       }
+      least[endpoint] = Math.min(least[endpoint]!, n)
+      most[endpoint] = Math.max(most[endpoint]!, n)
+      short[endpoint] = Math.min(short[endpoint]!, mean)
+      long[endpoint] = Math.max(long[endpoint]!, mean)
     }
-    for (const [endpoint, { shapes, least, most, short, long }] of figures) {
-      if (shapes > 1 && (most > UNLIKE * least || long > UNLIKE * short)) wanted.add(endpoint)
+    for (let endpoint = 0; endpoint < count; endpoint++) {
+      const isUnlike =
+        most[endpoint]! > UNLIKE * least[endpoint]! || long[endpoint]! > UNLIKE * short[endpoint]!
+      if (most[endpoint]! > 0 && isUnlike) wanted[endpoint] = 1
     }
     return wanted
   }

@@ -1,6 +1,6 @@
 import { byLoad, concurrencyAt } from '../load.ts'
 import { definePattern } from '../pattern.ts'
-import { glanceAt, quantileAmong } from '../population.ts'
+import { glanceAt, quantileAmong, quantileAt } from '../population.ts'
 import { inTime, MS } from '../words.ts'
 
 export const lockSuspect = definePattern({
@@ -22,7 +22,7 @@ export const lockSuspect = definePattern({
     calls: { value: 100, unit: 'calls', source: 'fewer have no p99' },
   },
   judge(population, limits, report) {
-    for (const group of population.queries({ p99Ns: limits.p99Ms * MS, times: limits.tail })) {
+    for (const group of population.queries()) {
       const { call, startNs, lengthNs, fresh } = group
       if (lengthNs.length < limits.calls) continue
       // A glance first: nowhere near such a tail.
@@ -31,13 +31,9 @@ export const lockSuspect = definePattern({
       const p99 = quantileAmong(lengthNs, 0.99)
       if (p99 < limits.p99Ms * MS || p99 < limits.tail * p50) continue
       const load = concurrencyAt(startNs, lengthNs)
-      const loads = byLoad(load, () => true)
+      const loads = byLoad(load)
       if (loads === undefined) continue
-      const at = (indexes: readonly number[]) =>
-        quantileAmong(
-          indexes.map((i) => lengthNs[i]!),
-          0.5,
-        )
+      const at = (places: Uint32Array) => quantileAt(lengthNs, places, 0.5)
       if (at(loads.high) < limits.growth * at(loads.low)) continue
       for (let i = fresh; i < lengthNs.length; i++) {
         if (lengthNs[i]! < limits.waits * p50) continue

@@ -11,7 +11,7 @@ export const manyDependencies = definePattern({
       source: 'ten that are each up 99.9 % leave 99 %',
     },
   },
-  weigh({ samples, components, spans }, { dependencies }, report) {
+  watch({ samples, components, spans }, { dependencies }, report) {
     const { dictionary } = spans
     return (s, first, last) => {
       if (last - first < dependencies || samples.kind[s] === SERVICE) return

@@ -19,7 +19,7 @@ export const ownWork = definePattern({
     },
   },
   leastShare: ({ requestsPercent }) => requestsPercent / 100,
-  weigh(analysis, { percent, lengthMs }, report, index) {
+  watch(analysis, { percent, lengthMs }, report, index) {
     const { samples, components, spans } = analysis
     const { dictionary } = spans
     return (s, first, last) => {

@@ -1,6 +1,7 @@
+import { rankOf } from '../../analysis/quantile.ts'
 import { byLoad } from '../load.ts'
 import { definePattern } from '../pattern.ts'
-import { glanceAt, quantileAmong } from '../population.ts'
+import { glanceAt, quantileAt } from '../population.ts'
 import { inTime, MS } from '../words.ts'
 
 export const starvedStart = definePattern({
@@ -21,17 +22,18 @@ export const starvedStart = definePattern({
       const { firstChildNs, endpoint, fresh } = group
       // A glance first: nowhere near the threshold.
       if (glanceAt(firstChildNs, 0.98) < (limits.waitMs * MS) / 2) continue
-      const known = firstChildNs.filter((ns) => ns >= 0)
-      if (known.length < limits.requests) continue
-      if (quantileAmong(known, 0.95) < limits.waitMs * MS) continue
+      let known = 0
+      let long = 0
+      for (let at = 0; at < firstChildNs.length; at++) {
+        if (firstChildNs[at]! >= 0) known++
+        if (firstChildNs[at]! >= limits.waitMs * MS) long++
+      }
+      // Otherwise the p95 is less.
+      if (known < limits.requests || known - long >= rankOf(known, 0.95)) continue
       population.workOutLoad(endpoint.service)
-      const loads = byLoad(group.load, (at) => firstChildNs[at]! >= 0)
+      const loads = byLoad(group.load, firstChildNs)
       if (loads === undefined || loads.low.length < limits.requests / 3) continue
-      const p95 = (indexes: readonly number[]) =>
-        quantileAmong(
-          indexes.map((at) => firstChildNs[at]!),
-          0.95,
-        )
+      const p95 = (places: Uint32Array) => quantileAt(firstChildNs, places, 0.95)
       const calmNs = p95(loads.low)
       const busyNs = p95(loads.high)
       if (busyNs < limits.growth * calmNs || busyNs < limits.waitMs * MS) continue
