@@ -49,12 +49,7 @@ export function findPair(replayable: Replayable, target: Target): Pair | undefin
       })
       return { ...part, criticalNs, leftNs: statisticOf(ranked(instant), target) }
     })
-    .sort(
-      (a, b) =>
-        a.leftNs - b.leftNs ||
-        b.sample.length - a.sample.length ||
-        compareComponents(a.component, b.component),
-    )
+    .sort((a, b) => a.leftNs - b.leftNs)
     .slice(0, COMPONENTS)
 
   const pairs = parts.flatMap((a, i) =>
@@ -88,13 +83,21 @@ export function findPair(replayable: Replayable, target: Target): Pair | undefin
   }
   return best
 
-  /** Also components that nothing is saved by alone: they may be what takes over from the other one. */
+  /**
+   * Also components that nothing is saved by alone: they may be what takes over from the other one, those with the longest
+   * spans first.
+   */
   function candidates(): Pick<GroupComponent, 'component' | 'sample' | 'criticalNs' | 'ifInstantNs'>[] {
-    const onPath = group.components.filter(({ component }) => !isOther(component))
+    const onPath = group.components
+      .filter(({ component }) => !isOther(component))
+      .toSorted((a, b) => compareComponents(a.component, b.component))
     const known = new Set(onPath.map(({ component }) => componentKey(component)))
     const nowhere = { sample: new Int32Array(0), criticalNs: NOTHING, ifInstantNs: NOTHING }
-    const beside = replayable.components().filter((component) => !known.has(componentKey(component)))
-    return [...onPath, ...beside.map((component) => ({ component, ...nowhere }))]
+    const beside = replayable
+      .components()
+      .filter(({ component }) => !known.has(componentKey(component)))
+      .sort((a, b) => b.spansNs - a.spansNs || compareComponents(a.component, b.component))
+    return [...onPath, ...beside.map(({ component }) => ({ component, ...nowhere }))]
   }
 
   function ranked(latenciesNs: Float64Array) {

@@ -1,11 +1,10 @@
 import type { SpanColumns } from '../trace/columns.ts'
-import type { Component } from '../trace/component.ts'
 import { type AnalysisOptions, analyzeSpans, latenciesWith, type ReplayOptions } from './analyze.ts'
 import type { SampleGroup } from './bottlenecks.ts'
 import { groupSamples } from './group-samples.ts'
 import { joinGroups } from './join-groups.ts'
 import type { FactorOf } from './measure.ts'
-import { componentsIn } from './present.ts'
+import { componentsIn, type PresentComponent } from './present.ts'
 import { type Predicted, rangeOf, rank, weightedMean } from './ranked.ts'
 import type { Analysis } from './result.ts'
 import { componentKey } from './rollup.ts'
@@ -18,7 +17,7 @@ export type Replayable = {
   /** Latency of each sample of the group, ns, re-scheduled (see analyze.ts). */
   latenciesWith(factorOf: FactorOf, way?: Way): Float64Array
   /** All components of its samples, those on no critical path too (see present.ts). */
-  components(): Component[]
+  components(): PresentComponent[]
   /** Whether a learned model may leave open what was waited for. */
   learned: boolean
 }
@@ -64,8 +63,12 @@ export function joinReplayables(parts: readonly Replayable[]): Replayable {
       return joined
     },
     components() {
-      const all = parts.flatMap((part) => part.components())
-      return [...new Map(all.map((component) => [componentKey(component), component])).values()]
+      const all = new Map<string, PresentComponent>()
+      for (const { component, spansNs } of parts.flatMap((part) => part.components())) {
+        const known = all.get(componentKey(component))?.spansNs ?? 0
+        all.set(componentKey(component), { component, spansNs: known + spansNs })
+      }
+      return [...all.values()]
     },
   }
 }

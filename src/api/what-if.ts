@@ -83,7 +83,9 @@ export function addWhatIfRoutes(app: OpenAPIHono, store: Store): void {
     for (const of of chosen.slice(0, request.limit)) {
       const replayable = await readReplayable(store, of, modelOf)
       if (replayable === undefined) continue
-      known.push(() => replayable.group.components.map(({ component }) => component), replayable.components)
+      for (const all of [() => replayable.group.components, replayable.components]) {
+        known.push(() => all().map(({ component }) => component))
+      }
       whatIf.push(endpointWhatIf(of, replayable, request))
     }
     if (whatIf.length === 0) throw new ApiError(404, 'no-spans', 'the spans of these samples are gone')
@@ -101,7 +103,7 @@ export function addWhatIfRoutes(app: OpenAPIHono, store: Store): void {
     const spans = toColumns(traceId, stored)
     const { samples } = analyzeSpans(spans, options)
     const rows = samples.span.subarray(0, samples.count)
-    refuseUnknown(components, [() => componentsIn(spans, rows, options.model)])
+    refuseUnknown(components, [() => componentsIn(spans, rows, options.model).map((of) => of.component)])
     const latencies = (factorOf: FactorOf) => latenciesWith(spans, factorOf, { ...options, inclusive })
     const changed = latencies(factorsOf(components))
     const sweep = SWEEP.map(({ speed, factor }) => ({

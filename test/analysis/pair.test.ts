@@ -4,7 +4,7 @@ import { bottlenecksOf } from '../../src/analysis/bottlenecks.ts'
 import { groupSamples } from '../../src/analysis/group-samples.ts'
 import { findPair, needsPair } from '../../src/analysis/pair.ts'
 import { type Predicted, rank, weightedMean } from '../../src/analysis/ranked.ts'
-import { replayablesOf } from '../../src/analysis/replayable.ts'
+import { joinReplayables, type Replayable, replayablesOf } from '../../src/analysis/replayable.ts'
 import { parseTarget } from '../../src/analysis/target.ts'
 import { statisticOf, suffices } from '../../src/analysis/verdict.ts'
 import type { Component } from '../../src/trace/component.ts'
@@ -12,6 +12,10 @@ import { draw } from '../draw.ts'
 import { createWorld, FAMILIES, runWorld } from '../simulator/program.ts'
 
 const nameOf = ({ kind, name }: Component) => `${kind} ${name}`
+const namesIn = ({ components }: Pick<Replayable, 'components'>) =>
+  components()
+    .map(({ component }) => nameOf(component))
+    .sort()
 
 describe('the pair that suffices', () => {
   const SEED = 20261126
@@ -73,12 +77,7 @@ describe('the pair that suffices', () => {
       'database a',
       'service web',
     ])
-    expect(replayable.components().map(nameOf).sort()).toEqual([
-      'database a',
-      'database b',
-      'database c',
-      'service web',
-    ])
+    expect(namesIn(replayable)).toEqual(['database a', 'database b', 'database c', 'service web'])
     const target = parseTarget('p95<10us')
     const pair = findPair(replayable, target)
     expect(pair?.pair.map(nameOf)).toEqual(['database a', 'database b'])
@@ -88,6 +87,25 @@ describe('the pair that suffices', () => {
     const [web] = bottlenecksOf(groupSamples(analyzeSpans(trace)), target)
     expect(needsPair({ components: web!.components })).toBe(true)
     expect(needsPair({ components: [{ verdict: 'not a bottleneck' }] })).toBe(true)
+  })
+
+  it('has the longest of many that run beside the critical path', () => {
+    const labels = [...'ABCDEFGHIJKLMNOP']
+    // The last is the critical path, the one before it nearly as long, the others are short.
+    const lengths = labels.map((_, i) => (i === 15 ? 18 : i === 14 ? 17 : 2))
+    const picture = labels.map((label, i) => `   ${label} ${'='.repeat(lengths[i]!)}`)
+    const db = (label: string) => ({
+      ...{ kind: 'CLIENT', service: 'web', attributes: { 'db.system': label.toLowerCase() } },
+    })
+    const trace = draw(['  W ====================', ...picture].join('\n'), {
+      W: { kind: 'SERVER', service: 'web' },
+      ...Object.fromEntries(labels.map((label) => [label, db(label)])),
+    })
+    const alone = replayablesOf(trace, {})[0]!
+    for (const replayable of [alone, joinReplayables([alone, alone])]) {
+      const pair = findPair(replayable, parseTarget('p95<6us'))
+      expect(pair?.pair.map(nameOf)).toEqual(['database o', 'database p'])
+    }
   })
 
   it('knows the components of its own samples only: not those of callers, nor of entries below', () => {
@@ -111,7 +129,7 @@ describe('the pair that suffices', () => {
     )
     const known = replayablesOf(trace, {}).map(({ group, components }) => [
       `${group.scope} ${group.endpoint.service}`,
-      components().map(nameOf).sort(),
+      namesIn({ components }),
     ])
     const shop = ['messaging kafka/P', 'service shop']
     expect(Object.fromEntries(known)).toEqual({
