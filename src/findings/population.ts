@@ -54,7 +54,9 @@ export function createPopulation(limits: FindingLimits): Observer {
   const { p99Ms, tail } = limits.get('lock-suspect') as { p99Ms: number; tail: number }
   const queries = createQueryHistory({ p99Ns: p99Ms * MS, times: tail })
   const waitsMs = ['starved-start', 'concurrency-ceiling'].map((id) => limits.get(id)!.waitMs!)
-  const servers = createServerHistory((Math.min(...waitsMs) / 2) * MS)
+  const { ratio, requests } = limits.get('slow-instance') as { ratio: number; requests: number }
+  const unlike = { ratio, share: limits.get('uneven-load')!.share!, requests }
+  const servers = createServerHistory((Math.min(...waitsMs) / 2) * MS, unlike)
   const loaded = new Set<string>()
   const instancesOf = new Map<ServerGroup, readonly OfInstance[]>()
 

@@ -18,9 +18,8 @@ export type RequestLog = {
   firstChildNs: Float64Array
   arrivalNs: Float64Array
   cold: Uint8Array
-  /** By shape (endpoint, instance and version): requests and their time; 1: one waited, or started cold. */
+  /** By shape (endpoint, instance and version): requests; 1: one waited, or started cold. */
   requests: Uint32Array
-  sumNs: Float64Array
   telling: Uint8Array
 }
 
@@ -31,7 +30,6 @@ export function createRequestLog(trifleNs: number): RequestLog {
     count: 0,
     ...room(1024),
     requests: new Uint32Array(0),
-    sumNs: new Float64Array(0),
     telling: new Uint8Array(0),
   }
 }
@@ -52,7 +50,6 @@ function room(length: number) {
 export function beginLog(log: RequestLog, shapes: number): void {
   log.count = 0
   log.requests = new Uint32Array(shapes)
-  log.sumNs = new Float64Array(shapes)
   log.telling = new Uint8Array(shapes)
 }
 
@@ -61,7 +58,7 @@ export function logRequests(log: RequestLog, scan: Scan, trace: number, originHi
   const { tree, says } = scan
   const { trifleNs } = log
   const { at: servers, count } = scan.servers
-  const { cutStart, cutEnd, shape, row, live, child, firstChild, kind, parent, entry } = tree
+  const { cutStart, shape, row, live, child, firstChild, kind, parent, entry } = tree
   const { spans } = tree
   const { detail, dictionary } = spans
   const { flags } = dictionary.details
@@ -83,7 +80,6 @@ export function logRequests(log: RequestLog, scan: Scan, trace: number, originHi
     log.firstChildNs[at] = first
     log.arrivalNs[at] = arrival
     log.requests[s]!++
-    log.sumNs[s]! += cutEnd[span]! - start
     const isCold = says[r] !== 0 && (flags[detail[r]!]! & IS_COLD_START) !== 0
     log.cold[at] = isCold ? 1 : 0
     if (isCold || first >= trifleNs || arrival >= trifleNs) log.telling[s] = 1

@@ -4,6 +4,7 @@ import { addRoom, createServerGroup, forgetOld, isLarge, type ServerGroup } from
 import { beginLog, createRequestLog, logRequests } from './request-log.ts'
 import { originOf } from './row-times.ts'
 import type { Scan } from './scan.ts'
+import { type UnlikeLimits, unlikeEndpoints } from './unlike.ts'
 
 /** When the requests of one instance started and ended in the batch, in no order. */
 export type Busy = { startNs: Float64Array; endNs: Float64Array }
@@ -26,10 +27,8 @@ export type ServerHistory = {
   end(): void
 }
 
-/** Means and counts of instances differ by more than this where an instance is unlike the others. */
-const UNLIKE = 1.1
-
-export function createServerHistory(trifleNs: number): ServerHistory {
+/** `trifleNs`: waits of less never matter. */
+export function createServerHistory(trifleNs: number, unlike: UnlikeLimits): ServerHistory {
   const log = createRequestLog(trifleNs)
   const groups: ServerGroup[] = []
   const placeByKey = new Map<string, number>()
@@ -148,36 +147,16 @@ export function createServerHistory(trifleNs: number): ServerHistory {
 
   /** By endpoint: 1 where there may be something to tell. */
   function wantedEndpoints(): Uint8Array {
-    const { requests, sumNs, telling } = log
+    const { requests, telling } = log
     const { dictionary } = spans
     const takesAll = !isLarge(spans)
+    const unlikes = takesAll ? [] : unlikeEndpoints(log, dictionary, unlike)
     for (let shape = 0; shape < requests.length; shape++) if (requests[shape]! > 0) dictionary.endpoint(shape)
-    const count = dictionary.endpoints.length
-    const wanted = new Uint8Array(count)
-    /** By endpoint: fewest and most requests of a shape, shortest and longest mean. */
-    const least = new Uint32Array(count)
-    const most = new Uint32Array(count)
-    const short = new Float64Array(count)
-    const long = new Float64Array(count)
+    const wanted = new Uint8Array(dictionary.endpoints.length)
+    for (const endpoint of unlikes) wanted[endpoint] = 1
     for (let shape = 0; shape < requests.length; shape++) {
-      const n = requests[shape]!
-      if (n === 0) continue
-      const endpoint = dictionary.endpoint(shape)
-      if (takesAll || telling[shape] === 1) wanted[endpoint] = 1
-      const mean = sumNs[shape]! / n
-      if (most[endpoint] === 0) {
-        least[endpoint] = n
-        short[endpoint] = mean
-      }
-      least[endpoint] = Math.min(least[endpoint]!, n)
-      most[endpoint] = Math.max(most[endpoint]!, n)
-      short[endpoint] = Math.min(short[endpoint]!, mean)
-      long[endpoint] = Math.max(long[endpoint]!, mean)
-    }
-    for (let endpoint = 0; endpoint < count; endpoint++) {
-      const isUnlike =
-        most[endpoint]! > UNLIKE * least[endpoint]! || long[endpoint]! > UNLIKE * short[endpoint]!
-      if (most[endpoint]! > 0 && isUnlike) wanted[endpoint] = 1
+      if (requests[shape] === 0 || (!takesAll && telling[shape] === 0)) continue
+      wanted[dictionary.endpoint(shape)] = 1
     }
     return wanted
   }
