@@ -128,7 +128,7 @@ export const Bottleneck = z
     ...Doubts.shape,
     pair: z.tuple([Component, Component]).optional().openapi({
       description:
-        'With a target: the two that together suffice where none does alone, by replay; of the first 20 endpoints that need one',
+        'With a target: the two that together suffice where none does alone, by replay; of the 20 endpoints that need one and take most time',
     }),
     pairFigures: PairFigures.optional(),
     exemplars: Exemplars,

@@ -6,7 +6,7 @@ import { chooseSamples, readReplayable } from '../store/replay-samples.ts'
 import type { SampleFilter } from '../store/sample-filter.ts'
 import type { Store } from '../store/store.ts'
 
-/** Endpoints of an answer that a pair is looked for in, the first that need one: each is replayed some times. */
+/** Endpoints of an answer that a pair is looked for in, those that most time is spent in: each is replayed some times. */
 export const PAIRS_AT_ONCE = 20
 
 /** The endpoints with `pair`, where no single component lets them meet the target and two do. */
@@ -19,10 +19,12 @@ export async function withPairs<T extends Bottleneck>(
 ): Promise<(T & Partial<Pair>)[]> {
   if (target === undefined) return [...bottlenecks]
   const answered: (T & Partial<Pair>)[] = []
-  let looked = 0
+  const totalNs = ({ entries, observed }: T) => entries * observed.meanNs
+  const wanted = bottlenecks.filter(needsPair).sort((a, b) => totalNs(b) - totalNs(a))
+  const looked = new Set(wanted.slice(0, PAIRS_AT_ONCE))
   for (const bottleneck of bottlenecks) {
     let pair: Pair | undefined
-    if (needsPair(bottleneck) && looked++ < PAIRS_AT_ONCE) {
+    if (looked.has(bottleneck)) {
       const { environment, namespace, service, operation, scope } = bottleneck
       const [chosen] = await chooseSamples(store, {
         ...filter,
