@@ -55,15 +55,9 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     return 2
   }
   const spool = createSpanSpool()
-  const stop = () => {
-    spool.close()
-    process.exit(130)
-  }
-  process.once('SIGINT', stop)
   try {
     return await analyzeFiles(options, spool, context)
   } finally {
-    process.off('SIGINT', stop)
     spool.close()
   }
 }

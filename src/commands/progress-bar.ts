@@ -12,7 +12,9 @@ export function createBar(stream: NodeJS.WritableStream, format: string): Single
     barsize: 24,
     stream,
     clearOnComplete: true,
-    hideCursor: true,
+    // What is set once must be set back, and an interrupt would leave it: the cursor stays, and lines may wrap.
+    hideCursor: false,
+    linewrap: true,
     fps: 5,
   })
 }

@@ -1,4 +1,6 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { reserve, type SpanColumns } from '../trace/columns.ts'
 import { groupByTrace } from '../trace/group.ts'
 
@@ -7,17 +9,17 @@ const ROW_WORDS = 19
 const ROW_BYTES = 4 * ROW_WORDS
 const BUFFER_ROWS = 32 * 1024
 
-/** Spans in a temporary file, ordered by trace id. */
-export type SpanRun = { readonly path: string; readonly rows: number }
+/** Spans in a temporary file (a descriptor), ordered by trace id. */
+export type SpanRun = { readonly file: number; readonly rows: number }
 
 /** Writes the first `rows` rows of the columns, ordered by trace id. */
-export function writeRun(path: string, columns: SpanColumns, rows: number): SpanRun {
+export function writeRun(columns: SpanColumns, rows: number): SpanRun {
   const groups = groupByTrace({ ...columns, count: rows })
   const order = Uint32Array.from({ length: groups.count }, (_, i) => i)
   const firstRow = (group: number) => groups.rows[groups.first[group]!]!
   order.sort((a, b) => compareTraceIds(columns, firstRow(a), columns, firstRow(b)))
 
-  const file = openSync(path, 'wx', 0o600)
+  const file = openNameless()
   try {
     const words = new Uint32Array(BUFFER_ROWS * ROW_WORDS)
     let filled = 0
@@ -32,10 +34,25 @@ export function writeRun(path: string, columns: SpanColumns, rows: number): Span
       }
     }
     flush()
-  } finally {
+  } catch (error) {
     closeSync(file)
+    throw error
   }
-  return { path, rows }
+  return { file, rows }
+}
+
+export function closeRun({ file }: SpanRun): void {
+  closeSync(file)
+}
+
+/** A temporary file that only its descriptor leads to: however the process ends, nothing of it stays. */
+function openNameless(): number {
+  const directory = mkdtempSync(join(tmpdir(), 'longpole-'))
+  try {
+    return openSync(join(directory, 'run'), 'wx+', 0o600)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 function writeFully(file: number, bytes: Buffer): void {
@@ -103,7 +120,7 @@ function compareTraceIds(a: SpanColumns, rowA: number, b: SpanColumns, rowB: num
 }
 
 /** Where a run is being read. */
-type Cursor = { file: number; words: Uint32Array; rows: number; at: number }
+type Cursor = { file: number; offset: number; words: Uint32Array; rows: number; at: number }
 
 /** Fills `into` with whole traces in the order of their ids, at least `rows` rows (but for the last) a turn, and yields after each. */
 export function* mergeRuns(
@@ -111,32 +128,27 @@ export function* mergeRuns(
   into: SpanColumns,
   rows: number,
 ): Generator<SpanColumns> {
-  const cursors: Cursor[] = []
-  try {
-    for (const run of runs) {
-      const words = new Uint32Array(BUFFER_ROWS * ROW_WORDS)
-      cursors.push({ file: openSync(run.path, 'r'), words, rows: 0, at: 0 })
-    }
-    let open = cursors.filter(refill)
-    into.count = 0
-    while (open.length > 0) {
-      const least = open.reduce((a, b) => (compareCursors(b, a) < 0 ? b : a))
-      const id = least.words.slice(ROW_WORDS * least.at, ROW_WORDS * least.at + 4)
-      for (const cursor of open) {
-        while (isAt(cursor, id)) {
-          takeRow(cursor.words, ROW_WORDS * cursor.at, into)
-          cursor.at++
-          if (cursor.at === cursor.rows && !refill(cursor)) break
-        }
-      }
-      open = open.filter((cursor) => cursor.at < cursor.rows)
-      if (into.count >= rows || open.length === 0) {
-        yield into
-        into.count = 0
+  let open = runs
+    .map(({ file }): Cursor => {
+      return { file, offset: 0, words: new Uint32Array(BUFFER_ROWS * ROW_WORDS), rows: 0, at: 0 }
+    })
+    .filter(refill)
+  into.count = 0
+  while (open.length > 0) {
+    const least = open.reduce((a, b) => (compareCursors(b, a) < 0 ? b : a))
+    const id = least.words.slice(ROW_WORDS * least.at, ROW_WORDS * least.at + 4)
+    for (const cursor of open) {
+      while (isAt(cursor, id)) {
+        takeRow(cursor.words, ROW_WORDS * cursor.at, into)
+        cursor.at++
+        if (cursor.at === cursor.rows && !refill(cursor)) break
       }
     }
-  } finally {
-    for (const { file } of cursors) closeSync(file)
+    open = open.filter((cursor) => cursor.at < cursor.rows)
+    if (into.count >= rows || open.length === 0) {
+      yield into
+      into.count = 0
+    }
   }
 }
 
@@ -145,7 +157,8 @@ function refill(cursor: Cursor): boolean {
   const bytes = Buffer.from(cursor.words.buffer)
   let length = 0
   for (let read = -1; read !== 0 && length < bytes.length; length += read) {
-    read = readSync(cursor.file, bytes, length, bytes.length - length, null)
+    read = readSync(cursor.file, bytes, length, bytes.length - length, cursor.offset)
+    cursor.offset += read
   }
   cursor.rows = length / ROW_BYTES
   cursor.at = 0

@@ -1,9 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createColumns, type SpanColumns } from '../trace/columns.ts'
 import { createDictionary } from '../trace/dictionary.ts'
-import { mergeRuns, type SpanRun, writeRun } from './span-run.ts'
+import { closeRun, mergeRuns, type SpanRun, writeRun } from './span-run.ts'
 import { createSpanTable, type SpanTable } from './span-table.ts'
 
 /**
@@ -20,7 +17,7 @@ export type SpanSpool = {
    * the next ones. May be called again.
    */
   batches(): Iterable<SpanColumns>
-  /** Removes the temporary files. */
+  /** Lets go of the temporary files. */
   close(): void
 }
 
@@ -31,7 +28,6 @@ export function createSpanSpool(spansInMemory = SPANS_IN_MEMORY, spansAtOnce = S
   const columns = createColumns(createDictionary(), 16 * 1024)
   const table = createSpanTable(columns)
   const runs: SpanRun[] = []
-  let directory: string | undefined
 
   return {
     sink: table,
@@ -48,15 +44,13 @@ export function createSpanSpool(spansInMemory = SPANS_IN_MEMORY, spansAtOnce = S
       yield* mergeRuns(runs, columns, spansAtOnce)
     },
     close() {
-      if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
-      directory = undefined
+      for (const run of runs.splice(0)) closeRun(run)
     },
   }
 
   function spill(): void {
-    directory ??= mkdtempSync(join(tmpdir(), 'longpole-'))
     const rows = columns.count - table.unsettled()
-    runs.push(writeRun(join(directory, `run-${runs.length}`), columns, rows))
+    runs.push(writeRun(columns, rows))
     table.forget(rows)
   }
 }
