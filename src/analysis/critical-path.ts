@@ -35,54 +35,61 @@ export function walkCriticalPath(
   root: number,
 ): void {
   const { firstChild, child, live, byEnd, overlap, cutStart, cutEnd } = tree
+  let { piece, startNs, span: above, slot: slotAbove } = walk
+  let count = 0
   let depth = 0
-  walk.count = 0
-  walk.span[0] = root
-  walk.slot[0] = firstChild[root]! + live[root]!
-  let moment = cutEnd[root]!
-  while (depth >= 0) {
-    const span = walk.span[depth]!
-    const from = firstChild[span]!
-    let slot = walk.slot[depth]! - 1
+  let last = -1
+  let span = root
+  let from = firstChild[span]!
+  let slot = from + live[span]!
+  let moment = cutEnd[span]!
+  for (;;) {
     let next = -1
     if (dependencies !== undefined && dependencies.learned[span] === 1) {
-      slot = learnedSlot(tree, dependencies, span, slot + 1)
+      slot = learnedSlot(tree, dependencies, span, slot)
       if (slot >= from) next = child[slot]!
     } else if (overlap[span] === 0) {
+      slot--
       if (slot >= from) next = child[slot]!
     } else {
-      slot = lastOnPath(tree, from, slot + 1, moment)
+      slot = lastOnPath(tree, from, slot, moment)
       if (slot >= from) next = byEnd[slot]!
     }
+    if (count + 2 > piece.length) {
+      growPieces(walk)
+      piece = walk.piece
+      startNs = walk.startNs
+    }
+    // The span itself, down to that child's end or its own start.
+    const until = next < 0 ? cutStart[span]! : cutEnd[next]!
+    if (until < moment) {
+      if (last !== span) piece[count++] = last = span
+      startNs[count - 1] = moment = until
+    }
     if (next < 0) {
-      moment = addPiece(walk, span, cutStart[span]!, moment)
-      depth--
-      continue
+      if (depth === 0) break
+      span = above[--depth]!
+      slot = slotAbove[depth]!
+      from = firstChild[span]!
+    } else if (live[next] === 0) {
+      if (cutStart[next]! < moment) {
+        piece[count] = last = next
+        startNs[count++] = moment = cutStart[next]!
+      }
+    } else {
+      if (depth === above.length) {
+        growStack(walk)
+        above = walk.span
+        slotAbove = walk.slot
+      }
+      above[depth] = span
+      slotAbove[depth++] = slot
+      span = next
+      from = firstChild[span]!
+      slot = from + live[span]!
     }
-    walk.slot[depth] = slot
-    moment = addPiece(walk, span, cutEnd[next]!, moment)
-    if (live[next] === 0) {
-      moment = addPiece(walk, next, cutStart[next]!, moment)
-      continue
-    }
-    depth++
-    if (depth === walk.span.length) growStack(walk)
-    walk.span[depth] = next
-    walk.slot[depth] = firstChild[next]! + live[next]!
   }
-}
-
-/** The span is on the path from `startNs` to the current moment; returns the new one. */
-function addPiece(walk: PathWalk, span: number, startNs: number, moment: number): number {
-  if (startNs >= moment) return moment
-  const last = walk.count - 1
-  if (last >= 0 && walk.piece[last] === span) walk.startNs[last] = startNs
-  else {
-    if (walk.count === walk.piece.length) growPieces(walk)
-    walk.piece[walk.count] = span
-    walk.startNs[walk.count++] = startNs
-  }
-  return startNs
+  walk.count = count
 }
 
 /** The slot of the child before the one in `slot` on a learned path; of the last, from behind the live children. */

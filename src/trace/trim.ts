@@ -35,7 +35,8 @@ export function trimChildren(tree: TraceTree, from: number, to: number, toleranc
     const c = child[slot]!
     const s = cutStart[c]!
     const e = cutEnd[c]!
-    const earliest = e - allowance(e - s, toleranceNs)
+    // By as much as a sibling may run into this one: `keys` has it.
+    const earliest = e - (keys[slot]! - s)
     // It goes on too long after every sibling's start.
     if (earliest > latestStart) continue
     let next = firstFrom(tree, slot + 1, to, Math.max(earliest, s), earliest <= s)
