@@ -171,9 +171,12 @@ const PASSING = new Set(['408', '425', '429'])
  */
 const FINAL_CODE =
   /^(3|5|6|7|9|11|12|16|INVALID_ARGUMENT|NOT_FOUND|ALREADY_EXISTS|PERMISSION_DENIED|FAILED_PRECONDITION|OUT_OF_RANGE|UNIMPLEMENTED|UNAUTHENTICATED)$/
-/** SQLSTATE classes 22 (data), 23 (constraints), 42 (syntax, rights); `UniqueViolation`, `org.x.DuplicateKeyException`. */
+/**
+ * SQLSTATE classes 22 (data), 23 (constraints), 42 (syntax, rights); `UniqueViolation`, `org.x.DuplicateKeyException`. Not
+ * `ENOTFOUND`: a name server may answer later.
+ */
 const FINAL_ERROR =
-  /^(22|23|42)[0-9A-Z]{3}$|unique|duplicate|constraint|integrity|syntax|not[-_ ]?found|unauthori[sz]ed|forbidden|bad[-_ ]?request/i
+  /^(22|23|42)[0-9A-Z]{3}$|unique|duplicate|constraint|integrity|syntax|(?<!^E)not[-_ ]?found|unauthori[sz]ed|forbidden|bad[-_ ]?request/i
 
 function isFinal({ statusCode, errorType }: DetailFields): boolean {
   const code = statusCode || errorType

@@ -38,8 +38,8 @@ export const longTransaction = definePattern({
       report({ subject, amount: 1, spentNs }, span)
     }
   },
-  advice: ({ service, caller }, { spentNs }) =>
-    `${service} ${caller} keeps a transaction open for ${inTime(spentNs)}: move calls and computing out of it; others wait for its locks.`,
+  advice: ({ service, caller, operation, component }, { spentNs }) =>
+    `${service} ${caller} keeps a transaction on ${component.name} (${operation}) open for ${inTime(spentNs)}: move calls and computing out of it; others wait for its locks.`,
 })
 
 /** From a BEGIN to the COMMIT of the same parent, 0 if there is none. */
