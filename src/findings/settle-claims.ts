@@ -52,6 +52,8 @@ export function createClaimSettler(counterfactual: Counterfactual): ClaimSettler
     savedNs: new Float64Array(64),
     found: new Uint32Array(64),
   }
+  /** The first of `found`; emptied, an array would have to grow anew for each trace. */
+  let foundCount = 0
   const found: Found[] = []
   /** By row of the batch: a sample of it, if that one says so. */
   let sampleOf = new Uint32Array(0)
@@ -69,7 +71,7 @@ export function createClaimSettler(counterfactual: Counterfactual): ClaimSettler
     begin(rows) {
       if (sampleOf.length < rows) sampleOf = new Uint32Array(rows)
       waiting.count = 0
-      found.length = 0
+      foundCount = 0
     },
     replay(tree, dependencies, from, claims) {
       counterfactual.begin(tree, dependencies, from)
@@ -98,7 +100,7 @@ export function createClaimSettler(counterfactual: Counterfactual): ClaimSettler
         addEvidence(evidence, sample, pattern, subject, waiting.savedNs[i]!, spentNs, amount, unproven)
       }
       waiting.count = 0
-      found.length = 0
+      foundCount = 0
     },
   }
 
@@ -139,7 +141,8 @@ export function createClaimSettler(counterfactual: Counterfactual): ClaimSettler
       all.unproven ||= unproven
     }
     if (changes) counterfactual.replay()
-    const number = found.push(all) - 1
+    const number = foundCount++
+    found[number] = all
     wait(tree.row[entry]!, counterfactual.savedNs(entry), number)
     const { kind, cutStart, cutEnd, start, end, parent } = tree
     stamp++

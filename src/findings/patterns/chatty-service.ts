@@ -1,4 +1,5 @@
 import { SERVER } from '../../trace/span.ts'
+import type { TraceTree } from '../../trace/tree.ts'
 import { calleeOf } from '../calls.ts'
 import { definePattern, type Report } from '../pattern.ts'
 import { codeAround, type Scan } from '../scan.ts'
@@ -55,17 +56,30 @@ function callsByPeer({ tree, index, remotes }: Scan, least: number): Iterable<nu
   let isAny = false
   for (let i = 0; i < count; i++) if (++counts[tree.component[at[i]!]!]! >= least) isAny = true
   const byPeer = new Map<string, number[]>()
+  let last: number[] | undefined
+  let lastPeer = ''
   for (let i = 0; isAny && i < count; i++) {
     const span = at[i]!
     if (counts[tree.component[span]!]! < least || tree.failed[span] === 1) continue
     const { peer } = index.calls[index.callOf(tree, span)]!
-    const key = `${tree.component[span]} ${tree.service[span]} ${peer}`
-    const known = byPeer.get(key)
-    if (known === undefined) byPeer.set(key, [span])
-    else known.push(span)
+    // Mostly the same is called again: a key need not be made for each.
+    if (last === undefined || !isLike(tree, span, last[0]!) || peer !== lastPeer) {
+      const key = `${tree.component[span]} ${tree.service[span]} ${peer}`
+      last = byPeer.get(key)
+      lastPeer = peer
+      if (last === undefined) {
+        last = []
+        byPeer.set(key, last)
+      }
+    }
+    last.push(span)
   }
   for (let i = 0; i < count; i++) counts[tree.component[at[i]!]!] = 0
   return byPeer.values()
+}
+
+function isLike({ component, service }: TraceTree, span: number, other: number): boolean {
+  return component[span] === component[other] && service[span] === service[other]
 }
 
 /** Of the calls of one parent, one does it all: the longest. */

@@ -67,7 +67,9 @@ export const slowInstance = definePattern({
 })
 
 function lengthsAt({ lengthNs }: ServerGroup, at: Uint32Array): Float64Array {
-  return Float64Array.from(at, (i) => lengthNs[i]!)
+  const lengths = new Float64Array(at.length)
+  for (let i = 0; i < at.length; i++) lengths[i] = lengthNs[at[i]!]!
+  return lengths
 }
 
 /** Of all instances but one. */
