@@ -105,33 +105,64 @@ function falling({ callsNs, allNs }: Spans): number {
 
 /** Points at which a gap is tried where the work may have outlasted the calls: shares of the time after the calls. */
 const SHARES = Float64Array.from({ length: 24 }, (_, i) => Math.exp((i - 23.5) * 0.25))
+const LOG_SHARES = SHARES.map(Math.log)
 const STEP = 0.25
+
+/** A time from the work's beginning, until the calls had ended and until the event, and logarithms that are needed of it. */
+type Case = {
+  callsNs: number
+  allNs: number
+  callsLog: number
+  afterLog: number
+  /** By share: of a gap of that share, and of the work before it. */
+  gapLog: Float64Array
+  workLog: Float64Array
+}
+
+function createCase(): Case {
+  const logs = () => new Float64Array(SHARES.length)
+  return { callsNs: 0, allNs: 0, callsLog: 0, afterLog: 0, gapLog: logs(), workLog: logs() }
+}
+
+function fillCase(of: Case, callsNs: number, allNs: number): Case {
+  of.callsNs = callsNs
+  of.allNs = allNs
+  const afterNs = afterCalls(of)
+  of.callsLog = Math.log(Math.max(1, callsNs))
+  of.afterLog = Math.log(afterNs)
+  for (let i = 0; i < SHARES.length; i++) {
+    const gapNs = afterNs * SHARES[i]!
+    of.gapLog[i] = Math.log(gapNs)
+    of.workLog[i] = Math.log(allNs - gapNs)
+  }
+  return of
+}
+
+function afterCalls({ callsNs, allNs }: Case): number {
+  return Math.max(1, allNs - callsNs)
+}
 
 /**
  * Weights of what may have been, unnormalised: `[0]` the calls took longer; `[1 + i]` the work did, and the gap was
  * SHARES[i] of what came after the calls.
  */
-function weigh(
-  callsNs: number,
-  allNs: number,
-  work: LogNormal,
-  gap: LogNormal,
-  weights: Float64Array,
-): number {
-  const after = Math.max(1, allNs - callsNs)
-  weights[0] = density(after, gap) * normalBelow((Math.log(Math.max(1, callsNs)) - work.mean) / work.sigma)
+function weigh(of: Case, work: LogNormal, gap: LogNormal, weights: Float64Array): number {
+  const { allNs, callsLog, afterLog, gapLog, workLog } = of
+  const afterNs = afterCalls(of)
+  weights[0] = density(afterNs, afterLog, gap) * normalBelow((callsLog - work.mean) / work.sigma)
   let sum = weights[0]
   for (let i = 0; i < SHARES.length; i++) {
-    const gapNs = after * SHARES[i]!
-    const weight = density(gapNs, gap) * density(allNs - gapNs, work) * gapNs * STEP
+    const gapNs = afterNs * SHARES[i]!
+    const weight = density(gapNs, gapLog[i]!, gap) * density(allNs - gapNs, workLog[i]!, work) * gapNs * STEP
     weights[i + 1] = weight
     sum += weight
   }
   return sum
 }
 
-function density(ns: number, { mean, sigma }: LogNormal): number {
-  const z = (Math.log(ns) - mean) / sigma
+/** Of a time, and its logarithm. */
+function density(ns: number, log: number, { mean, sigma }: LogNormal): number {
+  const z = (log - mean) / sigma
   return Math.exp(-0.5 * z * z) / (ns * sigma * 2.5066282746310002)
 }
 
@@ -151,6 +182,7 @@ function fitBoth({ callsNs, allNs }: Spans): { work: LogNormal; gap: LogNormal; 
   let gap: LogNormal = { mean: mean - 0.7, sigma: Math.max(0.3, Math.sqrt(squares / n - mean * mean)) }
   let work: LogNormal = { mean: logs[n >> 1]! - 0.3, sigma: 0.7 }
   const weights = new Float64Array(SHARES.length + 1)
+  const cases = Array.from(allNs, (ns, i) => fillCase(createCase(), callsNs[i]!, ns))
   let likelihood = 0
   for (let round = 0; round < ROUNDS; round++) {
     likelihood = 0
@@ -159,7 +191,8 @@ function fitBoth({ callsNs, allNs }: Spans): { work: LogNormal; gap: LogNormal; 
     let gapSum = 0
     let gapSquares = 0
     for (let i = 0; i < n; i++) {
-      const total = weigh(callsNs[i]!, allNs[i]!, work, gap, weights)
+      const { callsLog, afterLog, workLog: workLogs } = cases[i]!
+      const total = weigh(cases[i]!, work, gap, weights)
       if (!(total > 1e-300)) {
         likelihood -= 690
         workSum += work.mean
@@ -169,23 +202,22 @@ function fitBoth({ callsNs, allNs }: Spans): { work: LogNormal; gap: LogNormal; 
         continue
       }
       likelihood += Math.log(total)
-      const after = Math.max(1, allNs[i]! - callsNs[i]!)
       const shorter = weights[0]! / total
       // Moments of the normal below a bound.
-      const z = (Math.log(Math.max(1, callsNs[i]!)) - work.mean) / work.sigma
-      const ratio = normalBelow(z) > 1e-12 ? Math.exp(-0.5 * z * z) / 2.5066282746310002 / normalBelow(z) : -z
+      const z = (callsLog - work.mean) / work.sigma
+      const below = normalBelow(z)
+      const ratio = below > 1e-12 ? Math.exp(-0.5 * z * z) / 2.5066282746310002 / below : -z
       const first = work.mean - work.sigma * ratio
       const second = work.sigma ** 2 * (1 - z * ratio - ratio * ratio) + first * first
       workSum += shorter * first
       workSquares += shorter * second
-      const afterLog = Math.log(after)
       gapSum += shorter * afterLog
       gapSquares += shorter * afterLog * afterLog
       for (let s = 0; s < SHARES.length; s++) {
         const weight = weights[s + 1]! / total
         if (weight < 1e-9) continue
-        const gapLog = afterLog + Math.log(SHARES[s]!)
-        const workLog = Math.log(allNs[i]! - after * SHARES[s]!)
+        const gapLog = afterLog + LOG_SHARES[s]!
+        const workLog = workLogs[s]!
         workSum += weight * workLog
         workSquares += weight * workLog * workLog
         gapSum += weight * gapLog
@@ -204,13 +236,14 @@ function fromMoments(n: number, sum: number, squares: number): LogNormal {
 }
 
 const weights = new Float64Array(SHARES.length + 1)
+const drawn = createCase()
 
 /**
  * Own work beside the calls in one family, ns: drawn from what the times leave possible, by `uniform` in (0, 1), so that
  * over many families it is spread as the work was. At most `allNs`.
  */
 export function drawWork(callsNs: number, allNs: number, { work, gap }: Beside, uniform: number): number {
-  const total = weigh(callsNs, allNs, work, gap, weights)
+  const total = weigh(fillCase(drawn, callsNs, allNs), work, gap, weights)
   if (!(total > 1e-300)) return 0
   let left = uniform * total
   if (left < weights[0]!) {
