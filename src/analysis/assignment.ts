@@ -70,34 +70,43 @@ export type Assigner = {
 type Times = { mean: Float64Array; inverse: Float64Array; logSigma: Float64Array }
 
 function timesOf(all: readonly LogNormal[]): Times {
-  return {
-    mean: Float64Array.from(all, ({ mean }) => mean),
-    inverse: Float64Array.from(all, ({ sigma }) => 1 / sigma),
-    logSigma: Float64Array.from(all, ({ sigma }) => Math.log(sigma)),
+  const { length } = all
+  const times = {
+    mean: new Float64Array(length),
+    inverse: new Float64Array(length),
+    logSigma: new Float64Array(length),
   }
+  for (let i = 0; i < length; i++) {
+    const { mean, sigma } = all[i]!
+    times.mean[i] = mean
+    times.inverse[i] = 1 / sigma
+    times.logSigma[i] = Math.log(sigma)
+  }
+  return times
 }
 
 export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>): Assigner {
   const n = sites.length
   const events: readonly Event[] = [...sites, end]
-  const call = Float64Array.from(sites, (site) => site.call)
+  const call = sites.map((site) => site.call)
   const gap = timesOf(events.map((event) => event.gap))
   const length = timesOf(sites.map((site) => site.length))
-  const present = Float64Array.from(sites, ({ presence }) => Math.log(Math.max(LEAST_SHARE, presence)))
-  const absent = Float64Array.from(sites, ({ presence }) => Math.log(Math.max(LEAST_SHARE, 1 - presence)))
-  const waits = events.map((event) => Int32Array.from(event.waitsFor))
+  const present = sites.map(({ presence }) => Math.log(Math.max(LEAST_SHARE, presence)))
+  const absent = sites.map(({ presence }) => Math.log(Math.max(LEAST_SHARE, 1 - presence)))
+  const waits = events.map((event) => event.waitsFor)
   // Calls in either order wait for each other: the later one for the earlier one.
-  const eitherOrder = waits.map((list, j) =>
-    Uint8Array.from(list, (k) => (j < n && sites[k]!.waitsFor.includes(j) ? 1 : 0)),
-  )
-  /** Events whose likelihood changes with the child at a site: the site's own, and those that wait for it. */
-  const touched = sites.map((_, site) =>
-    Int32Array.from(events.keys()).filter((j) => j === site || events[j]!.waitsFor.includes(site)),
-  )
+  const eitherOrder = waits.map((list, j) => list.map((k) => j < n && waits[k]!.includes(j)))
+  /** Events whose likelihood changes with the child at a site: the site's own, and those that wait for it. Ascending. */
+  const touched = sites.map((): number[] => [])
   /** Sites that certainly wait for a site. */
-  const next = sites.map((_, site) =>
-    Int32Array.from(sites.keys()).filter((j) => sites[j]!.certain.includes(site)),
-  )
+  const next = sites.map((): number[] => [])
+  for (let j = 0; j <= n; j++) {
+    if (j < n) {
+      touched[j]!.push(j)
+      for (const k of sites[j]!.certain) next[k]!.push(j)
+    }
+    for (const k of waits[j]!) touched[k]!.push(j)
+  }
   const terms = new Float64Array(n + 1)
   const after = new Float64Array(n + 1)
   const stamp = new Int32Array(n + 1)
@@ -208,7 +217,7 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
       if (child < 0) continue
       const since = gapLog[event * children + child]!
       if (since < log) log = since
-      else if (since === Number.POSITIVE_INFINITY && !(eitherOrder[j]![i] === 1 && beganAfter(child, event)))
+      else if (since === Number.POSITIVE_INFINITY && !(eitherOrder[j]![i]! && beganAfter(child, event)))
         term += VIOLATION
     }
     return term + density(log, gap, j)
