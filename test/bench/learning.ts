@@ -7,7 +7,7 @@ import { generateRequests, LANDSCAPE } from './requests.ts'
 
 /**
  * What learning dependencies costs: `npx tsx test/bench/learning.ts [spans] [rounds]`. The rate to keep is "learned,
- * learning included".
+ * learning included"; `analyze` and the analyzer also tell the ranges that the evidence leaves open.
  */
 const spans = Number(process.argv[2] ?? 500_000)
 const rounds = Number(process.argv[3] ?? 5)
@@ -22,6 +22,11 @@ const least = leastTimes(
       const groups = groupByTrace(columns)
       analyzeSpans(columns, { model: learnDependencies(columns, groups), groups })
     },
+    ranges: () => analyzeSpans(columns, { model, range: true }),
+    all: () => {
+      const groups = groupByTrace(columns)
+      analyzeSpans(columns, { model: learnDependencies(columns, groups), groups, range: true })
+    },
   },
   rounds,
 )
@@ -34,4 +39,6 @@ console.log(`M spans/s, all samples (entries and service-scope):`)
 console.log(`  rules for one trace              ${rate(least.single)}`)
 console.log(`  learned, model at hand           ${rate(least.apply)}`)
 console.log(`  learned, learning included       ${rate(least.both)}`)
+console.log(`  with ranges, model at hand       ${rate(least.ranges)}`)
+console.log(`  with ranges, learning included   ${rate(least.all)}`)
 console.log(`  learning alone                   ${rate(least.learn)}`)
