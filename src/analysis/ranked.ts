@@ -177,11 +177,11 @@ export type Intervals = {
   meanInterval: Interval | null
   /** How many more samples as these a bound needs, where there is none. */
   needMore?: { p50?: number; p95?: number; p99?: number; mean?: number }
-  /** The percentiles, if calls waited for as little, and for as much, as the evidence allows; where it leaves that open. */
+  /** Percentiles and mean, if calls waited for as little, and for as much, as the evidence allows; where it leaves that open. */
   structuralRange?: StructuralRange
 }
 
-export type StructuralRange = { p50Ns: Interval; p95Ns: Interval; p99Ns: Interval }
+export type StructuralRange = { p50Ns: Interval; p95Ns: Interval; p99Ns: Interval; meanNs: Interval }
 
 const SHOWN = { p50: 0.5, p95: 0.95, p99: 0.99 } as const
 
@@ -200,14 +200,22 @@ export function intervalsOf(predicted: Predicted): Intervals {
     p99Interval: predictedInterval(predicted, 0.99) ?? null,
     meanInterval: meanIntervalOf(predicted) ?? null,
     ...(Object.keys(needMore).length === 0 ? {} : { needMore }),
-    ...(range === undefined ? {} : { structuralRange: structuralRangeOf(range) }),
+    ...(range === undefined ? {} : { structuralRange: structuralRangeOf(predicted, range) }),
   }
 }
 
-/** Percentiles at either end of what the evidence leaves open. */
-export function structuralRangeOf(range: { earliest: Ranked; latest: Ranked }): StructuralRange {
-  const between = (q: number): Interval => [quantileAt(range.earliest, q), quantileAt(range.latest, q)]
-  return { p50Ns: between(0.5), p95Ns: between(0.95), p99Ns: between(0.99) }
+/** Percentiles and mean at either end of what the evidence leaves open. */
+export function structuralRangeOf(
+  { meanNs, meanRange = { earliestNs: meanNs, latestNs: meanNs } }: Predicted,
+  { earliest, latest }: { earliest: Ranked; latest: Ranked },
+): StructuralRange {
+  const between = (q: number): Interval => [quantileAt(earliest, q), quantileAt(latest, q)]
+  return {
+    p50Ns: between(0.5),
+    p95Ns: between(0.95),
+    p99Ns: between(0.99),
+    meanNs: [meanRange.earliestNs, meanRange.latestNs],
+  }
 }
 
 export function weightedMean(values: Float64Array, weights?: Float64Array): number {

@@ -135,7 +135,7 @@ function intervalsOfBins(predicted: PredictedBins): Intervals {
   const { structuralRange: _, ...intervals } = intervalsOf(predicted)
   return predicted.open === undefined
     ? intervals
-    : { ...intervals, structuralRange: structuralRangeOf(predicted.open) }
+    : { ...intervals, structuralRange: structuralRangeOf(predicted, predicted.open) }
 }
 
 /** A histogram by what is reported for its bins, and by their bounds. */

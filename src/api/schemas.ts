@@ -27,12 +27,12 @@ export const Intervals = z.object({
     .optional()
     .openapi({ description: 'How many more samples as these an interval needs, where there is none' }),
   structuralRange: z
-    .object({ p50Ns: range, p95Ns: range, p99Ns: range })
+    .object({ p50Ns: range, p95Ns: range, p99Ns: range, meanNs: range })
     .optional()
     .openapi({
       description:
-        'The percentiles if calls waited for as little, and for as much, as the evidence allows, where it leaves that ' +
-        'open; the intervals cover both',
+        'Percentiles and mean if calls waited for as little, and for as much, as the evidence allows, where it leaves ' +
+        'that open; the intervals cover both',
     }),
 })
 

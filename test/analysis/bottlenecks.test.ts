@@ -89,6 +89,14 @@ describe('what the evidence leaves open', () => {
     expect(narrow.structuralRange).toBeUndefined()
     expect(wide.ifInstant).toEqual(narrow.ifInstant)
     expect(wide.p95Interval).toEqual([narrow.p95Interval![0] - 5e6, narrow.p95Interval![1] + 20e6])
+    const sides = [
+      wide.meanInterval![0] - narrow.meanInterval![0],
+      wide.meanInterval![1] - narrow.meanInterval![1],
+    ]
+    expect(sides[0]).toBeCloseTo(wide.structuralRange!.meanNs[0] - wide.ifInstant.meanNs, 3)
+    expect(sides[1]).toBeCloseTo(wide.structuralRange!.meanNs[1] - wide.ifInstant.meanNs, 3)
+    expect(sides[0]).toBeLessThan(0)
+    expect(sides[1]).toBeGreaterThan(0)
     expect(wide.structuralRange!.p95Ns).toEqual([wide.ifInstant.p95Ns - 5e6, wide.ifInstant.p95Ns + 20e6])
   })
   it('counts in the verdict', () => {
