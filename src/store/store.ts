@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type ClickHouseClient, type ClickHouseSettings, createClient } from '@clickhouse/client'
@@ -175,7 +174,8 @@ export function openStore(options: StoreOptions): Store {
     const directory = options.spool?.()
     const file = directory === undefined ? undefined : join(directory, randomUUID())
     try {
-      if (file !== undefined) await writeWhole(file, native)
+      // At once: each step of it would wait for a turn behind the exports that have come, tens of milliseconds of decoding.
+      if (file !== undefined) writeFileSync(file, native, { flag: 'wx', mode: 0o600 })
       const { stream } = await client.exec({
         query,
         ...(file === undefined ? { values: Readable.from([native]) } : {}),
@@ -191,17 +191,7 @@ export function openStore(options: StoreOptions): Store {
         // The answer is empty; reading it frees the connection.
       }
     } finally {
-      if (file !== undefined) await rm(file, { force: true })
+      if (file !== undefined) rmSync(file, { force: true })
     }
-  }
-}
-
-/** In one go, not in pieces that each wait for their turn. */
-async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx', 0o600)
-  try {
-    for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten
-  } finally {
-    await file.close()
   }
 }
