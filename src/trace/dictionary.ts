@@ -69,8 +69,7 @@ export function createDictionary(): Dictionary {
   const callIds = new Map<number, number>()
   const componentIds = new Map<string, number>()
   const endpointIds = new Map<string, number>()
-  /** By caller, by callee: a pair as one number would be boxed. */
-  const transitIds: Map<number, number>[] = []
+  const transitIds = new Map<number, number>()
 
   const dictionary = {
     components,
@@ -120,15 +119,14 @@ export function createDictionary(): Dictionary {
     },
 
     transit(caller: number, callee: number): number {
-      while (transitIds.length <= caller) transitIds.push(new Map())
-      const byCallee = transitIds[caller]!
-      let id = byCallee.get(callee)
+      const pair = caller * 2 ** 26 + callee
+      let id = transitIds.get(pair)
       if (id === undefined) {
         id = dictionary.component({
           kind: 'network',
           name: transitName(services[caller]!, services[callee]!),
         })
-        byCallee.set(callee, id)
+        transitIds.set(pair, id)
       }
       return id
     },
