@@ -33,5 +33,6 @@ export function guard({ token, localOnly = false }: Access): MiddlewareHandler {
 /** In constant time: hashes have one length. */
 function isToken(authorization: string | undefined, token: string): boolean {
   const hash = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(hash(authorization ?? ''), hash(`Bearer ${token}`))
+  const given = /^Bearer +(.*)$/i.exec(authorization ?? '')?.[1]
+  return given !== undefined && timingSafeEqual(hash(given.trim()), hash(token))
 }

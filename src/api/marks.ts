@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { listMarks, writeMark } from '../store/marks.ts'
 import type { Store } from '../store/store.ts'
 import { ApiError, ERROR_RESPONSES, NOT_FOUND } from './errors.ts'
-import { filterOf, RangeQuery } from './parameters.ts'
+import { RangeQuery, rangeOf } from './parameters.ts'
 
 const Mark = z
   .object({
@@ -66,7 +66,7 @@ export function addMarkRoutes(app: OpenAPIHono, store: Store): void {
 
   app.openapi(putRoute, async (c) => {
     const { name } = c.req.valid('param')
-    const { fromMs, toMs } = filterOf(c.req.valid('json'))
+    const { fromMs, toMs } = rangeOf(c.req.valid('json'))
     await writeMark(store, { name, fromMs, toMs })
     return c.json(markJson({ name, fromMs, toMs }), 200)
   })

@@ -25,9 +25,13 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   return Number.isNaN(ms) ? undefined : ms
 }
 
-const anyTime = z
-  .string()
-  .refine((text) => parseTime(text, 0) !== undefined, 'expected an ISO 8601 time, or now-1h')
+/** The store keeps times as seconds of 32 bits. */
+const LATEST_MS = Date.UTC(2106, 0)
+
+const anyTime = z.string().refine((text) => {
+  const ms = parseTime(text, Date.now())
+  return ms !== undefined && ms >= 0 && ms <= LATEST_MS
+}, 'expected an ISO 8601 time between 1970 and 2105, or now-1h')
 
 const time = (fallback: string, description: string) =>
   anyTime.default(fallback).openapi({ description, example: fallback })
@@ -73,18 +77,27 @@ export function targetOf(text: string | undefined): Target | undefined {
   }
 }
 
-/** The filter of the store that a range asks for. @throws ApiError if it is empty */
-export function filterOf(query: z.infer<typeof RangeQuery>): SampleFilter {
+/** A range in epoch ms. @throws ApiError if it is empty */
+export function rangeOf({ from, to }: Pick<z.infer<typeof RangeQuery>, 'from' | 'to'>) {
   const nowMs = Date.now()
-  const fromMs = Math.floor(parseTime(query.from, nowMs)!)
-  const toMs = Math.ceil(parseTime(query.to, nowMs)!)
+  const fromMs = Math.floor(parseTime(from, nowMs)!)
+  const toMs = Math.ceil(parseTime(to, nowMs)!)
   if (fromMs >= toMs) {
-    const message = `from: ${query.from} is not before to: ${query.to}`
+    const message = `from: ${from} is not before to: ${to}`
     throw new ApiError(400, 'bad-parameter', message, [{ parameter: 'from', message }])
   }
+  return { fromMs, toMs }
+}
+
+/** Spans that begin more than a day ahead are rejected: from here on there is nothing, and no minute is looked for. */
+const AHEAD_MS = 2 * UNIT_MS.d!
+
+/** The filter of the store that a range asks for. @throws ApiError if it is empty */
+export function filterOf(query: z.infer<typeof RangeQuery>): SampleFilter {
+  const { fromMs, toMs } = rangeOf(query)
   return {
     fromMs,
-    toMs,
+    toMs: Math.min(toMs, Math.max(fromMs + 1, Date.now() + AHEAD_MS)),
     environment: query.environment ?? '*',
     namespace: query.namespace ?? '*',
     service: query.service ?? '*',

@@ -77,7 +77,7 @@ export async function serveEngine(
     const isReader = request.method !== 'POST' || user === 'reader'
     const settings = readSettings(parameters)
     // All of the request is here before it takes its turn.
-    const { statement, data } = await readRequest(request, parameters, spool)
+    const { statement, data } = await readRequest(request, parameters, spool, isReader)
     response.setHeader('X-ClickHouse-Query-Id', parameters.get('query_id') ?? randomUUID())
     response.setHeader('X-ClickHouse-Server-Display-Name', 'longpole')
     response.setHeader('X-ClickHouse-Timezone', 'UTC')
@@ -113,12 +113,16 @@ async function readRequest(
   request: IncomingMessage,
   parameters: URLSearchParams,
   spool: Spool,
+  isReader: boolean,
 ): Promise<{ statement: Statement; data: SpooledBody | undefined }> {
   const inUrl = parameters.get('query') ?? ''
   const isInBody = inUrl.trim() === ''
   const text = isInBody ? (await readBody(request)).toString('utf8') : inUrl
   if (text.trim() === '') throw new RefusedStatement('Empty query', 62, 'SYNTAX_ERROR')
   const statement = parseStatement(text)
+  if (isReader && !(statement.kind === 'query' && statement.reads)) {
+    throw new RefusedStatement('readers may only read', 164, 'READONLY')
+  }
   const spooled = parameters.get('spooled')
   if (statement.kind === 'insert-data' && spooled === null) {
     const inline = Buffer.from(statement.inline)

@@ -5,7 +5,7 @@ import { readTokens, type Token } from './tokens.ts'
 export type Statement =
   /** Data comes with it: `head` is the INSERT up to where its data would be named, `inline` what stands in the text. */
   | { kind: 'insert-data'; head: string; settings: string; format: string; inline: string }
-  | { kind: 'query'; text: string; rows: boolean }
+  | { kind: 'query'; text: string; rows: boolean; reads: boolean }
 
 /** `insert into db.t (a, b) settings x = 1 format Native`, then its data. Identifiers may be quoted. */
 const NAME = '(?:`[^`]+`|"[^"]+"|\\w+)'
@@ -27,6 +27,8 @@ const STATEMENTS = new Set(
     'EXPLAIN EXISTS CHECK USE SET KILL'
   ).split(' '),
 )
+/** Those of readers. The engine's own `readonly` lets them kill what others run. */
+const READS = new Set('SELECT WITH FROM SHOW DESCRIBE DESC EXPLAIN EXISTS CHECK USE'.split(' '))
 
 /**
  * Functions, table functions and sources that reach files, URLs, programs or other servers, or run text as SQL. The
@@ -58,8 +60,13 @@ const ENGINES =
 export function parseStatement(text: string): Statement {
   const bare = withoutLeadingComments(text)
   if (!/^INSERT\b/i.test(bare)) {
-    refuseReachingOut(bare)
-    return { kind: 'query', text: bare.replace(/;\s*$/, ''), rows: ANSWERS_ROWS.test(bare) }
+    const verb = refuseReachingOut(bare)
+    return {
+      kind: 'query',
+      text: bare.replace(/;\s*$/, ''),
+      rows: ANSWERS_ROWS.test(bare),
+      reads: READS.has(verb),
+    }
   }
   const data = INSERT_DATA.exec(bare)
   if (data !== null) {
@@ -77,7 +84,7 @@ export function parseStatement(text: string): Statement {
     throw new RefusedStatement('INSERT of a form that is not understood here', 62, 'SYNTAX_ERROR')
   }
   refuseReachingOut(bare)
-  return { kind: 'query', text: bare.replace(/;\s*$/, ''), rows: false }
+  return { kind: 'query', text: bare.replace(/;\s*$/, ''), rows: false, reads: false }
 }
 
 function withoutLeadingComments(text: string): string {
@@ -89,8 +96,8 @@ function withoutLeadingComments(text: string): string {
   }
 }
 
-/** @throws RefusedStatement */
-function refuseReachingOut(text: string): void {
+/** What the statement begins with, in capitals. @throws RefusedStatement */
+function refuseReachingOut(text: string): string {
   const tokens = readTokens(text)
   if (tokens.at(-1)?.text === ';') tokens.pop()
   const words = tokens.map(({ kind, text }) => (kind === 'word' ? text.toUpperCase() : ''))
@@ -110,6 +117,7 @@ function refuseReachingOut(text: string): void {
       if (engine !== undefined && isName(engine) && !ENGINES.test(engine.text)) throw denied(engine.text)
     }
   })
+  return words[first]!
 }
 
 function isName(token: Token): boolean {

@@ -386,6 +386,11 @@ describe('what cannot be answered', () => {
     ['/api/v1/endpoints?from=yesterday', 'from'],
     ['/api/v1/endpoints?from=2026-13-45', 'from'],
     ['/api/v1/endpoints?from=now&to=now-1h', 'from'],
+    ['/api/v1/endpoints?from=now-99999999w', 'from'],
+    ['/api/v1/endpoints?from=now-9999999999999999999w', 'from'],
+    ['/api/v1/timeline?from=1969-12-31', 'from'],
+    ['/api/v1/capacity?service=shop&to=2106-01-02', 'to'],
+    ['/api/v1/compare?baselineFrom=0000-01-01&baselineTo=now', 'baselineFrom'],
     ['/api/v1/endpoints?scope=all', 'scope'],
     ['/api/v1/bottlenecks?target=fast', 'target'],
     ['/api/v1/bottlenecks?limit=0', 'limit'],
@@ -429,6 +434,7 @@ describe('access', () => {
     expect(await status('/api/v1/endpoints')).toBe(401)
     expect(await status('/api/v1/endpoints', { authorization: 'Bearer wrong' })).toBe(401)
     expect(await status('/api/v1/endpoints', { authorization: 'Bearer secret' })).toBe(200)
+    expect(await status('/api/v1/endpoints', { authorization: 'bearer  secret' })).toBe(200)
     expect(await status('/metrics')).toBe(401)
     expect(await status('/healthz')).toBe(200)
     expect(await status('/readyz')).toBe(200)

@@ -320,6 +320,19 @@ describe('a range', () => {
     expect(Date.parse(old.coverage.from) % 3_600_000).toBe(0)
     expect(old.endpoints[0].entries).toBe(30 + 9 * 6)
   })
+
+  it.each(['endpoints', 'timeline', 'events', 'flamegraph', 'capacity'])(
+    '/%s looks no further ahead than spans may be',
+    async (route) => {
+      const { coverage } = await ask(`/api/v1/${route}?service=shop&from=${at(0)}&to=2105-12-31`)
+      expect(coverage.from <= at(0)).toBe(true)
+      expect(Date.parse(coverage.to)).toBeLessThan(Date.now() + 7 * 86_400_000)
+      const later = await ask(`/api/v1/${route}?service=shop&from=2105-01-01&to=2105-12-31`)
+      expect(Object.values(later).filter((value) => Array.isArray(value) && value.length > 0)).toEqual(
+        route === 'capacity' ? [later.levels] : [],
+      )
+    },
+  )
 })
 
 describe('what is remembered', () => {

@@ -194,11 +194,21 @@ describe('users', () => {
       'SET readonly = 0',
       'SELECT 1 SETTINGS readonly = 0',
       'CREATE TABLE spans.u (a Int8) ENGINE = Memory',
+      'KILL QUERY WHERE 1',
+      '/* */ kill QUERY WHERE 1 SYNC',
     ]) {
       expect((await ask(sql, reader)).status, sql).toBeGreaterThanOrEqual(400)
     }
     const viaGet = await fetch(`${engine.url}/?query=${encodeURIComponent('DROP TABLE spans.t')}`)
     expect(viaGet.status).toBeGreaterThanOrEqual(400)
+    for (const sql of [
+      'FROM spans.t SELECT a',
+      '(SELECT a FROM spans.t)',
+      'SHOW TABLES FROM spans',
+      'USE spans',
+    ]) {
+      expect((await ask(sql, reader)).status, sql).toBe(200)
+    }
     expect((await ask('SELECT a FROM spans.t')).text).toBe('7\n')
     expect((await ask('SELECT 1', { 'x-clickhouse-user': 'root' })).status).toBe(401)
   })
