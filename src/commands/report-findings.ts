@@ -1,4 +1,5 @@
 import type { Finding } from '../findings/findings.ts'
+import { PATTERNS } from '../findings/patterns.ts'
 import { duration, printable } from './report-text.ts'
 import { wrapped } from './wrap.ts'
 
@@ -8,12 +9,16 @@ const IN_FULL = 3
 const IN_SHORT = 5
 const INDENT = 6
 
+const COSTS_NO_LATENCY = new Set(PATTERNS.flatMap(({ id, costsNoLatency }) => (costsNoLatency ? [id] : [])))
+
 /**
  * What is wrong, what fixing it would save, how many samples show it and one that does; indented under the component.
- * What saves nothing at p95 or p99, and what is beyond the first few, is told in short.
+ * What saves nothing at p95 or p99 although latency is what it costs, and what is beyond the first few, is told in short.
  */
 export function findingLines(findings: readonly Finding[]): string[] {
-  const full = findings.filter(({ saved }) => saved.p95Ns > 0 || saved.p99Ns > 0).slice(0, IN_FULL)
+  const full = findings
+    .filter((finding) => saves(finding) || COSTS_NO_LATENCY.has(finding.pattern))
+    .slice(0, IN_FULL)
   const short = findings.filter((finding) => !full.includes(finding))
   const hidden = short.slice(IN_SHORT)
   return [
@@ -25,7 +30,8 @@ export function findingLines(findings: readonly Finding[]): string[] {
 
 function fullLines(finding: Finding): string[] {
   const proof = finding.unproven ? ', if none needs another' : ''
-  const text = `${finding.title}, ${savesText(finding)}${proof}: ${printable(finding.advice)}`
+  const saving = saves(finding) ? `, ${savesText(finding)}${proof}` : ''
+  const text = `${finding.title}${saving}: ${printable(finding.advice)}`
   return [...wrapped(text, '    - ', INDENT), ...wrapped(seenText(finding), ' '.repeat(INDENT), INDENT)]
 }
 
@@ -33,6 +39,10 @@ function shortLines(finding: Finding): string[] {
   const [exemplar] = finding.exemplars
   const where = exemplar === undefined ? '' : ` (${printable(exemplar)})`
   return wrapped(`${finding.title}: ${savesText(finding)}; ${countText(finding)}${where}`, '    - ', INDENT)
+}
+
+function saves({ saved }: Finding): boolean {
+  return saved.p95Ns > 0 || saved.p99Ns > 0
 }
 
 function savesText({ saved }: Finding): string {

@@ -68,6 +68,8 @@ export type Pattern<T extends Thresholds = Thresholds> = {
   readonly weigh?: (analysis: Analysis, limits: Limits<T>, report: SampleReport) => SampleVisitor | undefined
   /** Fixing it wins latency and nothing else: not listed where that would stay as it is. */
   readonly isLatencyOnly?: true
+  /** What it costs is not in the endpoint's latency: fixing it saves none of that, and it matters all the same. */
+  readonly costsNoLatency?: true
   /** The least share of an endpoint's requests that shows it, where settings say it; 1 % if not given. */
   readonly leastShare?: (limits: Limits<T>) => number
   /** Whether what was found at an endpoint is enough; all of it, if not given. */

@@ -13,6 +13,7 @@ import { nPlusOne } from './patterns/n-plus-one.ts'
 import { nearTimeLimit } from './patterns/near-time-limit.ts'
 import { ownWork } from './patterns/own-work.ts'
 import { poolWait } from './patterns/pool-wait.ts'
+import { queueBacklog } from './patterns/queue-backlog.ts'
 import { repeatedQuery } from './patterns/repeated-query.ts'
 import { retries } from './patterns/retries.ts'
 import { sequentialCalls } from './patterns/sequential-calls.ts'
@@ -55,5 +56,6 @@ export const PATTERNS: readonly Pattern[] = [
   sharedDatabase,
   syncCycle,
   concurrencyCeiling,
+  queueBacklog,
   everywhere,
 ]

@@ -29,7 +29,7 @@ const RULES: readonly Rule[] = [
   {
     kind: 'messaging',
     applies: (s) => s.kind === 'PRODUCER' || (s.kind === 'CLIENT' && s.messagingSystem !== ''),
-    name: (s) => `${s.messagingSystem || 'unknown'}/${s.destination || s.name}`,
+    name: queueName,
     driver: true,
   },
   {
@@ -47,6 +47,15 @@ export function componentOf(shape: ShapeFields): { component: Component; driver:
     component: { kind: rule.kind, name: rule.name(shape) },
     driver: rule.driver === true && (shape.kind === 'CLIENT' || shape.kind === 'PRODUCER'),
   }
+}
+
+/** Where the message of a PRODUCER or CONSUMER waits. */
+export function queueOf(shape: ShapeFields): Component {
+  return { kind: 'queue', name: queueName(shape) }
+}
+
+function queueName({ messagingSystem, destination, name }: ShapeFields): string {
+  return `${messagingSystem || 'unknown'}/${destination || name}`
 }
 
 /** Everything between the caller's and the callee's clock: wire, TLS, pools, accept queues. */
