@@ -62,7 +62,7 @@ function samplingLines({ sampling, entries }: Bottleneck): string[] {
       ? []
       : [`  sampled: ${count(entries)} samples stand for ${count(represents)} requests`]),
     ...(biases.includes('unequal-weights')
-      ? [`  biased: kept with unequal probability; they say as much as ${count(effectiveSamples)} equal ones`]
+      ? [`  biased: kept with unequal probability, as good as ${count(effectiveSamples)} equal ones`]
       : []),
     ...(biases.includes('only-errors')
       ? ['  biased? every sample ended in an error: were the others dropped?']

@@ -202,7 +202,7 @@ describe('how sure that is', () => {
     }
     const text = report({ sampling: { ...sampling, biases: [...sampling.biases] } })
     expect(text).toContain('sampled: 1,234 samples stand for 123,400 requests')
-    expect(text).toContain('biased: kept with unequal probability; they say as much as 321 equal ones')
+    expect(text).toContain('biased: kept with unequal probability, as good as 321 equal ones')
     expect(text).toContain('biased? every sample ended in an error')
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
   })
