@@ -134,7 +134,11 @@ export function normalQuantile(p: number): number {
   return (low + high) / 2
 }
 
-/** Of two comparisons, the one whose mean changed more in all requests together goes first. */
-export function totalChangeNs(comparison: Comparison): number {
-  return Math.abs(comparison.mean.changeNs) * comparison.after.entries
+/**
+ * How much latency all requests after, as many as the samples stand for, have more or less than the same number before.
+ * Below 0 where there were none on one side: nothing has become slower or faster there.
+ */
+export function totalChangeNs(before: Rollup, after: Rollup): number {
+  if (before.weight === 0 || after.weight === 0) return -1
+  return Math.abs(meanNs(after) - meanNs(before)) * after.weight
 }

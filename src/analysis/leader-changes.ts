@@ -7,6 +7,8 @@ export type EndpointLeader = {
   /** Epoch seconds of the bucket. */
   atSeconds: number
   weight: number
+  /** Rows of samples. */
+  samples: number
   leader: Component | null
   p95Ns: number
   /** What it saved at p95. */
@@ -18,6 +20,7 @@ export type LeaderRun = {
   /** Epoch seconds of the first bucket. */
   fromSeconds: number
   buckets: number
+  samples: number
   leader: Component | null
   /** Means over the run, ns. */
   p95Ns: number
@@ -28,6 +31,8 @@ export type LeaderChange = { atSeconds: number; from: LeaderRun; to: LeaderRun }
 
 /** A leader has to lead this many buckets in a row; shorter runs are noise. */
 export const LASTING_BUCKETS = 3
+/** And so many samples: a p95 of fewer than 20 is the slowest of them, whatever that was. */
+export const LASTING_SAMPLES = 20 * LASTING_BUCKETS
 
 /**
  * Runs of an endpoint; `rows` ascend by bucket. Gaps without traffic do not end a run. Of several versions of a service
@@ -38,11 +43,12 @@ export function leaderRuns(rows: readonly EndpointLeader[]): LeaderRun[] {
   for (const row of ofMainVersion(rows)) {
     const run = runs.at(-1)
     if (run === undefined || !isSame(run.leader, row.leader)) {
-      const { atSeconds: fromSeconds, leader, p95Ns, savedNs } = row
-      runs.push({ fromSeconds, buckets: 1, leader, p95Ns, savedNs })
+      const { atSeconds: fromSeconds, samples, leader, p95Ns, savedNs } = row
+      runs.push({ fromSeconds, buckets: 1, samples, leader, p95Ns, savedNs })
       continue
     }
     run.buckets++
+    run.samples += row.samples
     run.p95Ns += row.p95Ns
     run.savedNs += row.savedNs
   }
@@ -98,7 +104,7 @@ export function leaderChanges(runs: readonly LeaderRun[]): LeaderChange[] {
   const changes: LeaderChange[] = []
   let established: LeaderRun | undefined
   for (const run of runs) {
-    if (run.buckets < LASTING_BUCKETS) continue
+    if (run.buckets < LASTING_BUCKETS || run.samples < LASTING_SAMPLES) continue
     if (established !== undefined && !isSame(established.leader, run.leader)) {
       changes.push({ atSeconds: run.fromSeconds, from: established, to: run })
     }

@@ -12,10 +12,14 @@ export type LoadWindow = {
 }
 
 /**
- * Windows of `seconds`, from rollups that say how long their samples ran in which window. Concurrency counts what ran in
- * a window, whenever it started; throughput and latency are of what started in it.
+ * Windows of `seconds` from `fromSeconds` to `toSeconds` in which something started or ran, ascending, from rollups that
+ * say how long their samples ran in which window; those of earlier windows count for what they still ran. Concurrency
+ * counts what ran in a window, whenever it started; throughput and latency are of what started in it.
  */
-export function loadWindows(rollups: ReadonlyMap<number, Rollup>, seconds: number): LoadWindow[] {
+export function loadWindows(
+  rollups: ReadonlyMap<number, Rollup>,
+  { seconds, fromSeconds, toSeconds }: { seconds: number; fromSeconds: number; toSeconds: number },
+): LoadWindow[] {
   const runNs = new Map<number, number>()
   for (const [from, { overlapNs }] of rollups) {
     overlapNs.forEach((sum, later) => {
@@ -23,17 +27,24 @@ export function loadWindows(rollups: ReadonlyMap<number, Rollup>, seconds: numbe
       runNs.set(at, (runNs.get(at) ?? 0) + sumValue(sum))
     })
   }
-  return [...rollups].map(([fromSeconds, rollup]) => ({
-    fromSeconds,
-    concurrency: (runNs.get(fromSeconds) ?? 0) / (seconds * 1e9),
-    throughput: rollup.weight / seconds,
-    meanNs: rollup.weight === 0 ? 0 : sumValue(rollup.durationNs) / rollup.weight,
-  }))
+  return [...new Set([...rollups.keys(), ...runNs.keys()])]
+    .filter((at) => at >= fromSeconds && at < toSeconds)
+    .sort((a, b) => a - b)
+    .map((at) => {
+      const rollup = rollups.get(at)
+      const weight = rollup?.weight ?? 0
+      return {
+        fromSeconds: at,
+        concurrency: (runNs.get(at) ?? 0) / (seconds * 1e9),
+        throughput: weight / seconds,
+        meanNs: rollup === undefined || weight === 0 ? 0 : sumValue(rollup.durationNs) / weight,
+      }
+    })
 }
 
 /**
  * Little's law: the number running is throughput times latency. Measured as overlap on one side, from starts and
- * durations on the other; they differ by what ran over the range's ends, and where windows are short against latency.
+ * durations on the other; they differ by what runs over the range's ends, and where windows are short against latency.
  */
 export type LittleCheck = {
   /** Means over the windows. */
@@ -75,9 +86,14 @@ export const LEVELS = [
   { name: 'busiest tenth', from: 0.9, to: 1 },
 ] as const
 
-/** Which windows, by start, are of which level (its place in LEVELS); of fewer than ten all are of the last. */
+/**
+ * Which windows in which something started, by start, are of which level (its place in LEVELS); of fewer than ten all
+ * are of the last.
+ */
 export function levelsOf(windows: readonly LoadWindow[]): Map<number, number> {
-  const order = [...windows].sort((a, b) => a.throughput - b.throughput || a.fromSeconds - b.fromSeconds)
+  const order = windows
+    .filter(({ throughput }) => throughput > 0)
+    .sort((a, b) => a.throughput - b.throughput || a.fromSeconds - b.fromSeconds)
   return new Map(
     order.map(({ fromSeconds }, place) => {
       const level =

@@ -58,9 +58,19 @@ const capacityRoute = createRoute({
       content: {
         'application/json': {
           schema: z.object({
-            points: z.array(
-              z.object({ from: z.string(), concurrency: z.number(), ratePerSecond: z.number(), meanNs: Ns }),
-            ),
+            points: z
+              .array(
+                z.object({
+                  from: z.string(),
+                  concurrency: z.number(),
+                  ratePerSecond: z.number(),
+                  meanNs: Ns,
+                }),
+              )
+              .openapi({
+                description:
+                  'Steps in which requests started or ran, ascending; rate and mean latency are of those that started',
+              }),
             stepSeconds: z.number().int(),
             little: z
               .object({
@@ -118,19 +128,31 @@ export function addCapacityRoute(app: OpenAPIHono, store: Store): void {
   })
 }
 
-/** How loaded each window was. */
+/** How loaded each window was; what started before the range and still ran in it counts. */
 async function readLoad(store: Store, range: Windows): Promise<LoadWindow[]> {
-  const rollups = await answerWindows(
-    store,
-    range,
-    { overlap: true },
-    {
-      name: 'load',
-      make: (from, rollup): [number, Rollup] => [from, rollup],
-      bytesOf: ([, { overlapNs }]) => 1000 + 40 * overlapNs.length,
-    },
-  )
-  return loadWindows(new Map(rollups), range.seconds)
+  const read = (windows: Windows) =>
+    answerWindows(
+      store,
+      windows,
+      { overlap: true },
+      {
+        name: 'load',
+        make: (from, rollup): [number, Rollup] => [from, rollup],
+        bytesOf: ([, { overlapNs }]) => 1000 + 40 * overlapNs.length,
+      },
+    )
+  const rollups = await read(range)
+  const { seconds, cover, filter } = range
+  // As far back as the longest of the range run on.
+  const further = rollups.reduce((most, [, { overlapNs }]) => Math.max(most, overlapNs.length - 1), 0)
+  if (further > 0) {
+    const [fromMs, toMs] = [1000 * (cover.fromSeconds - further * seconds), 1000 * cover.fromSeconds]
+    const earlier = await cutRange(store, { fromMs: Math.max(0, fromMs), toMs }, filter, Infinity, seconds)
+    // Where steps as short are not kept any more, nothing is known.
+    if (earlier.seconds === seconds) rollups.unshift(...(await read(earlier)))
+  }
+  const { fromSeconds, toSeconds } = cover
+  return loadWindows(new Map(rollups), { seconds, fromSeconds, toSeconds })
 }
 
 /** The samples of each load level added up. */

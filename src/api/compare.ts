@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { compareBottlenecks } from '../analysis/bottlenecks.ts'
 import { compareRollups, totalChangeNs } from '../analysis/compare.ts'
 import { componentKey, createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
 import type { Retention } from '../analysis/steps.ts'
@@ -73,7 +74,8 @@ const compareRoute = createRoute({
   },
   responses: {
     200: {
-      description: 'By endpoint; where all requests together changed most first',
+      description:
+        'By endpoint; where all requests together changed most first, those without requests before or after last',
       content: {
         'application/json': {
           schema: z.object({
@@ -112,16 +114,14 @@ export function addCompareRoutes(app: OpenAPIHono, store: Store): void {
       if (known === undefined) pairs.set(endpointName(key), { key, before: createRollup(), after: rollup })
       else known.after = rollup
     }
-    const comparisons = [...pairs.values()]
-      .map(({ key: { version: _, ...endpoint }, before, after }) => ({
-        ...endpoint,
-        ...comparisonOf(before, after),
-      }))
-      .sort((a, b) => totalChangeNs(b) - totalChangeNs(a) || compareNames(a, b))
-    const { rows, ...place } = pageOf(comparisons, query)
-    const shown = rows.map((comparison) => {
-      const { after } = pairs.get(endpointName({ ...comparison, version: '' }))!
+    const ranked = [...pairs.values()]
+      .map((pair) => ({ ...pair, totalNs: totalChangeNs(pair.before, pair.after) }))
+      .sort((a, b) => b.totalNs - a.totalNs || compareBottlenecks(a.key, b.key))
+    const { rows, ...place } = pageOf(ranked, query)
+    const shown = rows.map(({ key: { version: _, ...endpoint }, before, after }) => {
+      const comparison = comparisonOf(before, after)
       return {
+        ...endpoint,
         ...comparison,
         components: comparison.components.map((of) => withExemplars(of, after, store.retention)),
       }
@@ -150,10 +150,6 @@ function withExemplars<T extends ComponentName>(component: T, after: Rollup, ret
 }
 
 type CompareQuery = z.infer<typeof compareRoute.request.query>
-
-function compareNames(a: { service: string; operation: string }, b: { service: string; operation: string }) {
-  return a.service !== b.service ? (a.service < b.service ? -1 : 1) : a.operation < b.operation ? -1 : 1
-}
 
 /** What is compared: ranges or marks, or two versions within one range. @throws ApiError */
 export async function openBoth(store: Store, query: CompareQuery): Promise<[RangeRollups, RangeRollups]> {

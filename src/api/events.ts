@@ -4,6 +4,7 @@ import {
   byEndpointVersion,
   type EndpointLeader,
   LASTING_BUCKETS,
+  LASTING_SAMPLES,
   type LeaderRun,
   leaderChanges,
   leaderRuns,
@@ -54,7 +55,7 @@ const eventsRoute = createRoute({
   request: { query: RangeQuery.extend(PageQuery.shape) },
   responses: {
     200: {
-      description: `Newest first. A leader counts once it has led ${LASTING_BUCKETS} steps in a row`,
+      description: `Newest first. A leader counts once it has led ${LASTING_BUCKETS} steps in a row, and ${LASTING_SAMPLES} requests`,
       content: {
         'application/json': {
           schema: z.object({
@@ -82,7 +83,7 @@ export function addEventRoute(app: OpenAPIHono, store: Store): void {
     const buckets = await readLeaders(store, range, there.revision, { ...filter, version: '*' })
     const rows = byEndpointVersion(buckets)
     const events = [...changesOf(rows), ...newVersions(rows).map(newVersion)]
-    events.sort((a, b) => (a.time > b.time ? -1 : a.time < b.time ? 1 : 0))
+    events.sort(compareEvents)
     const { rows: page, ...place } = pageOf(events, query)
     const coverage = {
       ...coverageOf(coverRange(fromMs, toMs, there)),
@@ -115,6 +116,18 @@ function changesOf(ofEndpoints: readonly EndpointLeader[][]): z.infer<typeof Eve
         }),
       )
     })
+}
+
+/** Newest first; of one time by kind, then by endpoint or version: rows of the store come in no order. */
+function compareEvents(a: z.infer<typeof Event>, b: z.infer<typeof Event>): number {
+  if (a.time !== b.time) return a.time > b.time ? -1 : 1
+  if (a.kind !== b.kind) return a.kind < b.kind ? -1 : 1
+  const nameOf = ({ operation, scope = 'trace', version, ...of }: z.infer<typeof Event>) => ({
+    ...of,
+    operation: operation ?? version ?? '',
+    scope,
+  })
+  return compareBottlenecks(nameOf(a), nameOf(b))
 }
 
 function sideOf({ leader, savedNs }: LeaderRun) {

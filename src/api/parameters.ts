@@ -22,7 +22,12 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   if (relative !== null) return nowMs - Number(relative[1] ?? 0) * (UNIT_MS[relative[2] ?? 's'] ?? 0)
   const [, date, clock = '00:00', zone = 'Z'] = ISO.exec(text) ?? []
   const ms = Date.parse(`${date}T${clock}${zone.replace(' ', '+')}`)
-  return Number.isNaN(ms) ? undefined : ms
+  return Number.isNaN(ms) || !isDay(date!) ? undefined : ms
+}
+
+/** Date.parse takes February 30 for March 2. */
+function isDay(date: string): boolean {
+  return new Date(`${date}T00:00:00Z`).toISOString().startsWith(date)
 }
 
 /** The store keeps times as seconds of 32 bits. */

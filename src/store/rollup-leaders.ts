@@ -36,7 +36,8 @@ async function readRows(
   filter: RollupFilter,
 ): Promise<Map<number, EndpointLeader[]>> {
   const bytes = await store.queryNative(
-    `SELECT Step, toUInt32(Bucket) AS BucketSeconds, ${KEYS.join(', ')}, toFloat64(Weight) AS Entries, P95Ns, LeaderKind,
+    `SELECT Step, toUInt32(Bucket) AS BucketSeconds, ${KEYS.join(', ')}, toFloat64(Weight) AS Entries,
+            toFloat64(Samples) AS Rows, P95Ns, LeaderKind,
             LeaderName, LeaderP95Ns
      FROM rollups FINAL WHERE ${conditionOf({ stretches }, filter)} AND Weight > 0
      SETTINGS do_not_merge_across_partitions_select_final = 1`,
@@ -47,7 +48,8 @@ async function readRows(
   for (const table of readTables(bytes)) {
     const placeOf = placesOf(table)
     const number = (name: string) => table.column(name).values
-    const [weight, p95Ns, leaderP95Ns] = [number('Entries'), number('P95Ns'), number('LeaderP95Ns')]
+    const [weight, samples] = [number('Entries'), number('Rows')]
+    const [p95Ns, leaderP95Ns] = [number('P95Ns'), number('LeaderP95Ns')]
     const [kinds, names] = [table.column('LeaderKind'), table.column('LeaderName')]
     for (let row = 0; row < table.rows; row++) {
       const { bucket, key: own } = placeOf(row)
@@ -55,7 +57,15 @@ async function readRows(
       const kind = kinds.texts[kinds.values[row]!] as ComponentKind | ''
       const leader = kind === '' ? null : { kind, name: names.texts[names.values[row]!]! }
       const savedNs = leader === null ? 0 : p95Ns[row]! - leaderP95Ns[row]!
-      const of = { key, atSeconds: bucket, weight: weight[row]!, leader, p95Ns: p95Ns[row]!, savedNs }
+      const of = {
+        key,
+        atSeconds: bucket,
+        weight: weight[row]!,
+        samples: samples[row]!,
+        leader,
+        p95Ns: p95Ns[row]!,
+        savedNs,
+      }
       const known = rows.get(bucket)
       if (known === undefined) rows.set(bucket, [of])
       else known.push(of)

@@ -252,9 +252,10 @@ it('of two draws from one distribution at most one in twenty is beyond chance', 
 })
 
 it('a leader changes when another has led three buckets in a row', () => {
-  const run = (fromSeconds: number, buckets: number, name: string | null): LeaderRun => ({
+  const run = (fromSeconds: number, buckets: number, name: string | null, each = 25): LeaderRun => ({
     fromSeconds,
     buckets,
+    samples: each * buckets,
     leader: name === null ? null : { kind: 'database', name },
     p95Ns: 1,
     savedNs: 1,
@@ -266,6 +267,8 @@ it('a leader changes when another has led three buckets in a row', () => {
     run(11, 3, 'b'),
     run(14, 3, null),
     run(17, 1, 'a'),
+    // Of so few requests that chance leads.
+    run(18, 4, 'c', 2),
   ])
   expect(changes.map(({ atSeconds, from, to }) => [atSeconds, from.leader?.name, to.leader?.name])).toEqual([
     [11, 'a', 'b'],

@@ -385,6 +385,7 @@ describe('what cannot be answered', () => {
   it.each([
     ['/api/v1/endpoints?from=yesterday', 'from'],
     ['/api/v1/endpoints?from=2026-13-45', 'from'],
+    ['/api/v1/endpoints?from=2026-02-30', 'from'],
     ['/api/v1/endpoints?from=now&to=now-1h', 'from'],
     ['/api/v1/endpoints?from=now-99999999w', 'from'],
     ['/api/v1/endpoints?from=now-9999999999999999999w', 'from'],

@@ -71,10 +71,48 @@ function samples() {
   }).flat()
 }
 
+/**
+ * A day before, a job of 6 minutes every 15 minutes, of 7 after HALF, in two environments alike. In a
+ * third it runs only before, in a fourth only after HALF, and takes longest there.
+ */
+const jobsFrom = from - 86_400_000
+function jobs(like: ReturnType<typeof samples>[0]) {
+  return ['same-b', 'same-a', 'then', 'when'].flatMap((environment, e) =>
+    Array.from({ length: MINUTES / 15 }, (_, i) => ({ minute: 15 * i + 2, late: 15 * i >= HALF, i }))
+      .filter(({ late }) => e < 2 || late === (environment === 'when'))
+      .map(({ minute, late, i }) => {
+        const durationNs = (e > 1 ? 12 : late ? 7 : 6) * 60_000 * MS
+        return {
+          ...like,
+          Start: ((jobsFrom + minute * 60_000) / 1000).toFixed(3),
+          Environment: environment,
+          Service: 'nightly',
+          Operation: 'job',
+          ServiceVersion: '',
+          TraceId: `${e}${i}`.padStart(32, 'e'),
+          DurationNs: durationNs,
+          ComponentKinds: ['service'],
+          ComponentNames: ['nightly'],
+          CriticalNs: [durationNs],
+          IfInstantNs: [0],
+          EarlierNs: [],
+          LaterNs: [],
+          ComponentCalls: [1],
+          NodeParents: [0],
+          NodeFrames: ['service\x1fnightly\x1fjob'],
+          NodeNs: [durationNs],
+          NodeCalls: [1],
+        }
+      }),
+  )
+}
+
 beforeAll(async () => {
   engine = await startTestEngine()
   store = await openTestStore(engine.url)
-  await store.client.insert({ table: 'samples', values: samples(), format: 'JSONEachRow' })
+  const requests = samples()
+  const values = [...requests, ...jobs(requests[0]!)]
+  await store.client.insert({ table: 'samples', values, format: 'JSONEachRow' })
   await createRollupBuilder(store, quiet, { rollups: 0, tooLate: 0 }).run()
   api = createApi({ store, log: quiet })
   openapi = (await (await api.request('/openapi.json')).json()) as typeof openapi
@@ -241,6 +279,35 @@ describe('/api/v1/compare', () => {
     for (const { mean, components } of comparisons) {
       for (const change of [mean, ...components]) expect(change.beyondChance).toBe(false)
     }
+  })
+})
+
+/** A time of the day of the jobs. */
+const jobAt = (minute: number) => new Date(jobsFrom + minute * 60_000).toISOString()
+
+describe('where requests are few and long', () => {
+  it('/compare has what can be compared first, ties by name', async () => {
+    const { comparisons } = await ask(
+      `/api/v1/compare?from=${jobAt(HALF)}&to=${jobAt(MINUTES)}&baselineFrom=${jobAt(0)}&baselineTo=${jobAt(HALF)}`,
+    )
+    expect(comparisons.map((c: Json) => [c.environment, c.before.entries, c.after.entries])).toEqual([
+      ['same-a', 6, 6],
+      ['same-b', 6, 6],
+      ['then', 6, 0],
+      ['when', 0, 6],
+    ])
+  })
+
+  it('/capacity counts what runs, in whichever minute it started', async () => {
+    const capacity = (first: number) =>
+      ask(`/api/v1/capacity?from=${jobAt(first)}&to=${jobAt(MINUTES)}&service=nightly&environment=same-a`)
+    const { points, little } = await capacity(0)
+    // 12 jobs in 6 minutes or 7.
+    expect(points).toHaveLength(6 * 6 + 6 * 7)
+    within(1e-9)(little.concurrency, little.throughputTimesLatency)
+    // The first had begun.
+    const { points: later } = await capacity(4)
+    expect(later).toEqual(points.slice(2))
   })
 })
 
