@@ -89,8 +89,9 @@ export function startAnalyzer(options: {
   let names: EndpointNames | undefined
   /** Everything up to here has been looked at; undefined before the first cycle. */
   let lookedMs: number | undefined
-  /** The store's clock before ours. */
+  /** The store's clock before ours, and when it was read, on the monotonic one. */
   let aheadMs = 0
+  let clockReadAt = performance.now()
   /** Rows seen by the time they were stored at, in the overlap. */
   let seen: ReadonlyMap<number, number> = new Map()
   /** What was stored before this may have been seen by an earlier process. */
@@ -145,7 +146,9 @@ export function startAnalyzer(options: {
   async function cycle(): Promise<{ analyzed: number; waiting: number }> {
     const nowMs = await readClock(store)
     aheadMs = nowMs - Date.now()
-    const lookedBeforeMs = lookedMs ?? (await start(nowMs))
+    const elapsedMs = performance.now() - clockReadAt
+    clockReadAt = performance.now()
+    const lookedBeforeMs = await lookFrom(nowMs, elapsedMs)
     if (dictionary.shapeCount > SHAPES_KEPT) dictionary = createDictionary()
     const toMs = await windowEnd(lookedBeforeMs, nowMs)
     const overlapMs = lookedMs === undefined ? 0 : OVERLAP_MS
@@ -165,7 +168,7 @@ export function startAnalyzer(options: {
     if (traces.length > 0) await analyzeReady(traces, unfinished)
     const oldestMs = waiting.firstStoredMs()
     const nextMs = Math.min(toMs, (oldestMs ?? toMs) - 1)
-    if (nextMs - cursorMs > CURSOR_STEP_MS) {
+    if (Math.abs(nextMs - cursorMs) > CURSOR_STEP_MS) {
       await writeState(store, CURSOR, String(nextMs), versionNow())
       cursorMs = nextMs
     }
@@ -174,12 +177,22 @@ export function startAnalyzer(options: {
     return { analyzed: traces.length, waiting: waiting.size + (behind ? 1 : 0) }
   }
 
+  /** Where the last cycle ended; if the clock has been set back since, what time it was by the new one. */
+  async function lookFrom(nowMs: number, elapsedMs: number): Promise<number> {
+    if (lookedMs === undefined) return start(nowMs)
+    if (nowMs >= lookedMs) return lookedMs
+    log.warn({ backMs: Math.round(lookedMs + elapsedMs - nowMs) }, "the store's clock was set back")
+    return nowMs - elapsedMs
+  }
+
   /** What an earlier process left; returns where to look on from. */
   async function start(nowMs: number): Promise<number> {
     names = createEndpointNames(await readOperations(store))
     lastVersion = await readLastVersion(store)
     for (const traceId of await listTorn(store)) torn.add(traceId)
     cursorMs = Number((await readState(store, CURSOR)) ?? 0)
+    // The clock has been set back, nobody knows by how much: everything is looked at.
+    if (cursorMs > nowMs) cursorMs = 0
     startedMs = nowMs
     return Math.max(0, cursorMs - OVERLAP_MS)
   }

@@ -46,8 +46,8 @@ async function main(): Promise<void> {
   try {
     mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
     accessSync(options.dataDir, constants.W_OK)
-    const until = Date.now() + HOLDER_MS
-    while (holderOf(options.dataDir) !== undefined && Date.now() < until) {
+    const until = performance.now() + HOLDER_MS
+    while (holderOf(options.dataDir) !== undefined && performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     closeDefaultDatabase(openSession())

@@ -59,7 +59,7 @@ export async function startEngine(options: {
   let timer: NodeJS.Timeout | undefined
 
   const start = async () => {
-    const startedAt = Date.now()
+    const startedAt = performance.now()
     const started = await forkChild({ dataDir, host, port, password })
     child = started.child
     port = started.port
@@ -73,7 +73,7 @@ export async function startEngine(options: {
       spool = undefined
       if (stopping) return
       problem = `the embedded engine died (${signal ?? `exit code ${code}`}) and is started again`
-      if (Date.now() - startedAt > HEALTHY_MS) delayMs = RESTART_MS
+      if (performance.now() - startedAt > HEALTHY_MS) delayMs = RESTART_MS
       log.error({ code, signal, restartInMs: delayMs }, 'the engine died')
       restartLater()
     })

@@ -32,6 +32,7 @@ const SIGNALS = {
 export function createGrpcServer(options: GrpcOptions): Server {
   const { intake, maxMessageBytes } = options
   const memory = createMessageMemory()
+  const handled = new WeakSet<Metadata>()
   const server = new Server({
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': 1024 * 1024,
@@ -40,11 +41,12 @@ export function createGrpcServer(options: GrpcOptions): Server {
     'grpc.keepalive_time_ms': 60_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.enable_channelz': 0,
-    interceptors: [gate(options, memory)],
+    interceptors: [gate(options, memory, handled)],
   })
   addUnary(server, TRACES, (call, callback) => {
-    const isPacked = isGzip(call.request)
-    const accepted = intake.accept(call.request, isPacked ? 'gzip' : 'identity', 'protobuf')
+    handled.add(call.metadata)
+    const isPacked = isGzip(call.request) || isZlib(call.request)
+    const accepted = intake.accept(call.request, isPacked ? 'packed' : 'identity', 'protobuf')
     // Decoded already, unless it has to be unpacked.
     if (!isPacked) memory.give(call.request)
     void accepted.then(
@@ -90,10 +92,15 @@ function isGzip(bytes: Buffer): boolean {
   return bytes.length > 2 && bytes[0] === 0x1f && bytes[1] === 0x8b
 }
 
+/** What gRPC calls `deflate`. As protobuf it would be field 15 as varint. */
+function isZlib(bytes: Buffer): boolean {
+  return bytes.length > 2 && bytes[0] === 0x78 && bytes.readUInt16BE(0) % 31 === 0
+}
+
 /**
  * What the calls of grpc-js have and do not show. The stream is there to count a message's bytes as they arrive. With
- * the encoding unset, a packed message is handed on as it came, to be unpacked in one go within our own limits. The decoder
- * puts messages together.
+ * the encoding unset, a packed message is handed on as it came, to be unpacked in one go within our own limits: grpc-js
+ * unpacks any number at a time. The decoder puts messages together.
  */
 type InnerCall = { stream?: ServerHttp2Stream; incomingEncoding?: string; decoder?: object }
 
@@ -105,10 +112,14 @@ const STREAM_WINDOW_BYTES = 1024 * 1024
 const SESSION_WINDOW_BYTES = 4 * 1024 * 1024
 const FRAME_BYTES = 256 * 1024
 
-/** Turns calls away before their message is read, counts what is read, and ends what never arrives. */
+/**
+ * Turns calls away before their message is read, counts what is read, and ends what never arrives or is never taken.
+ * `handled`: metadata of calls whose message has come; how those end is counted elsewhere.
+ */
 function gate(
   { intake, budget, isAllowed, maxMessageBytes, requestTimeoutMs }: GrpcOptions,
   memory: MessageMemory,
+  handled: WeakSet<Metadata>,
 ): ServerInterceptor {
   const widened = new WeakSet<Http2Session>()
   return (method, call) => {
@@ -119,17 +130,44 @@ function gate(
       session.settings({ initialWindowSize: STREAM_WINDOW_BYTES, maxFrameSize: FRAME_BYTES })
       session.setLocalWindowSize(SESSION_WINDOW_BYTES)
     }
-    ;(call as InnerCall).decoder = createMessageReader(maxMessageBytes, memory)
     let taken = 0
     let timer: NodeJS.Timeout | undefined
+    let closing: NodeJS.Timeout | undefined
+    let hasMessage = false
+    let received: Metadata | undefined
+    let isCounted = method.path !== TRACES
+    const count = (outcome: FailedOutcome) => {
+      if (!isCounted) intake.count('grpc', outcome)
+      isCounted = true
+    }
     const free = () => {
       clearTimeout(timer)
       budget.give(taken)
       taken = 0
     }
+    /** The call has ended; a stream whose other end does nothing about it goes, too. */
+    const letGo = () => {
+      free()
+      if (stream === undefined || stream.destroyed || closing !== undefined) return
+      closing = setTimeout(() => stream.destroy(), requestTimeoutMs).unref()
+      stream.once('close', () => clearTimeout(closing))
+    }
     const turnAway = (outcome: FailedOutcome) => {
-      if (method.path === TRACES) intake.count('grpc', outcome)
+      count(outcome)
       call.sendStatus(statusOf(outcome))
+    }
+    const reader = createMessageReader(maxMessageBytes, memory)
+    ;(call as InnerCall).decoder = {
+      write(data: Buffer) {
+        try {
+          const messages = reader.write(data)
+          hasMessage ||= messages.length > 0
+          return messages
+        } catch (error) {
+          count({ kind: 'too-large', message: (error as Error).message })
+          throw error
+        }
+      },
     }
     return new ServerInterceptingCall(call, {
       start(next) {
@@ -141,7 +179,10 @@ function gate(
             }
             const refused = intake.refusal()
             if (method.path === TRACES && refused !== undefined) return turnAway(refused as FailedOutcome)
-            if (incomingEncoding === 'gzip') (call as InnerCall).incomingEncoding = 'identity'
+            received = metadata
+            if (incomingEncoding === 'gzip' || incomingEncoding === 'deflate') {
+              ;(call as InnerCall).incomingEncoding = 'identity'
+            }
             stream?.on('data', (chunk: Buffer) => {
               // Once the call has ended nothing is kept of what still comes.
               if (stream.writableEnded) return
@@ -158,8 +199,19 @@ function gate(
             pass()
           },
           // Comes at the end of every call, however it ends.
-          onCancel: free,
+          onCancel() {
+            letGo()
+            if (received !== undefined && handled.has(received)) return
+            // None in what was sent, more than one, or one that is packed in a way that is not known here.
+            const isMalformed = hasMessage || (stream?.readableEnded === true && !stream.aborted)
+            count(isMalformed ? { kind: 'malformed', message: 'not one message' } : { kind: 'aborted' })
+          },
         })
+      },
+      // Whether the answer is taken or not, the request is held no longer.
+      sendMessage(message, next) {
+        letGo()
+        next(message)
       },
     })
   }

@@ -57,7 +57,7 @@ export function createHttpServer(options: HttpOptions): Server {
     if (format === undefined) {
       return sendText(response, 415, 'expected application/x-protobuf or application/json')
     }
-    const encoding = request.headers['content-encoding'] ?? 'identity'
+    const encoding = (request.headers['content-encoding'] ?? 'identity').toLowerCase()
     if (encoding !== 'gzip' && encoding !== 'identity') {
       return sendText(response, 415, 'expected content-encoding gzip or none')
     }
@@ -88,10 +88,12 @@ export function createHttpServer(options: HttpOptions): Server {
         send(response, format, body, true)
         return
       }
-      const outcome = await intake.accept(body, encoding, format).finally(() => {
-        budget.give(taken)
-        taken = 0
-      })
+      const outcome = await intake
+        .accept(body, encoding === 'gzip' ? 'packed' : encoding, format)
+        .finally(() => {
+          budget.give(taken)
+          taken = 0
+        })
       send(response, format, outcome, true)
     } catch (error) {
       send(response, format, { kind: 'unavailable', retryAfterMs: 1000, message: 'internal error' }, true)

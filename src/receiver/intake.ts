@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
 import type { Batcher } from './batcher.ts'
 import type { ReceiverCounters } from './counters.ts'
-import type { Gunzip } from './gunzip.ts'
 import { protobufOf } from './json-request.ts'
 import type { ExportOutcome } from './outcome.ts'
+import type { Unpack } from './unpack.ts'
 import { MalformedError } from './wire.ts'
 
 /** What both edges do with a request once they have its bytes. */
@@ -14,7 +14,11 @@ export type Intake = {
    * The whole way of one export. The caller has counted `body` into the budget, and counts it out. What is not packed has
    * been decoded when this returns, and `body` is not needed any more.
    */
-  accept(body: Uint8Array, encoding: 'gzip' | 'identity', format: 'protobuf' | 'json'): Promise<ExportOutcome>
+  accept(
+    body: Uint8Array,
+    encoding: 'packed' | 'identity',
+    format: 'protobuf' | 'json',
+  ): Promise<ExportOutcome>
   count(transport: 'grpc' | 'http', outcome: ExportOutcome): void
   /** Metrics and logs, which one endpoint setting sends here too. */
   discard(signal: 'metrics' | 'logs'): void
@@ -22,22 +26,22 @@ export type Intake = {
 
 export type IntakeOptions = {
   batcher: Batcher
-  gunzip: Gunzip
+  unpack: Unpack
   counters: ReceiverCounters
   log: Logger
 }
 
-export function createIntake({ batcher, gunzip, counters, log }: IntakeOptions): Intake {
+export function createIntake({ batcher, unpack, counters, log }: IntakeOptions): Intake {
   const warned = new Set<string>()
 
   async function accept(
     body: Uint8Array,
-    encoding: 'gzip' | 'identity',
+    encoding: 'packed' | 'identity',
     format: 'protobuf' | 'json',
   ): Promise<ExportOutcome> {
     counters.bytesReceived += body.length
     if (encoding === 'identity') return decode(body, format)
-    const unpacked = await gunzip(body)
+    const unpacked = await unpack(body)
     if (unpacked.kind === 'malformed') return unpacked
     if (unpacked.kind === 'too-large') {
       return { kind: 'too-large', message: 'the request unpacks to more than is allowed' }

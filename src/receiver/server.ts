@@ -7,11 +7,11 @@ import { createBudget } from './budget.ts'
 import { createCounters, type ReceiverCounters } from './counters.ts'
 import { createSpanDecoder } from './decode-spans.ts'
 import { createGrpcServer } from './grpc-server.ts'
-import { createGunzip } from './gunzip.ts'
 import { createHttpServer } from './http-server.ts'
 import { createIntake } from './intake.ts'
 import { DEFAULT_RECEIVER_LIMITS, type ReceiverLimits } from './limits.ts'
 import type { SpanSink } from './sink.ts'
+import { createUnpack } from './unpack.ts'
 
 export type ReceiverOptions = {
   /** `host:port`; port 0 picks one that is free. */
@@ -65,7 +65,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
     counters,
     log,
   })
-  const intake = createIntake({ batcher, gunzip: createGunzip(maxMessageBytes), counters, log })
+  const intake = createIntake({ batcher, unpack: createUnpack(maxMessageBytes), counters, log })
   const edge = { intake, budget, isAllowed, maxMessageBytes, requestTimeoutMs }
 
   // Else grpc-js writes to standard error beside what is logged or thrown.

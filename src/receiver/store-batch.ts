@@ -38,7 +38,8 @@ export async function storeBlock(
 ): Promise<{ rows: Uint8Array; failure: unknown }> {
   const { log, counters, mayRetry, memory } = options
   const rows = new Uint8Array(block.rows)
-  const giveUpAt = Date.now() + options.retryForMs
+  /** On the monotonic clock. */
+  const giveUpAt = performance.now() + options.retryForMs
   let refusals = 0
 
   /** undefined: stored. */
@@ -117,7 +118,7 @@ async function insertWithRetries(
       return undefined
     } catch (error) {
       if (isRefusal(error)) return error
-      if (Date.now() + delayMs > giveUpAt || !mayRetry()) return error
+      if (performance.now() + delayMs > giveUpAt || !mayRetry()) return error
       counters.insertRetries++
       log.warn({ err: error, rows: batch.rows, delayMs }, 'insert failed, trying again')
       await new Promise((resolve) => setTimeout(resolve, delayMs))

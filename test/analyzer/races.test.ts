@@ -120,6 +120,45 @@ describe('a trace that waits', () => {
   })
 })
 
+describe('a clock that is set back by an hour', () => {
+  const HOUR_MS = 3_600_000
+
+  /** What the store says the time is. */
+  function shiftClock(aheadMs: () => number): void {
+    const { query } = store.client
+    vi.spyOn(store.client, 'query').mockImplementation((async (params) => {
+      if (!params.query.includes('now64(3)')) return query.call(store.client, params)
+      return { json: async () => [{ now: String(Date.now() + aheadMs()) }] }
+    }) as typeof query)
+  }
+
+  it('hides nothing that was stored since, however long the cycle took', async () => {
+    let aheadMs = HOUR_MS
+    shiftClock(() => aheadMs)
+    const analyzer = open()
+    await insertCollectorSpans(store, [span({ trace: 1, id: 1, storedSecondsAgo: -HOUR_MS / 1000 })])
+    await analyzer.runOnce()
+    expect(await samples()).toEqual([1])
+    aheadMs = 0
+    const now = performance.now.bind(performance)
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 200_000)
+    await insertCollectorSpans(store, [span({ trace: 2, id: 2, storedSecondsAgo: 150 })])
+    await analyzer.drain()
+    expect(await samples()).toEqual([1, 2])
+  })
+
+  it('hides nothing from the next process', async () => {
+    let aheadMs = HOUR_MS
+    shiftClock(() => aheadMs)
+    await insertCollectorSpans(store, [span({ trace: 1, id: 1, storedSecondsAgo: -HOUR_MS / 1000 })])
+    await open().drain()
+    aheadMs = 0
+    await insertCollectorSpans(store, [span({ trace: 2, id: 2, storedSecondsAgo: 600 })])
+    await open().drain()
+    expect(await samples()).toEqual([1, 2])
+  })
+})
+
 describe('an analysis that was cut short', () => {
   /** Its parent turns out to be a CONSUMER of the same service: no entry, no sample any more. */
   const consumer = span({ id: 7, parent: 6, SpanKind: 'Consumer', ServiceName: 'mail' })

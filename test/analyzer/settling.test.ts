@@ -25,6 +25,11 @@ describe('when a trace is analyzed', () => {
     expect(trace({ quietMs: SETTLE - 1 })).toBe('waiting')
   })
 
+  it('also where the clock has been set back since', () => {
+    expect(trace({ quietMs: -3_600_000 })).toBe('ready')
+    expect(trace({ quietMs: -3_600_000, hasRoot: false })).toBe('ready')
+  })
+
   it('without a root only after a minute', () => {
     expect(trace({ quietMs: ROOT_WAIT_MS - 1, hasRoot: false })).toBe('waiting')
     expect(trace({ quietMs: ROOT_WAIT_MS, hasRoot: false })).toBe('ready')

@@ -1,6 +1,6 @@
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import { pino } from 'pino'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type BatchLimits, createBatcher, DEFAULT_BATCH_LIMITS } from '../../src/receiver/batcher.ts'
 import { createBudget } from '../../src/receiver/budget.ts'
 import { createCounters } from '../../src/receiver/counters.ts'
@@ -199,6 +199,19 @@ describe('a store in trouble', () => {
     expect((await send(sampleSpans(2))).kind).toBe('stored')
     expect(refusal()).toBeUndefined()
     expect(sink.rows).toHaveLength(2)
+  })
+
+  it('is given up in time, though the clock is set back meanwhile', async () => {
+    const sink = createMemorySink()
+    let nowMs = Date.now()
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => nowMs)
+    sink.before = () => {
+      nowMs -= 3_600_000
+      throw new Error('connection refused')
+    }
+    const { send } = batcherOn(sink, { retryForMs: 250 })
+    expect(await send(sampleSpans(1))).toMatchObject({ kind: 'unavailable' })
+    clock.mockRestore()
   })
 
   it('is tried out without exports, and says why until it is back', async () => {

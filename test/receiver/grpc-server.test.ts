@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { connect as connectHttp2 } from 'node:http2'
-import { gzipSync } from 'node:zlib'
+import { type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2'
+import { deflateSync, gzipSync } from 'node:zlib'
 import {
   type ChannelCredentials,
   Client,
@@ -36,6 +36,41 @@ function clientOf(receiver: ReceiverHandle, gzip = false, creds?: ChannelCredent
   })
   clients.push(client)
   return client
+}
+
+/** A call without a client that knows gRPC. */
+function openStream(
+  receiver: ReceiverHandle,
+  { headers = {}, window = 65_535 }: { headers?: Record<string, string>; window?: number } = {},
+) {
+  const session = connectHttp2(`http://${receiver.grpcAddress}`, { settings: { initialWindowSize: window } })
+  session.on('error', () => {})
+  const stream = session.request(
+    { ':method': 'POST', ':path': TRACES, 'content-type': 'application/grpc', te: 'trailers', ...headers },
+    { endStream: false },
+  )
+  stream.on('error', () => {})
+  return { session, stream }
+}
+
+/** A message with its prefix, which may lie. */
+function framed(message: Uint8Array, { flag = 0, length = message.length } = {}): Buffer {
+  const prefix = Buffer.alloc(5)
+  prefix[0] = flag
+  prefix.writeUInt32BE(length, 1)
+  return Buffer.concat([prefix, message])
+}
+
+/** `grpc-status`, from the trailers or from headers that are both. */
+function statusFrom(stream: ClientHttp2Stream): Promise<unknown> {
+  return new Promise((resolve) => {
+    for (const event of ['response', 'trailers'] as const) {
+      stream.on(event, (headers: Record<string, unknown>) => {
+        if (headers['grpc-status'] !== undefined) resolve(headers['grpc-status'])
+      })
+    }
+    stream.resume()
+  })
 }
 
 type Answer = { code: number; body: Buffer; retryAfterMs: number | undefined; message: string }
@@ -108,6 +143,15 @@ describe('TraceService/Export', () => {
     expect((await call(client, TRACES, good)).code).toBe(status.OK)
   })
 
+  it('deflate, too', async () => {
+    const { receiver, sink } = await openReceiver()
+    const { session, stream } = openStream(receiver, { headers: { 'grpc-encoding': 'deflate' } })
+    stream.end(framed(deflateSync(good), { flag: 1 }))
+    expect(await statusFrom(stream)).toBe(String(status.OK))
+    session.destroy()
+    expect(sink.rows).toHaveLength(3)
+  })
+
   it('a message of more than 4 MiB is taken', async () => {
     const { receiver, sink } = await openReceiver()
     const spans = sampleSpans(300).map((span) => ({ ...span, attributes: { big: 'x'.repeat(30_000) } }))
@@ -173,16 +217,8 @@ describe('limits', () => {
   it('a message that never comes to its end, or whose sender goes away or is done too early, frees its memory', async () => {
     const { receiver } = await openReceiver({ limits: { requestTimeoutMs: 300 } })
     const open = () => {
-      const session = connectHttp2(`http://${receiver.grpcAddress}`)
-      session.on('error', () => {})
-      const stream = session.request(
-        { ':method': 'POST', ':path': TRACES, 'content-type': 'application/grpc', te: 'trailers' },
-        { endStream: false },
-      )
-      stream.on('error', () => {})
-      const head = Buffer.alloc(5)
-      head.writeUInt32BE(1000, 1)
-      stream.write(Buffer.concat([head, Buffer.from('abc')]))
+      const { session, stream } = openStream(receiver)
+      stream.write(framed(Buffer.from('abc'), { length: 1000 }))
       return { session, stream }
     }
     const slow = open()
@@ -194,12 +230,53 @@ describe('limits', () => {
     halfClosed.session.destroy()
     leaving.session.destroy()
     await waitFor(() => receiver.counters.bytesInFlight === 8)
-    const headers = await new Promise<Record<string, unknown>>((resolve) =>
-      slow.stream.on('response', resolve),
-    )
-    expect(headers['grpc-status']).toBe(String(status.ABORTED))
+    expect(await statusFrom(slow.stream)).toBe(String(status.ABORTED))
     await waitFor(() => receiver.counters.bytesInFlight === 0)
+    // One whose other end still does nothing is closed.
+    await new Promise((resolve) => slow.stream.on('close', resolve))
     slow.session.destroy()
+    expect(receiver.counters).toMatchObject({ requests: { grpc: 3 }, outcomes: { malformed: 1, aborted: 2 } })
+  })
+
+  it('an answer that is not taken holds no memory, and its stream is closed', async () => {
+    const { receiver } = await openReceiver({ limits: { requestTimeoutMs: 300 } })
+    const { session, stream } = openStream(receiver, { window: 0 })
+    await new Promise((resolve) => session.once('remoteSettings', resolve))
+    const spans = readableOf([sampleSpan(), sampleSpan({ startNs: 5n })])
+    stream.end(framed(ProtobufTraceSerializer.serializeRequest(spans)!))
+    await waitFor(() => receiver.counters.outcomes.stored === 1)
+    await waitFor(() => receiver.counters.bytesInFlight === 0)
+    await new Promise((resolve) => stream.on('close', resolve).resume())
+    session.destroy()
+  })
+
+  it.each([
+    ['of two', Buffer.concat([framed(good), framed(good)]), {}, status.UNIMPLEMENTED, 'malformed'],
+    ['of none', Buffer.alloc(0), {}, status.UNIMPLEMENTED, 'malformed'],
+    [
+      'packed in a way that is unknown',
+      framed(good, { flag: 1 }),
+      { 'grpc-encoding': 'zstd' },
+      status.UNIMPLEMENTED,
+      'malformed',
+    ],
+    [
+      'packed and cut off',
+      framed(deflateSync(good).subarray(0, -9), { flag: 1 }),
+      { 'grpc-encoding': 'deflate' },
+      status.INVALID_ARGUMENT,
+      'malformed',
+    ],
+    ['larger than may be', framed(good, { length: 2 ** 31 }), {}, status.RESOURCE_EXHAUSTED, 'too-large'],
+  ] as const)('a message %s is answered and counted', async (_, bytes, headers, code, outcome) => {
+    const { receiver, sink } = await openReceiver()
+    const { session, stream } = openStream(receiver, { headers })
+    stream.end(bytes)
+    expect(await statusFrom(stream)).toBe(String(code))
+    session.destroy()
+    expect(sink.rows.length).toBe(0)
+    expect(receiver.counters.requests.grpc).toBe(1)
+    expect(receiver.counters.outcomes[outcome]).toBe(1)
   })
 
   it('many gzip bombs at once do not harm the next request', async () => {

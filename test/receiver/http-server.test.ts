@@ -131,6 +131,13 @@ describe('/v1/traces', () => {
     expect(sink.rows).toHaveLength(3)
   })
 
+  it('the name of an encoding is read in any case', async () => {
+    const { receiver, sink } = await openReceiver()
+    const headers = { ...PROTOBUF, 'content-encoding': 'GZip' }
+    expect((await post(receiver, '/v1/traces', headers, gzipSync(good))).status).toBe(200)
+    expect(sink.rows).toHaveLength(3)
+  })
+
   it('other paths, methods, types and encodings are refused', async () => {
     const { receiver } = await openReceiver()
     const statusOf = async (...args: Parameters<typeof post>) => (await post(...args)).status

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
+import { deflateSync, gzipSync } from 'node:zlib'
 import { Client, credentials, status } from '@grpc/grpc-js'
 import { afterEach, expect, it } from 'vitest'
 import { exportRequests } from '../bench/otlp-requests.ts'
 import { openStoreProxy } from '../receiver/store-proxy.ts'
-import { createDataDir, startService } from '../support/service.ts'
+import { createDataDir, type RunningService, startService } from '../support/service.ts'
 import { startTestEngine } from '../support/store.ts'
 import { exportOnce } from './span-load.ts'
 
@@ -11,6 +13,11 @@ const data = createDataDir()
 afterEach(data.remove)
 
 const MIB = 2 ** 20
+
+function residentOf(service: RunningService): number {
+  const text = readFileSync(`/proc/${service.process.pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1]) * 1024
+}
 
 it('far more than fits, while the store hangs: turned away with a hint, memory bounded, then all is well', async () => {
   const server = await startTestEngine()
@@ -28,13 +35,9 @@ it('far more than fits, while the store hangs: turned away with a hint, memory b
     const [body] = exportRequests({ requests: 1, spans: 4096, attributes: 12, seed: 1 }).map((bytes) =>
       Buffer.from(bytes),
     )
-    const resident = () => {
-      const text = readFileSync(`/proc/${service.process.pid}/status`, 'utf8')
-      return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1]) * 1024
-    }
     // Everything is compiled, and batches have their memory.
     for (let i = 0; i < 20; i++) expect(await exportOnce(stub, body!, 20_000)).toBeNull()
-    const before = resident()
+    const before = residentOf(service)
     proxy.mode = 'hang'
     let most = 0
     const codes = new Map<number, number>()
@@ -42,7 +45,7 @@ it('far more than fits, while the store hangs: turned away with a hint, memory b
       const error = await exportOnce(stub, body!, 15_000)
       const code = error?.code ?? status.OK
       codes.set(code, (codes.get(code) ?? 0) + 1)
-      most = Math.max(most, resident())
+      most = Math.max(most, residentOf(service))
     }
     // 1 GiB of them, 32 at a time.
     const loop = async () => {
@@ -67,5 +70,45 @@ it('far more than fits, while the store hangs: turned away with a hint, memory b
     await service.end('SIGKILL')
     await proxy.close()
     await server.stop()
+  }
+})
+
+it.each([
+  ['gzip', gzipSync],
+  ['deflate', deflateSync],
+] as const)('sixty bombs at once over gRPC (%s): a few are unpacked at a time', async (encoding, pack) => {
+  const service = await startService(data.path, {})
+  const bomb = pack(Buffer.alloc(60 * MIB))
+  const prefix = Buffer.from([1, 0, 0, 0, 0])
+  prefix.writeUInt32BE(bomb.length, 1)
+  const session = connectHttp2(`http://${service.otlpGrpc}`)
+  try {
+    const before = residentOf(service)
+    let most = 0
+    const watch = setInterval(() => {
+      most = Math.max(most, residentOf(service))
+    }, 50)
+    const statuses = await Promise.all(
+      Array.from({ length: 60 }, () => {
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+          'content-type': 'application/grpc',
+          'grpc-encoding': encoding,
+          te: 'trailers',
+        })
+        stream.end(Buffer.concat([prefix, bomb]))
+        return new Promise<string>((resolve) =>
+          stream.on('response', (headers) => resolve(String(headers['grpc-status']))),
+        )
+      }),
+    )
+    clearInterval(watch)
+    console.log({ encoding, grownMiB: Math.round((most - before) / MIB) })
+    expect(new Set(statuses)).toEqual(new Set([String(status.INVALID_ARGUMENT)]))
+    expect(most - before).toBeLessThan(800 * MIB)
+  } finally {
+    session.destroy()
+    await service.end('SIGKILL')
   }
 })
