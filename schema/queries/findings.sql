@@ -12,6 +12,7 @@ WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})
   AND ({service:String} = '*' OR Service = {service:String})
   AND ({operation:String} = '*' OR Operation = {operation:String})
   AND ({scope:String} = '*' OR Scope = {scope:String})
+  AND ({version:String} = '*' OR ServiceVersion = {version:String})
   AND (Environment, Namespace, Service, Operation, Scope) IN (
     SELECT Environment, Namespace, Service, Operation, Scope FROM samples
     WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})

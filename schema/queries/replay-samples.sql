@@ -16,5 +16,6 @@ WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})
   AND ({service:String} = '*' OR Service = {service:String})
   AND ({operation:String} = '*' OR Operation = {operation:String})
   AND ({scope:String} = '*' OR Scope = {scope:String})
+  AND ({version:String} = '*' OR ServiceVersion = {version:String})
 GROUP BY Environment, Namespace, Service, Operation, Scope, hour
 ORDER BY Environment, Namespace, Service, Operation, Scope, hour

@@ -12,6 +12,7 @@ WHERE Start >= fromUnixTimestamp64Milli({fromMs:Int64})
   AND ({service:String} = '*' OR Service = {service:String})
   AND ({operation:String} = '*' OR Operation = {operation:String})
   AND ({scope:String} = '*' OR Scope = {scope:String})
+  AND ({version:String} = '*' OR ServiceVersion = {version:String})
   AND DurationNs >= {minDurationNs:UInt64}
   AND ({component:String} = '*'
        OR arrayExists((k, n) -> n = {component:String} OR concat(k, ':', n) = {component:String},

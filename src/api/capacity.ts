@@ -8,7 +8,7 @@ import { answerWindows, cutRange, readClasses, type Windows } from '../store/rol
 import type { Store } from '../store/store.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { filterOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
-import { Coverage, coverageOf, VersionQuery } from './ranges.ts'
+import { Coverage, coverageOf } from './ranges.ts'
 import { Component, Distribution, Ns, Verdict } from './schemas.ts'
 
 /** Stretches of time that a range is cut into at the most. */
@@ -44,13 +44,11 @@ const capacityRoute = createRoute({
   path: '/api/v1/capacity',
   summary: 'Concurrency against throughput and latency, verdicts by load, where it saturates',
   request: {
-    query: RangeQuery.extend(VersionQuery.shape)
-      .extend(TargetQuery.shape)
-      .extend({
-        service: z
-          .string()
-          .openapi({ description: 'service.name; with `operation` one endpoint, else all it serves' }),
-      }),
+    query: RangeQuery.extend(TargetQuery.shape).extend({
+      service: z
+        .string()
+        .openapi({ description: 'service.name; with `operation` one endpoint, else all it serves' }),
+    }),
   },
   responses: {
     200: {
@@ -101,12 +99,7 @@ export function addCapacityRoute(app: OpenAPIHono, store: Store): void {
   app.openapi(capacityRoute, async (c) => {
     const query = c.req.valid('query')
     const { fromMs, toMs, ...filter } = filterOf(query)
-    const range = await cutRange(
-      store,
-      { fromMs, toMs },
-      { ...filter, version: query.version ?? '*' },
-      MOST_WINDOWS,
-    )
+    const range = await cutRange(store, { fromMs, toMs }, filter, MOST_WINDOWS)
     const windows = await readLoad(store, range)
     const levels = await readLevels(store, range, windows)
     const target = targetOf(query.target)

@@ -3,14 +3,14 @@ import { compareBottlenecks } from '../analysis/bottlenecks.ts'
 import { compareRollups, totalChangeNs } from '../analysis/compare.ts'
 import { componentKey, createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
 import type { Retention } from '../analysis/steps.ts'
-import { listMarks } from '../store/marks.ts'
 import { readEndpointRollups } from '../store/rollup-sums.ts'
-import { coverOf, endpointName, type RangeRollups } from '../store/rollups.ts'
+import { endpointName, type RangeRollups } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
 import type { Component as ComponentName } from '../trace/component.ts'
-import { ApiError, ERROR_RESPONSES, NOT_FOUND } from './errors.ts'
+import { ComparedQuery, openBoth } from './baselines.ts'
+import { ERROR_RESPONSES, NOT_FOUND } from './errors.ts'
 import { componentExemplars } from './exemplars.ts'
-import { BaselineQuery, filterOf, PageQuery, pageOf, RangeQuery } from './parameters.ts'
+import { badParameter, PageQuery, pageOf } from './parameters.ts'
 import { Coverage, coverageOf } from './ranges.ts'
 import { Component, Distribution, Exemplars, Ns } from './schemas.ts'
 
@@ -60,17 +60,7 @@ const compareRoute = createRoute({
   path: '/api/v1/compare',
   summary: 'Two ranges, versions or marked runs: the change of mean latency, split over components',
   request: {
-    query: RangeQuery.extend(PageQuery.shape)
-      .extend(BaselineQuery.shape)
-      .extend({
-        baseline: z.string().optional().openapi({ description: 'A mark: the range before' }),
-        mark: z
-          .string()
-          .optional()
-          .openapi({ description: 'A mark: the range after, instead of from and to' }),
-        baselineVersion: z.string().optional().openapi({ description: 'service.version before' }),
-        version: z.string().optional().openapi({ description: 'service.version after' }),
-      }),
+    query: ComparedQuery.extend(PageQuery.shape),
   },
   responses: {
     200: {
@@ -95,7 +85,13 @@ const compareRoute = createRoute({
 export function addCompareRoutes(app: OpenAPIHono, store: Store): void {
   app.openapi(compareRoute, async (c) => {
     const query = c.req.valid('query')
-    const [before, after] = await openBoth(store, query)
+    const { before, after } = await openBoth(store, query)
+    if (before === undefined) {
+      throw badParameter(
+        'baseline',
+        'baseline: name a mark, or give baselineFrom and baselineTo, or baselineVersion and version',
+      )
+    }
     const read = ({ cover, filter }: RangeRollups) =>
       readEndpointRollups(store, cover, filter, { observed: true, components: true, exemplars: true })
     const pairs = new Map<
@@ -147,43 +143,4 @@ function withExemplars<T extends ComponentName>(component: T, after: Rollup, ret
   const part = after.components.get(componentKey(component))
   const exemplars = part === undefined ? { typical: [], worst: [] } : componentExemplars(part, retention)
   return { ...component, exemplars }
-}
-
-type CompareQuery = z.infer<typeof compareRoute.request.query>
-
-/** What is compared: ranges or marks, or two versions within one range. @throws ApiError */
-export async function openBoth(store: Store, query: CompareQuery): Promise<[RangeRollups, RangeRollups]> {
-  const wanted = [query.baseline, query.mark].filter((name) => name !== undefined)
-  const marks = wanted.length === 0 ? [] : await listMarks(store)
-  const markOf = (name: string) => {
-    const mark = marks.find((mark) => mark.name === name)
-    if (mark === undefined)
-      throw new ApiError(404, 'no-such-mark', `there is no mark ${JSON.stringify(name)}`)
-    return { from: new Date(mark.fromMs).toISOString(), to: new Date(mark.toMs).toISOString() }
-  }
-  const after = query.mark === undefined ? { from: query.from, to: query.to } : markOf(query.mark)
-  const before =
-    query.baseline !== undefined
-      ? markOf(query.baseline)
-      : query.baselineFrom !== undefined && query.baselineTo !== undefined
-        ? { from: query.baselineFrom, to: query.baselineTo }
-        : query.baselineVersion !== undefined
-          ? after
-          : undefined
-  if (before === undefined) {
-    const message =
-      'baseline: name a mark, or give baselineFrom and baselineTo, or baselineVersion and version'
-    throw new ApiError(400, 'bad-parameter', message, [{ parameter: 'baseline', message }])
-  }
-  const open = async (
-    range: { from: string; to: string },
-    version: string | undefined,
-  ): Promise<RangeRollups> => {
-    const { fromMs, toMs, ...filter } = filterOf({ ...query, ...range, scope: query.scope ?? 'trace' })
-    return {
-      cover: await coverOf(store, { fromMs, toMs }),
-      filter: { ...filter, version: version ?? '*' },
-    }
-  }
-  return [await open(before, query.baselineVersion), await open(after, query.version)]
 }

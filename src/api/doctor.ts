@@ -38,7 +38,7 @@ const doctorRoute = createRoute({
   method: 'get',
   path: '/api/v1/doctor',
   summary: 'Is the input good enough to answer from?',
-  request: { query: RangeQuery.omit({ operation: true, scope: true }) },
+  request: { query: RangeQuery.omit({ operation: true, scope: true, version: true }) },
   responses: {
     200: {
       description: 'Checks of the traces stored in the range',

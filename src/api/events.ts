@@ -80,7 +80,7 @@ export function addEventRoute(app: OpenAPIHono, store: Store): void {
     const fromSeconds = Math.floor(fromMs / 1000 / step) * step
     const toSeconds = Math.ceil(toMs / 1000 / step) * step
     const range = { step, fromSeconds, toSeconds }
-    const buckets = await readLeaders(store, range, there.revision, { ...filter, version: '*' })
+    const buckets = await readLeaders(store, range, there.revision, filter)
     const rows = byEndpointVersion(buckets)
     const events = [...changesOf(rows), ...newVersions(rows).map(newVersion)]
     events.sort(compareEvents)

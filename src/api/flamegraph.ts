@@ -6,9 +6,9 @@ import type { Frames } from '../store/rollup-rows.ts'
 import { readSum } from '../store/rollup-sums.ts'
 import type { RangeRollups } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
-import { ERROR_RESPONSES } from './errors.ts'
-import { BaselineQuery, RangeQuery } from './parameters.ts'
-import { Coverage, coverageOf, openRange, VersionQuery } from './ranges.ts'
+import { ComparedQuery, openBoth } from './baselines.ts'
+import { ERROR_RESPONSES, NOT_FOUND } from './errors.ts'
+import { Coverage, coverageOf } from './ranges.ts'
 import { Ns } from './schemas.ts'
 
 const Below = z.array(z.looseObject({})).openapi({ description: 'What it calls: the same again' })
@@ -39,11 +39,9 @@ const flamegraphRoute = createRoute({
   path: '/api/v1/flamegraph',
   summary: 'Critical-path time by call stack; of one range, or the difference of two',
   request: {
-    query: RangeQuery.extend(VersionQuery.shape)
-      .extend(BaselineQuery.shape)
-      .extend({
-        format: z.enum(['speedscope', 'folded', 'json']).default('json'),
-      }),
+    query: ComparedQuery.extend({
+      format: z.enum(['speedscope', 'folded', 'json']).default('json'),
+    }),
   },
   responses: {
     200: {
@@ -70,18 +68,19 @@ const flamegraphRoute = createRoute({
         'text/plain': { schema: z.string() },
       },
     },
+    ...NOT_FOUND,
     ...ERROR_RESPONSES,
   },
 })
 
 export function addFlamegraphRoute(app: OpenAPIHono, store: Store): void {
   app.openapi(flamegraphRoute, async (c) => {
-    const { baselineFrom, baselineTo, format, ...query } = c.req.valid('query')
+    const { format, ...query } = c.req.valid('query')
     const name =
       [query.service, query.operation].filter((part) => part !== undefined).join(' ') || 'all endpoints'
-    const range = await openRange(store, { ...query, scope: 'trace' })
+    const { before: baseline, after: range } = await openBoth(store, { ...query, scope: 'trace' })
     const after = await readStacks(store, range)
-    if (baselineFrom === undefined && baselineTo === undefined) {
+    if (baseline === undefined) {
       const roots = flameTrees(after.rollup.stacks, labelIn(after.frames))
       if (format === 'folded') return c.text(foldedText(flameStacks(roots)), 200)
       if (format === 'speedscope') {
@@ -93,12 +92,6 @@ export function addFlamegraphRoute(app: OpenAPIHono, store: Store): void {
         200,
       )
     }
-    const baseline = await openRange(store, {
-      ...query,
-      scope: 'trace',
-      from: baselineFrom ?? query.from,
-      to: baselineTo ?? query.to,
-    })
     const before = await readStacks(store, baseline)
     const trees = ({ rollup, frames }: Stacks) =>
       flameTrees(rollup.stacks, labelIn(frames), Math.max(1, rollup.weight))

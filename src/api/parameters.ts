@@ -33,19 +33,13 @@ function isDay(date: string): boolean {
 /** The store keeps times as seconds of 32 bits. */
 const LATEST_MS = Date.UTC(2106, 0)
 
-const anyTime = z.string().refine((text) => {
+export const anyTime = z.string().refine((text) => {
   const ms = parseTime(text, Date.now())
   return ms !== undefined && ms >= 0 && ms <= LATEST_MS
 }, 'expected an ISO 8601 time between 1970 and 2105, or now-1h')
 
 const time = (fallback: string, description: string) =>
   anyTime.default(fallback).openapi({ description, example: fallback })
-
-/** The range before, of comparisons. */
-export const BaselineQuery = z.object({
-  baselineFrom: anyTime.optional().openapi({ description: 'Start of the range to compare with' }),
-  baselineTo: anyTime.optional().openapi({ description: 'End of it, not included' }),
-})
 
 export const RangeQuery = z.object({
   from: time('now-1h', 'Start of the range: ISO 8601 or relative (`now-1h`)'),
@@ -58,6 +52,7 @@ export const RangeQuery = z.object({
     .enum(['trace', 'service'])
     .optional()
     .openapi({ description: 'trace: entries of traces; service: SERVER spans within them' }),
+  version: z.string().optional().openapi({ description: 'service.version of the endpoint' }),
 })
 
 export const PageQuery = z.object({
@@ -82,14 +77,21 @@ export function targetOf(text: string | undefined): Target | undefined {
   }
 }
 
-/** A range in epoch ms. @throws ApiError if it is empty */
-export function rangeOf({ from, to }: Pick<z.infer<typeof RangeQuery>, 'from' | 'to'>) {
+export function badParameter(parameter: string, message: string): ApiError {
+  return new ApiError(400, 'bad-parameter', message, [{ parameter, message }])
+}
+
+/** A range in epoch ms. `prefix`: of its parameters' names. @throws ApiError if it is empty */
+export function rangeOf(
+  { from, to }: Pick<z.infer<typeof RangeQuery>, 'from' | 'to'>,
+  prefix: '' | 'baseline' = '',
+) {
   const nowMs = Date.now()
   const fromMs = Math.floor(parseTime(from, nowMs)!)
   const toMs = Math.ceil(parseTime(to, nowMs)!)
   if (fromMs >= toMs) {
-    const message = `from: ${from} is not before to: ${to}`
-    throw new ApiError(400, 'bad-parameter', message, [{ parameter: 'from', message }])
+    const [first, last] = prefix === '' ? ['from', 'to'] : [`${prefix}From`, `${prefix}To`]
+    throw badParameter(first!, `${first}: ${from} is not before ${last}: ${to}`)
   }
   return { fromMs, toMs }
 }
@@ -98,8 +100,8 @@ export function rangeOf({ from, to }: Pick<z.infer<typeof RangeQuery>, 'from' | 
 const AHEAD_MS = 2 * UNIT_MS.d!
 
 /** The filter of the store that a range asks for. @throws ApiError if it is empty */
-export function filterOf(query: z.infer<typeof RangeQuery>): SampleFilter {
-  const { fromMs, toMs } = rangeOf(query)
+export function filterOf(query: z.infer<typeof RangeQuery>, prefix: '' | 'baseline' = ''): SampleFilter {
+  const { fromMs, toMs } = rangeOf(query, prefix)
   return {
     fromMs,
     toMs: Math.min(toMs, Math.max(fromMs + 1, Date.now() + AHEAD_MS)),
@@ -108,6 +110,7 @@ export function filterOf(query: z.infer<typeof RangeQuery>): SampleFilter {
     service: query.service ?? '*',
     operation: query.operation ?? '*',
     scope: query.scope ?? '*',
+    version: query.version ?? '*',
   }
 }
 

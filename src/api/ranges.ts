@@ -15,21 +15,14 @@ export const Coverage = z
       'What the answer is about: the range, snapped outward to the steps that are kept (and built) there',
   })
 
-export const VersionQuery = z.object({
-  version: z.string().optional().openapi({ description: 'service.version of the endpoint' }),
-})
-
 /** The buckets of a range, and what of them is wanted. */
 export async function openRange(
   store: Store,
-  query: z.infer<typeof RangeQuery> & { version?: string | undefined },
+  query: z.infer<typeof RangeQuery>,
   longest?: number,
 ): Promise<RangeRollups> {
   const { fromMs, toMs, ...filter } = filterOf(query)
-  return {
-    cover: await coverOf(store, { fromMs, toMs }, longest),
-    filter: { ...filter, version: query.version ?? '*' },
-  }
+  return { cover: await coverOf(store, { fromMs, toMs }, longest), filter }
 }
 
 export function coverageOf({ fromSeconds, toSeconds, stepSeconds }: Cover): z.infer<typeof Coverage> {

@@ -10,7 +10,7 @@ import { compareComponents } from '../trace/component.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { keptExemplars } from './exemplars.ts'
 import { filterOf, RangeQuery } from './parameters.ts'
-import { Coverage, coverageOf, VersionQuery } from './ranges.ts'
+import { Coverage, coverageOf } from './ranges.ts'
 import { Component, Distribution, Exemplars, Ns } from './schemas.ts'
 
 /** Points of a timeline at the most; about as many as a screen has room for. */
@@ -38,7 +38,7 @@ const timelineRoute = createRoute({
   path: '/api/v1/timeline',
   summary: 'Per step: latency, share of each component, who leads',
   request: {
-    query: RangeQuery.extend(VersionQuery.shape).extend({
+    query: RangeQuery.extend({
       step: z.coerce
         .number()
         .optional()
@@ -70,8 +70,7 @@ export function addTimelineRoute(app: OpenAPIHono, store: Store): void {
   app.openapi(timelineRoute, async (c) => {
     const query = c.req.valid('query')
     const { fromMs, toMs, ...filter } = filterOf({ ...query, scope: query.scope ?? 'trace' })
-    const rollupFilter = { ...filter, version: query.version ?? '*' }
-    const windows = await cutRange(store, { fromMs, toMs }, rollupFilter, MOST_POINTS, query.step)
+    const windows = await cutRange(store, { fromMs, toMs }, filter, MOST_POINTS, query.step)
     const points = await answerWindows(
       store,
       windows,

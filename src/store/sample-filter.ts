@@ -7,4 +7,6 @@ export type SampleFilter = {
   service: string
   operation: string
   scope: string
+  /** service.version. */
+  version: string
 }

@@ -107,6 +107,8 @@ it('are listed with what fixing them would save', async () => {
     unproven: false,
   })
   expect(findings[0]!.exemplars).toHaveLength(3)
+  // Of a version that there was not.
+  expect((await get<Findings>('/api/v1/findings?version=2')).total).toBe(0)
 })
 
 it.each([

@@ -349,6 +349,56 @@ describe('/api/v1/flamegraph', () => {
   })
 })
 
+describe('/api/v1/flamegraph and /api/v1/compare', () => {
+  const halves = `from=${at(HALF)}&to=${at(MINUTES)}&baselineFrom=${at(0)}&baselineTo=${at(HALF)}`
+
+  it('take marks and versions alike', async () => {
+    await ask('/api/v1/marks/first-half', 200, 'put', { from: at(0), to: at(HALF) })
+    await ask('/api/v1/marks/second-half', 200, 'put', { from: at(HALF), to: at(MINUTES) })
+    const { roots, entries } = await ask(`/api/v1/flamegraph?${halves}`)
+    expect(entries).toEqual({ before: durations[0].length, after: durations[1].length })
+    for (const query of ['baseline=first-half&mark=second-half', `${whole}&baselineVersion=1&version=2`]) {
+      expect((await ask(`/api/v1/flamegraph?${query}`)).roots).toEqual(roots)
+    }
+    const { entries: marked } = await ask('/api/v1/flamegraph?mark=first-half')
+    expect(marked).toBe(durations[0].length)
+    await ask('/api/v1/flamegraph?mark=nowhere', 404)
+  })
+
+  it.each([
+    [`from=${at(HALF)}&baselineFrom=${at(0)}`, 'baselineTo'],
+    [`baselineTo=${at(HALF)}`, 'baselineFrom'],
+    [`baselineFrom=${at(HALF)}&baselineTo=${at(0)}`, 'baselineFrom'],
+    [`baseline=x&baselineFrom=${at(0)}&baselineTo=${at(HALF)}`, 'baseline'],
+  ])('say what is wrong with a baseline: %s', async (query, parameter) => {
+    for (const route of ['flamegraph', 'compare']) {
+      if (parameter === 'baseline') await ask('/api/v1/marks/x', 200, 'put', { from: at(0), to: at(HALF) })
+      const { error } = await ask(`/api/v1/${route}?${query}`, 400)
+      expect(error.details).toEqual([{ parameter, message: error.message }])
+    }
+  })
+})
+
+describe('a version', () => {
+  it.each(['endpoints', 'bottlenecks', 'components', 'timeline', 'traces', 'capacity', 'flamegraph'])(
+    '/%s answers of it alone: here as of the half in which there was no other',
+    async (route) => {
+      const of = async (query: string) => {
+        const { coverage, ...answer } = await ask(`/api/v1/${route}?service=shop&limit=900&${query}`)
+        // What is spread over the range depends on how long that is.
+        return JSON.parse(
+          JSON.stringify(answer, (key, value) =>
+            ['exemplars', 'ratePerSecond'].includes(key) ? undefined : value,
+          ),
+        )
+      }
+      const ofVersion = await of(`${whole}&version=2`)
+      expect(ofVersion).toEqual(await of(`from=${at(HALF)}&to=${at(MINUTES)}`))
+      expect(ofVersion).not.toEqual(await of(whole))
+    },
+  )
+})
+
 describe('/api/v1/capacity', () => {
   it("measures concurrency, which Little's law confirms", async () => {
     const { points, little, stepSeconds, scalability } = await ask(`/api/v1/capacity?${whole}&service=shop`)

@@ -23,6 +23,7 @@ test('pairs are looked for where most time is spent, not where an endpoint is li
   })) as unknown as Bottleneck[]
   const filter: SampleFilter = {
     ...{ fromMs: 0, toMs: 1, environment: '*', namespace: '*', service: '*', operation: '*', scope: '*' },
+    version: '*',
   }
   const answered = await withPairs(store, endpoints, parseTarget('p95<1ms'), filter, async () => undefined)
   expect(answered).toEqual(endpoints)

@@ -311,7 +311,7 @@ describe('samples that are replayed', () => {
         Version: 1,
       })).filter((_, i) => i % 2 === 0 || i < 200),
     })
-    const any = { environment: '*', namespace: '*', operation: '*', scope: '*' }
+    const any = { environment: '*', namespace: '*', operation: '*', scope: '*', version: '*' }
     const filter = { ...any, service: 'busy', fromMs: startMs, toMs: startMs + 2 * hourMs }
     const [chosen] = await chooseSamples(store, filter)
     expect(chosen!.entries).toBe(1600)
@@ -321,5 +321,6 @@ describe('samples that are replayed', () => {
     const total = chosen!.samples.reduce((sum, { weight }) => sum + weight, 0)
     expect(Math.abs(total / (1500 * 10 + 100) - 1)).toBeLessThan(0.1)
     expect((await chooseSamples(store, filter))[0]).toEqual(chosen)
+    expect(await chooseSamples(store, { ...filter, version: '2' })).toEqual([])
   })
 })
