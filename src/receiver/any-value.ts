@@ -103,7 +103,7 @@ export function intText(low: number, high: number): string {
 }
 
 /** JavaScript and Go agree on numbers up to the exponent's cut-offs; what is no JSON number is named as Go does. */
-function doubleText(value: number): string {
+export function doubleText(value: number): string {
   if (Number.isFinite(value)) return Object.is(value, -0) ? '-0' : String(value)
   return `json: unsupported value: ${Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'}`
 }

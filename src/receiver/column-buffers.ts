@@ -24,12 +24,12 @@ export function reserveBytes(buffer: ByteBuffer, more: number): void {
 }
 
 export function pushWord(list: WordList, word: number): void {
-  if (list.length === list.words.length) growWords(list, 1)
+  if (list.length === list.words.length) reserveWords(list, 1)
   list.words[list.length++] = word
 }
 
 export function pushWide(list: WordList, low: number, high: number): void {
-  if (list.length + 2 > list.words.length) growWords(list, 2)
+  if (list.length + 2 > list.words.length) reserveWords(list, 2)
   list.words[list.length] = low
   list.words[list.length + 1] = high
   list.length += 2
@@ -37,14 +37,14 @@ export function pushWide(list: WordList, low: number, high: number): void {
 
 /** Appends `word` `count` times. */
 export function pushSameWord(list: WordList, word: number, count: number): void {
-  growWords(list, count)
+  reserveWords(list, count)
   list.words.fill(word, list.length, list.length + count)
   list.length += count
 }
 
 /** Appends all of `from` `count` times. */
 export function pushWordsAgain(list: WordList, from: WordList, count: number): void {
-  growWords(list, count * from.length)
+  reserveWords(list, count * from.length)
   const at = list.length
   const size = from.length
   list.words.set(from.words.subarray(0, size), at)
@@ -55,7 +55,20 @@ export function pushWordsAgain(list: WordList, from: WordList, count: number): v
   list.length = at + count * size
 }
 
-function growWords(list: WordList, more: number): void {
+/** Appends `low`, 0 `count` times. */
+export function pushSameWide(list: WordList, low: number, count: number): void {
+  reserveWords(list, 2 * count)
+  const { words } = list
+  const end = list.length + 2 * count
+  for (let i = list.length; i < end; i += 2) {
+    words[i] = low
+    words[i + 1] = 0
+  }
+  list.length = end
+}
+
+/** Makes room for `more` words behind `length`. */
+export function reserveWords(list: WordList, more: number): void {
   const needed = list.length + more
   if (needed <= list.words.length) return
   const words = new Uint32Array(Math.max(needed, 2 * list.words.length))

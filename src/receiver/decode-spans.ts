@@ -21,6 +21,7 @@ import { RESOURCE_ROLE } from './lean-roles.ts'
 import { type CutCounts, noCuts, noRejects, type RejectCounts, type SpanLimits } from './limits.ts'
 import { FLAG_CUT, rollBack, type SpanBlock, takeMark } from './native-columns.ts'
 import { numberOf } from './text-dictionary.ts'
+import { createSpanKernel, type SpanKernel } from './span-kernel.ts'
 import { closeWire, MalformedError, openWire, readLength, readTag, skipField } from './wire.ts'
 
 export type DecodeOptions = {
@@ -54,6 +55,7 @@ const SCOPE = { name: 0x0a, version: 0x12 } as const
  */
 export function createSpanDecoder({ limits, maxRowBytes }: DecodeOptions): SpanDecoder {
   const decoding = createDecoding(limits)
+  const kernel = createSpanKernel(limits)
   return (block, request, window) => {
     const { wire, log, requestMark } = decoding
     aimAt(decoding, block)
@@ -65,8 +67,9 @@ export function createSpanDecoder({ limits, maxRowBytes }: DecodeOptions): SpanD
     decoding.rowBytes = 0
     log.cuts = noCuts()
     openWire(wire, request)
+    kernel?.open()
     try {
-      decodeRequest(decoding, request.length, maxRowBytes)
+      decodeRequest(decoding, request.length, maxRowBytes, kernel)
       const { received, rejected } = decoding
       return { kind: 'decoded', rows: block.rows - rowsBefore, received, rejected, cuts: log.cuts }
     } catch (error) {
@@ -80,19 +83,19 @@ export function createSpanDecoder({ limits, maxRowBytes }: DecodeOptions): SpanD
   }
 }
 
-function decodeRequest(decoding: Decoding, end: number, maxRowBytes: number): void {
+function decodeRequest(decoding: Decoding, end: number, maxRowBytes: number, kernel?: SpanKernel): void {
   const { wire } = decoding
   while (wire.at < end) {
     const tag = readTag(wire, end)
     if (tag === REQUEST.resourceSpans) {
       const length = readLength(wire, end)
-      decodeResourceSpans(decoding, wire.at + length, maxRowBytes)
+      decodeResourceSpans(decoding, wire.at + length, maxRowBytes, kernel)
     } else skipField(wire, tag, end)
   }
 }
 
 /** The resource may come behind the spans, and in parts: its fields are read first, wherever they are. */
-function decodeResourceSpans(decoding: Decoding, end: number, maxRowBytes: number): void {
+function decodeResourceSpans(decoding: Decoding, end: number, maxRowBytes: number, kernel?: SpanKernel): void {
   const { wire, log, shared } = decoding
   const from = wire.at
   readResource(decoding, end)
@@ -102,7 +105,7 @@ function decodeResourceSpans(decoding: Decoding, end: number, maxRowBytes: numbe
     const tag = readTag(wire, end)
     if (tag === RESOURCE_SPANS.scopeSpans) {
       const length = readLength(wire, end)
-      decodeScopeSpans(decoding, wire.at + length, maxRowBytes)
+      decodeScopeSpans(decoding, wire.at + length, maxRowBytes, kernel)
     } else skipField(wire, tag, end)
   }
 }
@@ -144,7 +147,7 @@ function codeOfService({ block, shared }: Decoding, at: number): number {
 }
 
 /** The scope may come behind the spans, and in parts: what is its goes into the rows at the end. */
-function decodeScopeSpans(decoding: Decoding, end: number, maxRowBytes: number): void {
+function decodeScopeSpans(decoding: Decoding, end: number, maxRowBytes: number, kernel?: SpanKernel): void {
   const { wire, log, shared, block } = decoding
   const { scopeName, scopeVersion } = shared
   const { rows } = block
@@ -152,6 +155,11 @@ function decodeScopeSpans(decoding: Decoding, end: number, maxRowBytes: number):
   scopeVersion.length = 0
   let isScopeCut = false
   while (wire.at < end) {
+    if (kernel !== undefined && wire.bytes[wire.at] === SCOPE_SPANS.span) {
+      const { rows: read, bytes } = kernel.readSpans(decoding, end)
+      countBytes(decoding, 2 * bytes + read * (shared.values.length + ROW_OVERHEAD_BYTES), maxRowBytes)
+      if (wire.at === end) break
+    }
     const tag = readTag(wire, end)
     if (tag === SCOPE_SPANS.span) {
       const length = readLength(wire, end)

@@ -1,4 +1,15 @@
 import { TRANSPORT_PREFIXES } from '../trace/shape.ts'
+import {
+  ACTION_ADDRESS,
+  ACTION_BODY,
+  ACTION_HTTP_URL,
+  ACTION_METHOD,
+  ACTION_PENDING,
+  ACTION_QUERY,
+  ACTION_ROWS,
+  ACTION_URL_FULL,
+  KEYED,
+} from './kernel/layout.ts'
 import type { Classify } from './text-dictionary.ts'
 
 /**
@@ -106,8 +117,31 @@ const GROUPS: readonly [group: number, keys: readonly (keyof typeof SPAN_ROLE)[]
 export const GROUP_OF_ROLE: Uint8Array = new Uint8Array(ROLES).fill(KEY_GROUP)
 for (const [group, keys] of GROUPS) for (const key of keys) GROUP_OF_ROLE[SPAN_ROLE[key]] = group
 
+/** What a key with that tag is to the kernel. */
+export function flagsOfKey(tag: number): number {
+  const role = tag & ROLE_BITS
+  if (role === 0) return tag
+  const isKeyed = (GROUP_OF_ROLE[role]! & (KEY_GROUP | QUERY_GROUP)) !== 0 && role !== PARAMETER_ROLE
+  return tag | (isKeyed ? KEYED : 0) | (ACTION_OF_ROLE[role] ?? 0)
+}
+
 export const ROLE_BITS = 0x7f
 export const TRANSPORT_BIT = 0x80
+
+const ACTION_OF_ROLE: Record<number, number> = {
+  ...Object.fromEntries(GROUPS[0]![1].map((key) => [SPAN_ROLE[key], ACTION_BODY])),
+  ...Object.fromEntries(GROUPS[1]![1].map((key) => [SPAN_ROLE[key], ACTION_PENDING])),
+  [SPAN_ROLE['db.response.returned_rows']]: ACTION_ROWS,
+  [SPAN_ROLE['db.query.text']]: ACTION_QUERY,
+  [SPAN_ROLE['db.statement']]: ACTION_QUERY,
+  [SPAN_ROLE['url.full']]: ACTION_URL_FULL,
+  [SPAN_ROLE['http.url']]: ACTION_HTTP_URL,
+  [SPAN_ROLE['http.request.method']]: ACTION_METHOD,
+  [SPAN_ROLE['http.method']]: ACTION_METHOD,
+  [SPAN_ROLE['server.address']]: ACTION_ADDRESS,
+  [SPAN_ROLE['net.peer.name']]: ACTION_ADDRESS,
+  [PARAMETER_ROLE]: ACTION_PENDING,
+}
 
 const PARAMETER_PREFIXES = ['db.query.parameter.', 'db.operation.parameter.'] as const
 
