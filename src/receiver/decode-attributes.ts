@@ -57,7 +57,13 @@ export function clearRoles(roles: FoundRoles): void {
   if (roles.parameters.length > 0) roles.parameters.length = 0
 }
 
-export function noteRole(roles: FoundRoles, tag: number, code: number, start: number, values: ByteBuffer): void {
+export function noteRole(
+  roles: FoundRoles,
+  tag: number,
+  code: number,
+  start: number,
+  values: ByteBuffer,
+): void {
   const role = tag & ROLE_BITS
   if (role === PARAMETER_ROLE) roles.parameters.push(code, start)
   else if (role !== 0 && roles.at[role] === ABSENT) {

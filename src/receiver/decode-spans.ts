@@ -20,14 +20,16 @@ import { readShapeParts } from './lean-keys.ts'
 import { RESOURCE_ROLE } from './lean-roles.ts'
 import { type CutCounts, noCuts, noRejects, type RejectCounts, type SpanLimits } from './limits.ts'
 import { FLAG_CUT, rollBack, type SpanBlock, takeMark } from './native-columns.ts'
+import { createSpanKernel } from './span-kernel.ts'
 import { numberOf } from './text-dictionary.ts'
-import { createSpanKernel, type SpanKernel } from './span-kernel.ts'
 import { closeWire, MalformedError, openWire, readLength, readTag, skipField } from './wire.ts'
 
 export type DecodeOptions = {
   limits: SpanLimits
   /** A request whose rows would take more than about this is refused: a large resource repeated for every span. */
   maxRowBytes: number
+  /** What reads most spans; without one the result is the same. */
+  createKernel?: typeof createSpanKernel
 }
 
 export type DecodeOutcome =
@@ -53,9 +55,13 @@ const SCOPE = { name: 0x0a, version: 0x12 } as const
  * A decoder of ExportTraceServiceRequest bytes: one pass, straight into the columns of a block, no object a span. What
  * is rejected span by span, or malformed as a whole, leaves nothing behind in the block.
  */
-export function createSpanDecoder({ limits, maxRowBytes }: DecodeOptions): SpanDecoder {
+export function createSpanDecoder({
+  limits,
+  maxRowBytes,
+  createKernel = createSpanKernel,
+}: DecodeOptions): SpanDecoder {
   const decoding = createDecoding(limits)
-  const kernel = createSpanKernel(limits)
+  decoding.kernel = createKernel(limits)
   return (block, request, window) => {
     const { wire, log, requestMark } = decoding
     aimAt(decoding, block)
@@ -67,9 +73,9 @@ export function createSpanDecoder({ limits, maxRowBytes }: DecodeOptions): SpanD
     decoding.rowBytes = 0
     log.cuts = noCuts()
     openWire(wire, request)
-    kernel?.open()
+    decoding.kernel?.open()
     try {
-      decodeRequest(decoding, request.length, maxRowBytes, kernel)
+      decodeRequest(decoding, request.length, maxRowBytes)
       const { received, rejected } = decoding
       return { kind: 'decoded', rows: block.rows - rowsBefore, received, rejected, cuts: log.cuts }
     } catch (error) {
@@ -83,19 +89,19 @@ export function createSpanDecoder({ limits, maxRowBytes }: DecodeOptions): SpanD
   }
 }
 
-function decodeRequest(decoding: Decoding, end: number, maxRowBytes: number, kernel?: SpanKernel): void {
+function decodeRequest(decoding: Decoding, end: number, maxRowBytes: number): void {
   const { wire } = decoding
   while (wire.at < end) {
     const tag = readTag(wire, end)
     if (tag === REQUEST.resourceSpans) {
       const length = readLength(wire, end)
-      decodeResourceSpans(decoding, wire.at + length, maxRowBytes, kernel)
+      decodeResourceSpans(decoding, wire.at + length, maxRowBytes)
     } else skipField(wire, tag, end)
   }
 }
 
 /** The resource may come behind the spans, and in parts: its fields are read first, wherever they are. */
-function decodeResourceSpans(decoding: Decoding, end: number, maxRowBytes: number, kernel?: SpanKernel): void {
+function decodeResourceSpans(decoding: Decoding, end: number, maxRowBytes: number): void {
   const { wire, log, shared } = decoding
   const from = wire.at
   readResource(decoding, end)
@@ -105,7 +111,7 @@ function decodeResourceSpans(decoding: Decoding, end: number, maxRowBytes: numbe
     const tag = readTag(wire, end)
     if (tag === RESOURCE_SPANS.scopeSpans) {
       const length = readLength(wire, end)
-      decodeScopeSpans(decoding, wire.at + length, maxRowBytes, kernel)
+      decodeScopeSpans(decoding, wire.at + length, maxRowBytes)
     } else skipField(wire, tag, end)
   }
 }
@@ -147,8 +153,8 @@ function codeOfService({ block, shared }: Decoding, at: number): number {
 }
 
 /** The scope may come behind the spans, and in parts: what is its goes into the rows at the end. */
-function decodeScopeSpans(decoding: Decoding, end: number, maxRowBytes: number, kernel?: SpanKernel): void {
-  const { wire, log, shared, block } = decoding
+function decodeScopeSpans(decoding: Decoding, end: number, maxRowBytes: number): void {
+  const { wire, log, shared, block, kernel } = decoding
   const { scopeName, scopeVersion } = shared
   const { rows } = block
   scopeName.length = 0

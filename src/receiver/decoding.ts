@@ -3,6 +3,7 @@ import { type AttributeTarget, type CutLog, createRoles } from './decode-attribu
 import { createLeanWork, type LeanWork } from './lean-columns.ts'
 import { noCuts, noRejects, type RejectCounts, type SpanLimits } from './limits.ts'
 import { type BlockMark, createBlock, createMark, type MapColumn, type SpanBlock } from './native-columns.ts'
+import type { SpanKernel } from './span-kernel.ts'
 import { cutLength, pushText, viewOf } from './text.ts'
 import { numberOf, type TextDictionary } from './text-dictionary.ts'
 import { createWire, readLength, readVarint, type Wire } from './wire.ts'
@@ -30,6 +31,7 @@ export type Decoding = {
   linkAttributes: AttributeTarget
   shared: SharedColumns
   lean: LeanWork
+  kernel: SpanKernel | undefined
 }
 
 /** What all spans of a resource and a scope have in common: worked out once, copied into each row. */
@@ -86,6 +88,7 @@ export function createDecoding(limits: SpanLimits): Decoding {
     linkAttributes: target(block.linkAttributes),
     shared,
     lean: createLeanWork(),
+    kernel: undefined,
   }
 }
 

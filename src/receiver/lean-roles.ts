@@ -121,7 +121,8 @@ for (const [group, keys] of GROUPS) for (const key of keys) GROUP_OF_ROLE[SPAN_R
 export function flagsOfKey(tag: number): number {
   const role = tag & ROLE_BITS
   if (role === 0) return tag
-  const isKeyed = (GROUP_OF_ROLE[role]! & (KEY_GROUP | QUERY_GROUP)) !== 0 && role !== PARAMETER_ROLE
+  const isKeyed =
+    (GROUP_OF_ROLE[role]! & (KEY_GROUP | QUERY_GROUP | SAMPLING_GROUP)) !== 0 && role !== PARAMETER_ROLE
   return tag | (isKeyed ? KEYED : 0) | (ACTION_OF_ROLE[role] ?? 0)
 }
 
@@ -130,7 +131,6 @@ export const TRANSPORT_BIT = 0x80
 
 const ACTION_OF_ROLE: Record<number, number> = {
   ...Object.fromEntries(GROUPS[0]![1].map((key) => [SPAN_ROLE[key], ACTION_BODY])),
-  ...Object.fromEntries(GROUPS[1]![1].map((key) => [SPAN_ROLE[key], ACTION_PENDING])),
   [SPAN_ROLE['db.response.returned_rows']]: ACTION_ROWS,
   [SPAN_ROLE['db.query.text']]: ACTION_QUERY,
   [SPAN_ROLE['db.statement']]: ACTION_QUERY,

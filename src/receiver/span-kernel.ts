@@ -3,10 +3,9 @@ import { readFileSync } from 'node:fs'
 import { doubleText } from './any-value.ts'
 import {
   type ByteBuffer,
+  copyBytes,
   pushSameWide,
-  pushSameWord,
   readVarintAt,
-  reserveBytes,
   reserveWords,
   type WordList,
 } from './column-buffers.ts'
@@ -18,14 +17,21 @@ import { flagsOfKey } from './lean-roles.ts'
 import type { SpanLimits } from './limits.ts'
 import type { SpanBlock } from './native-columns.ts'
 import { isErrorText } from './query-values.ts'
+import type { Wire } from './wire.ts'
+
+/** What is used of it: of Node's types it is no part. */
+type WebAssembly = {
+  Module: new (bytes: Uint8Array) => object
+  Instance: new (module: object, imports: Record<string, Record<string, unknown>>) => { exports: unknown }
+}
 
 type Exports = {
-  memory: WebAssembly.Memory
+  memory: { buffer: ArrayBuffer }
   configure(seed: bigint, attributes: number, nameBytes: number, keyBytes: number, valueBytes: number): void
   clear(): void
   addKey(size: number, code: number, flags: number): void
   addName(size: number, code: number): void
-  learn(pending: number, shape: number, detail: number, valueHash: number): void
+  learn(pending: number, shape: number, detail: number, valueHash: number, weight: number): void
   run(
     at: number,
     end: number,
@@ -51,22 +57,25 @@ export type SpanKernel = {
   readSpans(decoding: Decoding, end: number): { rows: number; bytes: number }
 }
 
-let compiled: WebAssembly.Module | undefined
+let compiled: object | undefined
 
 /** undefined: this processor or this Node cannot run it. */
 export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
   let memory: Uint8Array
+  let view: DataView
   let words: Uint32Array
   let kernel: Exports
   try {
-    compiled ??= new WebAssembly.Module(readFileSync(new URL('./kernel/kernel.wasm', import.meta.url)))
+    const { Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssembly }).WebAssembly
+    compiled ??= new Module(readFileSync(new URL('./kernel/kernel.wasm', import.meta.url)))
     const double = (value: number, to: number) => {
       const text = doubleText(value)
       for (let i = 0; i < text.length; i++) memory[to + i] = text.charCodeAt(i)
       return text.length
     }
-    kernel = new WebAssembly.Instance(compiled, { env: { double } }).exports as Exports
+    kernel = new Instance(compiled, { text: { double } }).exports as Exports
     memory = new Uint8Array(kernel.memory.buffer)
+    view = new DataView(kernel.memory.buffer)
     words = new Uint32Array(kernel.memory.buffer)
   } catch {
     return undefined
@@ -80,7 +89,7 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
   )
 
   // What is in the kernel's tables, and of which dictionaries.
-  let generations = ''
+  let generations: number[] = []
   let keysKnown = 0
   let namesKnown = 0
   /** What is at INPUT: bytes `from` up to `to` of the request. */
@@ -101,8 +110,9 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
       let bytes = 0
       if (pause > 0) {
         pause--
-        return { rows, bytes }
+        return NONE
       }
+      if (isLast(wire, end)) return NONE
       learnTexts(decoding)
       for (;;) {
         const begun = wire.at
@@ -148,10 +158,10 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
   function learnTexts({ block, lean, limits }: Decoding): void {
     const keys = block.attributes.keys.dictionary
     const names = block.spanName.dictionary
-    const current = `${keys.generation} ${names.generation} ${block.shape.dictionary.generation} ${block.detail.dictionary.generation} ${lean.resources.generation}`
-    if (current !== generations) {
+    const dictionaries = [keys, names, block.shape.dictionary, block.detail.dictionary, lean.resources]
+    if (dictionaries.some(({ generation }, i) => generation !== generations[i])) {
       kernel.clear()
-      generations = current
+      generations = dictionaries.map(({ generation }) => generation)
       keysKnown = 0
       namesKnown = 0
     }
@@ -199,9 +209,7 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
     takeWords(block.spanKind.codes, at.SPAN_KIND, rows)
     takeWords(block.statusCode.codes, at.STATUS_CODE, rows)
     takeWords(block.flags, at.FLAGS, rows)
-    reserveBytes(block.traceState, rows)
-    block.traceState.bytes.fill(0, firstState, firstState + rows)
-    block.traceState.length += rows
+    takeBytes(block.traceState, at.TRACE_STATES, words[HEADER + at.TRACE_STATES_BYTES]!)
     pushSameWide(block.eventEnds, block.eventName.codes.length, rows)
     pushSameWide(block.linkEnds, block.linkAttributes.ends.length / 2, rows)
 
@@ -212,9 +220,19 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
       const row = words[entry]!
       takeLeans(block, done, row)
       done = row + 1
-      pushPending(decoding, row, firstCode + words[entry + 1]!, firstValue + words[entry + 2]!, words[entry + 3]!, firstState)
+      noteRoles(decoding, firstCode + words[entry + 1]!, firstValue + words[entry + 2]!, words[entry + 3]!)
+      const kind = words[(at.SPAN_KIND >> 2) + row]!
+      const name = words[(at.SPAN_NAME >> 2) + row]!
+      const { lean, shared, spanAttributes } = decoding
+      pushLean(lean, block, shared, spanAttributes.roles, kind, name, firstState + words[entry + 6]!)
       if (words[entry + 4] === 1) {
-        kernel.learn(i, last(block.shape.codes), last(block.detail.codes), last(block.valueHash))
+        kernel.learn(
+          i,
+          last(block.shape.codes),
+          last(block.detail.codes),
+          last(block.valueHash),
+          last(block.weight),
+        )
       }
     }
     takeLeans(block, done, rows)
@@ -222,14 +240,12 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
     decoding.received += rows
   }
 
-  /** What attributes decide of a row that is like none before. */
-  function pushPending(
-    { block, lean, shared, spanAttributes: { roles } }: Decoding,
-    row: number,
+  /** The roles of a row's attributes, from its first code and where its first value begins. */
+  function noteRoles(
+    { block, spanAttributes: { roles } }: Decoding,
     code: number,
     value: number,
     count: number,
-    firstState: number,
   ): void {
     const { keys, values } = block.attributes
     clearRoles(roles)
@@ -240,9 +256,6 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
       const text = readVarintAt(values, value)
       value = text.next + text.value
     }
-    const kind = words[(at.SPAN_KIND >> 2) + row]!
-    const name = words[(at.SPAN_NAME >> 2) + row]!
-    pushLean(lean, block, shared, roles, kind, name, firstState + row)
   }
 
   function takeLeans(block: SpanBlock, row: number, end: number): void {
@@ -253,26 +266,39 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
     takeWords(block.bodyBytes, at.BODY_BYTES + 4 * row, count)
     takeWords(block.returnedRows, at.RETURNED_ROWS + 4 * row, count)
     takeWords(block.valueHash, at.VALUE_HASH + 4 * row, count)
-    pushSameWord(block.weight, 0, count)
+    takeWords(block.weight, at.WEIGHT + 4 * row, count)
   }
 
   function takeBytes(column: ByteBuffer, place: number, count: number): void {
-    reserveBytes(column, count)
-    column.bytes.set(memory.subarray(place, place + count), column.length)
-    column.length += count
+    copyBytes(memory, view, place, count, column)
   }
 
   function takeWords(column: WordList, place: number, count: number): void {
     reserveWords(column, count)
-    column.words.set(words.subarray(place >> 2, (place >> 2) + count), column.length)
-    column.length += count
+    const { words: to, length } = column
+    const from = place >> 2
+    if (count > BULK_WORDS) to.set(words.subarray(from, from + count), length)
+    else for (let i = 0; i < count; i++) to[length + i] = words[from + i]!
+    column.length = length + count
   }
 }
 
 const HEADER = at.HEADER >> 2
 /** So many spans in a row are worth the trouble. */
-const WORTH_IT = 8
+const WORTH_IT = 2
 const MAX_PAUSE = 63
+/** Under this a loop beats the call into the runtime that a bulk copy is. */
+const BULK_WORDS = 32
+
+const NONE = { rows: 0, bytes: 0 }
+
+/** Whether no other follows the span at `wire.at`: for one the way into the kernel and out of it is too long. */
+function isLast({ bytes, at }: Wire, end: number): boolean {
+  const first = bytes[at + 1]!
+  const second = bytes[at + 2]!
+  const size = first < 0x80 ? first + 2 : second < 0x80 ? (first & 0x7f) + (second << 7) + 3 : 0
+  return size !== 0 && at + size >= end
+}
 
 function last({ words, length }: WordList): number {
   return words[length - 1]!

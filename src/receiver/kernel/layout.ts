@@ -12,6 +12,7 @@ export const PENDING = 5
 export const SPAN_BYTES = 6
 /** Whether it stopped at a span that is not for the kernel. */
 export const HAS_BAILED = 7
+export const TRACE_STATES_BYTES = 8
 
 /** No more rows than this at a time. */
 export const MAX_ROWS = 1024
@@ -34,10 +35,11 @@ export const LEAN_ENTRIES = 0x4_0000
 export const MAX_LEANS = 4096
 /** Their texts. */
 export const TEXTS = 0x7_0000
+export const TEXTS_END = 0xf_0000
 export const LEAN_TEXTS = 0xf_0000
-export const END_OF_TEXTS = 0x1d_0000
+export const LEAN_TEXTS_END = 0x1d_0000
 
-/** Of spans whose shape and detail are not known: words row, code, value, count, whether it can be learned; then the key. */
+/** Of spans whose shape and detail are not known: words row, code, value, count, whether it can be learned, size of its key, trace state; then the key. */
 export const PENDING_ENTRIES = 0x1d_0000
 export const PENDING_BYTES = 0xa00
 export const PENDING_KEY = 32
@@ -65,12 +67,14 @@ export const DETAIL = 0x20_8000
 export const BODY_BYTES = 0x20_9000
 export const RETURNED_ROWS = 0x20_a000
 export const VALUE_HASH = 0x20_b000
-export const MESSAGES = 0x20_c000
+export const WEIGHT = 0x20_c000
+export const MESSAGES = 0x20_d000
 export const ATTRIBUTE_CODES = 0x22_0000
 export const ATTRIBUTE_VALUES = 0x23_0000
 /** The bytes of requests, with room to read beyond them. */
 export const INPUT = 0x27_0000
-export const MEMORY_PAGES = 0x29
+export const TRACE_STATES = 0x28_1000
+export const MEMORY_PAGES = 0x2a
 
 /** What a key is to the kernel, beside its role and its bit for a driver's transport (lean-roles.ts). */
 export const KEYED = 0x100

@@ -1,9 +1,7 @@
 // Texts and numbers as columns have them: a length, then bytes.
 
 /** `String(value)` at `at`; returns its length. */
-// @ts-ignore: a decorator
-@external("env", "double")
-declare function doubleText(value: f64, at: usize): u32
+declare function double(value: f64, at: usize): u32
 
 /**
  * Copies `size` bytes; up to 15 more are read and written beyond the end. Whether all of them are ASCII.
@@ -22,7 +20,7 @@ export function copy(to: usize, from: usize, size: u32): bool {
   const bytes = v128.load(from)
   v128.store(to, bytes)
   seen |= <u32>i8x16.bitmask(bytes) & ((1 << left) - 1)
-  return seen == 0
+  return seen === 0
 }
 
 /** A length below 2^14. Returns where it goes on. */
@@ -37,12 +35,32 @@ export function writeLength(to: usize, length: u32): usize {
 
 /** Lower-case hex of 16 bytes (the last ones may be of no use): 32 are written. */
 export function writeHex16(to: usize, from: usize): void {
-  const digits = v128(0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66)
+  const digits = v128(
+    0x30,
+    0x31,
+    0x32,
+    0x33,
+    0x34,
+    0x35,
+    0x36,
+    0x37,
+    0x38,
+    0x39,
+    0x61,
+    0x62,
+    0x63,
+    0x64,
+    0x65,
+    0x66,
+  )
   const bytes = v128.load(from)
   const high = i8x16.swizzle(digits, i8x16.shr_u(bytes, 4))
   const low = i8x16.swizzle(digits, v128.and(bytes, i8x16.splat(15)))
   v128.store(to, v128.shuffle<u8>(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23))
-  v128.store(to + 16, v128.shuffle<u8>(high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
+  v128.store(
+    to + 16,
+    v128.shuffle<u8>(high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),
+  )
 }
 
 function digitsOf(value: u32): u32 {
@@ -96,8 +114,8 @@ const LARGEST: f64 = 1e14
  */
 export function writeDouble(to: usize, value: f64): usize {
   const scaled = nearest(value * SCALE)
-  if (abs(scaled) > LARGEST || scaled / SCALE != value || (scaled == 0 && reinterpret<u64>(value) != 0)) {
-    const size = doubleText(value, to + 1)
+  if (abs(scaled) > LARGEST || scaled / SCALE !== value || (scaled === 0 && reinterpret<u64>(value) !== 0)) {
+    const size = double(value, to + 1)
     store<u8>(to, size)
     return to + 1 + size
   }
@@ -106,10 +124,10 @@ export function writeDouble(to: usize, value: f64): usize {
   const all = <u64>abs(scaled)
   let end = writeNumber(at, all / 1000)
   const decimals = <u32>(all % 1000)
-  if (decimals != 0) {
+  if (decimals !== 0) {
     store<u8>(end++, 0x2e)
     writeDigits(end, decimals, 3)
-    end += decimals % 10 != 0 ? 3 : decimals % 100 != 0 ? 2 : 1
+    end += decimals % 10 !== 0 ? 3 : decimals % 100 !== 0 ? 2 : 1
   }
   store<u8>(to, end - to - 1)
   return end
@@ -125,10 +143,10 @@ export function isUtf8(at: usize, size: u32): bool {
     const more: usize = first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3
     if (at + more > end) return false
     const second = load<u8>(at)
-    const least: u8 = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80
-    const most: u8 = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf
+    const least: u8 = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80
+    const most: u8 = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf
     if (second < least || second > most) return false
-    for (let i: usize = 1; i < more; i++) if ((load<u8>(at + i) & 0xc0) != 0x80) return false
+    for (let i: usize = 1; i < more; i++) if ((load<u8>(at + i) & 0xc0) !== 0x80) return false
     at += more
   }
   return true
