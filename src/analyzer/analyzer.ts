@@ -17,7 +17,8 @@ import {
   type WaitingTrace,
   writeState,
 } from '../store/analyzer-store.ts'
-import { samplesBlock, tracesBlock } from '../store/results.ts'
+import { tracesBlock } from '../store/results.ts'
+import { samplesBlock } from '../store/samples-block.ts'
 import { SLOWEST_INSERT_MS, type Store } from '../store/store.ts'
 import { createDictionary } from '../trace/dictionary.ts'
 import { type AnalyzerCounters, countAnalysis, createCounters } from './counters.ts'

@@ -8,7 +8,10 @@ import { type Calls, connectCalls, type Handlers } from './calls.ts'
 /** What a thread of the service is started with; `url`: of the store, which has its tables. */
 export type PartArgument = { config: Config; url: string }
 
-/** The thread's side of part.ts: `start` opens a store and the part; `stop` closes both, and the thread ends. */
+/**
+ * The thread's side of part.ts: `start` opens a store and the part; `stop` closes both, and the thread ends. The other
+ * side is asked for `spool` (see StoreOptions).
+ */
 export function runPart<Argument extends PartArgument>(
   start: (
     argument: Argument,
@@ -21,7 +24,7 @@ export function runPart<Argument extends PartArgument>(
     async start(argument: Argument) {
       const { config, url } = argument
       const log = createLog(config.logLevel, { write: (line) => parent.tell('log', line) })
-      store = openPartStore(config, url, log)
+      store = openPartStore(config, url, log, () => parent.call('spool'))
       part = await start(argument, { store, log, parent })
       Object.assign(handlers, part.handlers)
       return part.started

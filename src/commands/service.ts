@@ -87,7 +87,10 @@ export async function startService(
     if (roles.includes('analyzer')) {
       const part = startPart<void>('analyzer', new URL('./analyzer-thread.ts', import.meta.url), {
         argument: () => argument,
-        handlers: { counters: (told: object) => Object.assign(analyzerCounters, told) },
+        handlers: {
+          counters: (told: object) => Object.assign(analyzerCounters, told),
+          spool: () => engine?.spool(),
+        },
         counters: analyzerCounters,
         log,
       })
@@ -108,6 +111,7 @@ export async function startService(
         argument: (last) => ({ ...argument, address: last ?? config.api }),
         handlers: {
           metrics: () => metrics,
+          spool: () => engine?.spool(),
           problem: () => engine?.problem() ?? receiver?.problem() ?? watch.damage(),
         },
         counters: apiCounters,

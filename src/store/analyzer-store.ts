@@ -1,7 +1,7 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
 import { decodeLeanSpans, LEAN_COLUMNS } from './lean-spans.ts'
-import type { SampleKey } from './results.ts'
+import type { SampleKey } from './samples-block.ts'
 import type { Store } from './store.ts'
 
 /** A trace with spans that no analysis has seen. */

@@ -1,4 +1,4 @@
-import { createWords, pushPair, pushWord, type WordList, wordsIn } from '../analysis/word-list.ts'
+import { createWords, pushWord, type WordList, wordsIn } from '../analysis/word-list.ts'
 
 /** Values of a column while they are gathered, as src/store/native-writer.ts wants them. */
 
@@ -40,11 +40,12 @@ export function codesById(of: CodedTexts, textOf: (id: number) => string): (id: 
   return (id) => (codes[id] ??= of.codeOf(textOf(id)))
 }
 
-/** Ids of 64 bits each: words, low first. */
-export function pushId(list: WordList, from: Uint32Array, row: number): void {
-  pushPair(list, from[2 * row]!, from[2 * row + 1]!)
-}
-
-export function pushHexId(list: WordList, hex: string): void {
-  pushPair(list, Number.parseInt(hex.slice(8, 16), 16), Number.parseInt(hex.slice(0, 8), 16))
+/** The same where it is known how many values there are: whoever gathers them puts the codes. */
+export function codedTexts(count: number): {
+  texts: string[]
+  codes: Uint32Array
+  codeOf(text: string): number
+} {
+  const { texts, codeOf } = createCodedTexts()
+  return { texts, codes: new Uint32Array(count), codeOf }
 }

@@ -3,7 +3,7 @@ type Writer = { bytes: Buffer; length: number }
 
 type NumberType = 'UInt8' | 'UInt16' | 'UInt32' | 'Int32' | 'UInt64' | 'Float64' | 'DateTime'
 
-/** Texts by number: `texts[codes[i]]` is the i-th value. */
+/** Texts by number: `texts[codes[i]]` is the i-th value; some may be the same. */
 type Coded = { codes: ArrayLike<number>; texts: readonly string[] }
 type Few = { values: readonly string[] } | Coded
 
@@ -128,16 +128,23 @@ function writeIds(writer: Writer, halves: readonly Uint32Array[]): void {
   for (let i = 0; i < count; i++) {
     bytes[at++] = digits
     for (const words of halves) {
-      for (let word = 2 * i + 1; word >= 2 * i; word--) {
-        for (let shift = 24; shift >= 0; shift -= 8) {
-          const byte = (words[word]! >>> shift) & 255
-          bytes[at++] = HEX_HIGH[byte]!
-          bytes[at++] = HEX_LOW[byte]!
-        }
-      }
+      putHex(bytes, at, words[2 * i + 1]!)
+      putHex(bytes, at + 8, words[2 * i]!)
+      at += 16
     }
   }
   writer.length = at
+}
+
+function putHex(bytes: Buffer, at: number, word: number): void {
+  bytes[at] = HEX_HIGH[word >>> 24]!
+  bytes[at + 1] = HEX_LOW[word >>> 24]!
+  bytes[at + 2] = HEX_HIGH[(word >>> 16) & 255]!
+  bytes[at + 3] = HEX_LOW[(word >>> 16) & 255]!
+  bytes[at + 4] = HEX_HIGH[(word >>> 8) & 255]!
+  bytes[at + 5] = HEX_LOW[(word >>> 8) & 255]!
+  bytes[at + 6] = HEX_HIGH[word & 255]!
+  bytes[at + 7] = HEX_LOW[word & 255]!
 }
 
 /** The block brings its own dictionary; the low byte says how wide an index is: 0, 1, 2 for 1, 2, 4 bytes. */
@@ -148,23 +155,26 @@ function writeCodes(writer: Writer, { codes, texts }: Coded): void {
   if (codes.length === 0) return
   // Place in the block's dictionary, from 1; 0: not used yet.
   const places = new Uint32Array(texts.length)
-  const used = ['']
+  const used = new Map([['', 1]])
   const indexes = new Uint32Array(codes.length)
   for (let i = 0; i < codes.length; i++) {
     const code = codes[i]!
-    let place = places[code]!
-    if (place === 0) {
-      place = texts[code] === '' ? 1 : used.push(texts[code]!)
-      places[code] = place
-    }
-    indexes[i] = place - 1
+    if (places[code] === 0) places[code] = placeOf(texts[code]!)
+    indexes[i] = places[code]! - 1
   }
-  const width = used.length <= 2 ** 8 ? 0 : used.length <= 2 ** 16 ? 1 : 2
+  const width = used.size <= 2 ** 8 ? 0 : used.size <= 2 ** 16 ? 1 : 2
   writeUInt64(writer, OWN_KEYS + width)
-  writeUInt64(writer, used.length)
-  for (const text of used) writeText(writer, text)
+  writeUInt64(writer, used.size)
+  for (const text of used.keys()) writeText(writer, text)
   writeUInt64(writer, codes.length)
   writeBytes(writer, packed((['UInt8', 'UInt16', 'UInt32'] as const)[width]!, indexes))
+
+  // Codes may stand for the same text.
+  function placeOf(text: string): number {
+    const place = used.get(text) ?? used.size + 1
+    used.set(text, place)
+    return place
+  }
 }
 
 function codesOf(values: readonly string[]): Coded {

@@ -38,10 +38,10 @@ export type StoreOptions = {
   /** Inserts return when what they wrote is on the disk, come power loss. */
   fsync?: boolean | undefined
   /**
-   * Where a store on this machine looks for data that a request only names: spans go there instead of through a socket.
-   * undefined: there is no such place, or none at the moment.
+   * Where a store on this machine looks for data that a request only names: blocks go there instead of through a socket,
+   * which moves only while this thread computes nothing. undefined: there is no such place, or none at the moment.
    */
-  spool?: (() => string | undefined) | undefined
+  spool?: (() => string | undefined | Promise<string | undefined>) | undefined
   log: Logger
 }
 
@@ -171,7 +171,7 @@ export function openStore(options: StoreOptions): Store {
     settings: ClickHouseSettings,
     signal?: AbortSignal,
   ): Promise<void> {
-    const directory = options.spool?.()
+    const directory = await options.spool?.()
     const file = directory === undefined ? undefined : join(directory, randomUUID())
     try {
       // At once: each step of it would wait for a turn behind the exports that have come, tens of milliseconds of decoding.

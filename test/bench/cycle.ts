@@ -30,7 +30,8 @@ for (const spans of SIZES.length === 0 ? [100_000, 1_000_000] : SIZES) await ben
 
 async function bench(spans: number): Promise<void> {
   const engine = await startTestEngine()
-  const store = await openTestStore(engine.url)
+  // As in the service.
+  const store = await openTestStore(engine.url, 7, engine.engine?.spool)
   const columns = TRAFFIC[NAME]!(spans)
   await storeSpans(store, columns)
   const parts: Record<string, number> = {}

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { type Engine, startEngine } from '../../src/engine/start.ts'
-import { openStore, type Store } from '../../src/store/store.ts'
+import { openStore, type Store, type StoreOptions } from '../../src/store/store.ts'
 
 export const quiet = pino({ level: 'silent' })
 
@@ -28,9 +28,13 @@ export async function startTestEngine(): Promise<TestEngine> {
 }
 
 /** A store in a fresh database. */
-export async function openTestStore(url: string, retentionDays = 7): Promise<Store & { database: string }> {
+export async function openTestStore(
+  url: string,
+  retentionDays = 7,
+  spool?: StoreOptions['spool'],
+): Promise<Store & { database: string }> {
   const database = `test_${randomBytes(6).toString('hex')}`
-  const store = openStore({ url, database, retentionDays, rollupRetentionDays: 400, log: quiet })
+  const store = openStore({ url, database, retentionDays, rollupRetentionDays: 400, spool, log: quiet })
   await store.migrate()
   return Object.assign(store, { database })
 }

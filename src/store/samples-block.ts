@@ -1,0 +1,230 @@
+import { type Analysis, SAMPLE_KINDS } from '../analysis/result.ts'
+import { sinceNs } from '../analysis/rollup-samples.ts'
+import type { EvidenceRows } from '../findings/evidence.ts'
+import { idHex, traceIdHex } from '../trace/columns.ts'
+import { STATUS_ERROR } from '../trace/span.ts'
+import { codedTexts } from './column-lists.ts'
+import { createComponentColumns } from './component-columns.ts'
+import { createFindingColumns } from './finding-columns.ts'
+import { type NativeTable, tableOf } from './native-table.ts'
+import { type NativeColumn, writeBlock } from './native-writer.ts'
+import { createNodeColumns } from './node-columns.ts'
+import type { ResultVersion } from './results.ts'
+import { orderSamples } from './sample-order.ts'
+
+/** Identity of a stored sample: the sorting key of `samples`. */
+export type SampleKey = {
+  Environment: string
+  Namespace: string
+  Service: string
+  Operation: string
+  Scope: string
+  /** Epoch ns. */
+  StartNs: string
+  TraceId: string
+  SpanId: string
+}
+
+const WORD = 2 ** 32
+const KEYS = ['Environment', 'Namespace', 'Service', 'Operation', 'Scope'] as const
+
+/**
+ * One Native block of `samples`: those of the analysis, in the order of the table (which then need not sort them), with
+ * what was found in them, and a deletion for each key of `gone`. `stored`: how the store would answer with those of the
+ * analysis (see rollup-sources.ts), and which trace of it each is of.
+ */
+export function samplesBlock(
+  analysis: Analysis,
+  nameOf: (endpoint: number) => string,
+  gone: readonly SampleKey[],
+  { version, modelVersion }: ResultVersion,
+  evidence?: EvidenceRows,
+): { rows: number; block: Buffer; stored: NativeTable; traceOf: Uint32Array } {
+  const { spans, traces, samples } = analysis
+  const { dictionary } = spans
+  const { order, traceOf, keyOf } = orderSamples(analysis, dictionary, nameOf)
+  const deleted = gone.length === 0 ? [] : missingOf(gone, analysis, order, traceOf, keyOf)
+  const counted = order.length
+  const rows = counted + deleted.length
+
+  const text = {
+    Environment: codedTexts(rows),
+    Namespace: codedTexts(rows),
+    Service: codedTexts(rows),
+    Operation: codedTexts(rows),
+    Scope: codedTexts(rows),
+    ServiceVersion: codedTexts(rows),
+    EntryKind: codedTexts(rows),
+  }
+  const start = new Uint32Array(2 * rows)
+  const traceHigh = new Uint32Array(2 * rows)
+  const traceLow = new Uint32Array(2 * rows)
+  const spanId = new Uint32Array(2 * rows)
+  const durationNs = new Uint32Array(2 * rows)
+  const queueWaitNs = new Uint32Array(2 * rows)
+  const isError = new Uint32Array(rows)
+  const weight = new Uint32Array(rows)
+  const isDeleted = new Uint32Array(rows)
+  const minutes = new Uint32Array(counted)
+  const findings = createFindingColumns(evidence, samples.count)
+
+  const origins = wordsOfTimes(traces.origin)
+  const kindCodes = SAMPLE_KINDS.map(text.EntryKind.codeOf)
+  let key: ReturnType<typeof keyOf> | undefined
+  let codes: number[] = []
+  let shape = -1
+  let versionCode = 0
+  for (let row = 0; row < counted; row++) {
+    const s = order[row]!
+    const trace = traceOf[row]!
+    const traceSpan = traces.span[trace]!
+    const span = samples.span[s]!
+    // Most are of the endpoint, and of the shape, of the one before.
+    const ofSample = keyOf(s)
+    if (ofSample !== key) {
+      key = ofSample
+      codes = codesOf(key.environment, key.namespace, key.service, key.operation, key.scope)
+    }
+    putCodes(row, codes)
+    if (spans.shape[span] !== shape) {
+      shape = spans.shape[span]!
+      versionCode = text.ServiceVersion.codeOf(dictionary.fields(shape).version)
+    }
+    text.ServiceVersion.codes[row] = versionCode
+    text.EntryKind.codes[row] = kindCodes[samples.kind[s]!]!
+    const low = origins[2 * trace]! + samples.startNs[s]!
+    start[2 * row] = low
+    start[2 * row + 1] = origins[2 * trace + 1]! + Math.floor(low / WORD)
+    minutes[row] = minuteOf(start, row)
+    traceHigh[2 * row] = spans.traceHigh[2 * traceSpan]!
+    traceHigh[2 * row + 1] = spans.traceHigh[2 * traceSpan + 1]!
+    traceLow[2 * row] = spans.traceLow[2 * traceSpan]!
+    traceLow[2 * row + 1] = spans.traceLow[2 * traceSpan + 1]!
+    spanId[2 * row] = spans.spanId[2 * span]!
+    spanId[2 * row + 1] = spans.spanId[2 * span + 1]!
+    putNumber(durationNs, row, samples.durationNs[s]!)
+    putNumber(queueWaitNs, row, samples.queueWaitNs[s]!)
+    isError[row] = spans.status[span] === STATUS_ERROR ? 1 : 0
+    weight[row] = samples.weight[s]!
+    findings.addSample(s)
+  }
+  deleted.forEach((key, i) => {
+    const row = counted + i
+    putCodes(row, codesOf(key.Environment, key.Namespace, key.Service, key.Operation, key.Scope))
+    text.ServiceVersion.codes[row] = text.ServiceVersion.codeOf('')
+    text.EntryKind.codes[row] = text.EntryKind.codeOf('')
+    const startNs = BigInt(key.StartNs)
+    start[2 * row] = Number(startNs & 0xffff_ffffn)
+    start[2 * row + 1] = Number(startNs >> 32n)
+    putHex(traceHigh, row, key.TraceId)
+    putHex(traceLow, row, key.TraceId.slice(16))
+    putHex(spanId, row, key.SpanId)
+    weight[row] = 1
+    isDeleted[row] = 1
+    findings.addNothing()
+  })
+
+  const columns: NativeColumn[] = [
+    { name: 'Start', type: 'DateTime64(9)', words: start },
+    ...Object.entries(text).map(([name, { texts, codes }]) => ({
+      name,
+      type: 'LowCardinality(String)' as const,
+      texts,
+      codes,
+    })),
+    { name: 'TraceId', type: 'String', ids: [traceHigh, traceLow] },
+    { name: 'SpanId', type: 'String', ids: [spanId] },
+    { name: 'DurationNs', type: 'UInt64', words: durationNs },
+    { name: 'QueueWaitNs', type: 'UInt64', words: queueWaitNs },
+    { name: 'IsError', type: 'UInt8', values: isError },
+    { name: 'Weight', type: 'UInt32', values: weight },
+    ...createComponentColumns(analysis, order, rows),
+    ...createNodeColumns(analysis, order, rows),
+    ...findings.columns(),
+    { name: 'Version', type: 'UInt64', words: repeated(version, rows) },
+    { name: 'ModelVersion', type: 'UInt64', words: repeated(modelVersion, rows) },
+    { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
+  ]
+  const stored = tableOf(counted, [
+    ...columns,
+    { name: 'Minute', type: 'UInt32', values: minutes },
+    { name: 'StartNs', type: 'UInt64', words: start },
+    { name: 'TraceHigh', type: 'UInt64', words: traceHigh },
+    { name: 'TraceLow', type: 'UInt64', words: traceLow },
+  ])
+  const isEmpty = (column: NativeColumn) => 'ends' in column && (rows === 0 || column.ends[rows - 1] === 0)
+  // Where all of a column's arrays are empty, as the table has them anyway, their ends would be most of the block.
+  const written = columns.filter((column) => !isEmpty(column))
+  return { rows, block: writeBlock(rows, written), stored, traceOf }
+
+  /** Of KEYS, in that order. */
+  function codesOf(...key: [string, string, string, string, string]): number[] {
+    return KEYS.map((name, i) => text[name].codeOf(key[i]!))
+  }
+
+  function putCodes(row: number, codes: readonly number[]): void {
+    text.Environment.codes[row] = codes[0]!
+    text.Namespace.codes[row] = codes[1]!
+    text.Service.codes[row] = codes[2]!
+    text.Operation.codes[row] = codes[3]!
+    text.Scope.codes[row] = codes[4]!
+  }
+}
+
+/** The keys that are not those of a sample of the analysis, each once. */
+function missingOf(
+  gone: readonly SampleKey[],
+  { spans, traces, samples }: Analysis,
+  order: Uint32Array,
+  traceOf: Uint32Array,
+  keyOf: ReturnType<typeof orderSamples>['keyOf'],
+): SampleKey[] {
+  const names = new Set<string>()
+  for (let row = 0; row < order.length; row++) {
+    const s = order[row]!
+    const trace = traceOf[row]!
+    const { environment, namespace, service, operation, scope } = keyOf(s)
+    const startNs = traces.origin[trace]! + BigInt(samples.startNs[s]!)
+    const traceId = traceIdHex(spans, traces.span[trace]!)
+    const id = idHex(spans.spanId, samples.span[s]!)
+    names.add([environment, namespace, service, operation, scope, startNs, traceId, id].join('\n'))
+  }
+  return gone.filter((key) => {
+    const { Environment, Namespace, Service, Operation, Scope, TraceId, SpanId } = key
+    const parts = [Environment, Namespace, Service, Operation, Scope, BigInt(key.StartNs), TraceId, SpanId]
+    const name = parts.join('\n')
+    if (names.has(name)) return false
+    names.add(name)
+    return true
+  })
+}
+
+/** Epoch seconds of the minute that a time (words of epoch ns) is in. */
+function minuteOf(times: Uint32Array, row: number): number {
+  const minute = 60 * Math.floor((times[2 * row + 1]! * WORD + times[2 * row]!) / 60e9)
+  // The number is rounded; what is left of a time near it is exact.
+  const left = sinceNs(times, row, minute)
+  return left < 0 ? minute - 60 : left >= 60e9 ? minute + 60 : minute
+}
+
+/** The words of epoch ns, low first. */
+function wordsOfTimes({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, 2 * length)
+}
+
+/** A whole number up to 2^53, as the i-th value of 64 bits. */
+function putNumber(words: Uint32Array, i: number, value: number): void {
+  words[2 * i] = value
+  words[2 * i + 1] = value / WORD
+}
+
+function putHex(words: Uint32Array, i: number, hex: string): void {
+  words[2 * i] = Number.parseInt(hex.slice(8, 16), 16)
+  words[2 * i + 1] = Number.parseInt(hex.slice(0, 8), 16)
+}
+
+function repeated(value: number, count: number): Uint32Array {
+  const words = new Uint32Array(2 * count)
+  for (let i = 0; i < count; i++) putNumber(words, i, value)
+  return words
+}
