@@ -69,8 +69,19 @@ export function parseRoles(text: string | undefined): readonly Role[] {
   return roles as Role[]
 }
 
+/** A terminal tells the whole group, and npm and tsx hand on what they are told. */
+const SAME_SIGNAL_MS = 1000
+
+/** The first SIGINT or SIGTERM. What follows at once is the same one; a later one ends the process there and then. */
 export function awaitSignal(): Promise<string> {
+  const signals = ['SIGINT', 'SIGTERM'] as const
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
+    const listen = (signal: string) => {
+      resolve(signal)
+      setTimeout(() => {
+        for (const signal of signals) process.off(signal, listen)
+      }, SAME_SIGNAL_MS).unref()
+    }
+    for (const signal of signals) process.on(signal, listen)
   })
 }

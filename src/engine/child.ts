@@ -33,8 +33,9 @@ async function main(): Promise<void> {
   const end = () => process.kill(process.pid, 'SIGKILL')
   process.on('disconnect', end)
   if (!process.connected) end()
-  // Ctrl-C reaches the whole group; the parent stops its child when everything before it has stopped.
-  process.on('SIGINT', () => {})
+  // Ctrl-C reaches the whole group, and systemd tells every process of a unit; the parent stops its child when everything
+  // before it has stopped.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {})
   let chdb: typeof import('chdb')
   try {
     chdb = createRequire(import.meta.url)('chdb')

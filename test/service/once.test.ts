@@ -5,6 +5,7 @@ import { Client, credentials } from '@grpc/grpc-js'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createDataDir, type RunningService, startService, until } from '../support/service.ts'
 import { expectExactlyOnce } from './exactly-once.ts'
+import { enginePid } from './kill.ts'
 import { exportOnce, IMPATIENT, requestOf, SPANS_A_TRACE, startLoad } from './span-load.ts'
 
 const data = createDataDir()
@@ -68,7 +69,11 @@ it('SIGTERM under load: ends with 0, and what was acknowledged is there', async 
     async () => load.acknowledged.size,
     (n) => n > 500,
   )
+  // Twice, and the engine as well, as where a supervisor tells the whole group and npm hands it on.
+  process.kill(enginePid(service), 'SIGTERM')
+  service.process.kill('SIGTERM')
   expect(await service.end('SIGTERM')).toBe(0)
+  expect(service.lines.filter((line) => line.includes('the engine died'))).toEqual([])
   const atEnd = load.acknowledged.size
   const api = await fetch(`http://${service.api}/healthz`).catch(() => undefined)
   expect(api).toBeUndefined()
