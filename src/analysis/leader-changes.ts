@@ -81,7 +81,7 @@ export function byEndpointVersion(buckets: readonly (readonly EndpointLeader[])[
   return [...rows.values()]
 }
 
-/** When each version of each service was first seen; the first of a service is no news. */
+/** When each version of each service was first seen; those of the first bucket of a service are no news. */
 export function newVersions(
   ofEndpoints: readonly (readonly EndpointLeader[])[],
 ): { key: RollupKey; atSeconds: number }[] {
@@ -94,9 +94,10 @@ export function newVersions(
     if (same === undefined) versions.push({ key, atSeconds })
     else same.atSeconds = Math.min(same.atSeconds, atSeconds)
   }
-  return [...services.values()].flatMap((versions) =>
-    versions.sort((a, b) => a.atSeconds - b.atSeconds || (a.key.version < b.key.version ? -1 : 1)).slice(1),
-  )
+  return [...services.values()].flatMap((versions) => {
+    const first = versions.reduce((least, { atSeconds }) => Math.min(least, atSeconds), Infinity)
+    return versions.filter(({ atSeconds }) => atSeconds > first)
+  })
 }
 
 /** When another component came to lead for good, or one leads no more; runs of one endpoint, ascending. */

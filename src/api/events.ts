@@ -41,10 +41,9 @@ const Event = z
     from: Side.optional().openapi({ description: 'Who led before; null: nobody' }),
     to: Side.optional(),
     p95Ns: z.object({ before: Ns, after: Ns }).optional(),
-    version: z
-      .string()
-      .optional()
-      .openapi({ description: 'service.version seen for the first time in the range' }),
+    version: z.string().optional().openapi({
+      description: 'service.version seen for the first time in the range, where others were before',
+    }),
   })
   .openapi('Event')
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { bottleneckOf, type SampleGroup } from '../../src/analysis/bottlenecks.ts'
 import { compareRollups, normalQuantile } from '../../src/analysis/compare.ts'
-import { type LeaderRun, leaderChanges } from '../../src/analysis/leader-changes.ts'
+import { type LeaderRun, leaderChanges, newVersions } from '../../src/analysis/leader-changes.ts'
 import { addRollup, createRollup, type Rollup } from '../../src/analysis/rollup.ts'
 import { bottleneckOfRollup } from '../../src/analysis/rollup-figures.ts'
 import { rollUpSamples, type SampleTable } from '../../src/analysis/rollup-samples.ts'
@@ -273,5 +273,26 @@ it('a leader changes when another has led three buckets in a row', () => {
   expect(changes.map(({ atSeconds, from, to }) => [atSeconds, from.leader?.name, to.leader?.name])).toEqual([
     [11, 'a', 'b'],
     [14, 'b', undefined],
+  ])
+})
+
+it('a version is new when a service had others before', () => {
+  const rowsOf = (service: string, version: string, atSeconds: number) => [
+    {
+      ...{ atSeconds, weight: 1, samples: 1, leader: null, p95Ns: 1, savedNs: 0 },
+      key: { ...key, service, version },
+    },
+  ]
+  const versions = newVersions([
+    rowsOf('canary', '2', 0),
+    rowsOf('canary', '1', 0),
+    rowsOf('rolled out', '2', 600),
+    rowsOf('rolled out', '1', 0),
+    rowsOf('rolled out', '2', 300),
+    rowsOf('there later', '1', 600),
+  ])
+  // Two that were there from the beginning have been there before, for all one knows.
+  expect(versions.map(({ key: { service, version }, atSeconds }) => [service, version, atSeconds])).toEqual([
+    ['rolled out', '2', 300],
   ])
 })
