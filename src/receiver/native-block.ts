@@ -222,21 +222,15 @@ function writeCoded(out: Output, { dictionary, codes }: CodedColumn, from: numbe
   out.bytes.set(values.bytes.subarray(0, values.length), out.at)
   out.at += values.length
   writeWide(out, to - from)
-  const { words } = codes
-  const { bytes } = out
-  let at = out.at
+  const words = codes.words.subarray(from, to)
   if (indexType === 0) {
-    for (let i = from; i < to; i++) bytes[at++] = words[i]!
+    out.bytes.set(words, out.at)
+    out.at += words.length
   } else if (indexType === 1) {
-    for (let i = from; i < to; i++) {
-      bytes[at++] = words[i]! & 0xff
-      bytes[at++] = words[i]! >>> 8
-    }
-  } else {
-    writeWords(out, codes, from, to)
-    return
-  }
-  out.at = at
+    const short = new Uint8Array(new Uint16Array(words).buffer)
+    out.bytes.set(short, out.at)
+    out.at += short.length
+  } else writeWords(out, codes, from, to)
 }
 
 function writeWide(out: Output, value: number): void {
