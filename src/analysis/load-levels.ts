@@ -1,5 +1,8 @@
 import { sumValue } from './exact-sum.ts'
 import type { Rollup } from './rollup.ts'
+import { STEPS } from './steps.ts'
+
+const SHORTEST_SECONDS = STEPS[0]!.seconds
 
 /** How loaded an endpoint (or service) was in one stretch of time. */
 export type LoadWindow = {
@@ -87,13 +90,19 @@ export const LEVELS = [
 ] as const
 
 /**
+ * Windows of one throughput are in an order that has nothing to do with time: what became slow late would count as slow
+ * under load. Multiples of the golden ratio, in 2^32nds, are spread evenly (Knuth, The Art of Computer Programming, 6.4).
+ */
+const spread = (fromSeconds: number) => Math.imul(fromSeconds / SHORTEST_SECONDS, 0x9e3779b1) >>> 0
+
+/**
  * Which windows in which something started, by start, are of which level (its place in LEVELS); of fewer than ten all
  * are of the last.
  */
 export function levelsOf(windows: readonly LoadWindow[]): Map<number, number> {
   const order = windows
     .filter(({ throughput }) => throughput > 0)
-    .sort((a, b) => a.throughput - b.throughput || a.fromSeconds - b.fromSeconds)
+    .sort((a, b) => a.throughput - b.throughput || spread(a.fromSeconds) - spread(b.fromSeconds))
   return new Map(
     order.map(({ fromSeconds }, place) => {
       const level =

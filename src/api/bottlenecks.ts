@@ -102,7 +102,8 @@ export function addBottleneckRoutes(app: OpenAPIHono, store: Store, limits: Find
     const query = c.req.valid('query')
     const range = await openRange(store, query)
     const page = await endpointPage(store, range, query, { shifts: true })
-    const seconds = Math.max(1, range.cover.toSeconds - range.cover.fromSeconds)
+    const { fromSeconds, toSeconds } = range.cover
+    const seconds = Math.max(1, Math.min(toSeconds, Date.now() / 1000) - fromSeconds)
     const target = targetOf(query.target)
     const endpoints = page.rows.map(({ key, rollup }) => ({
       ...endpointOf(bottleneckOfRollup(key, rollup, target)),

@@ -144,7 +144,9 @@ export const Endpoint = z
     environment: z.string(),
     namespace: z.string(),
     entries: z.number().int(),
-    ratePerSecond: z.number(),
+    ratePerSecond: z
+      .number()
+      .openapi({ description: 'Requests a second, in the part of the coverage that has passed' }),
     errorShare: z.number(),
     p50Ns: Ns,
     p95Ns: Ns,
@@ -162,7 +164,9 @@ export const Endpoint = z
 
 export const ComponentTotal = Component.extend({
   endpoints: z.number().int(),
-  entries: z.number().int().openapi({ description: 'Samples it is on the path of' }),
+  entries: z.number().int().openapi({
+    description: 'Requests it is on the path of, as many as the samples stand for',
+  }),
   criticalShare: z.number().openapi({ description: 'Share of the time of all endpoints' }),
   savedNs: Ns.openapi({ description: 'Latency that all samples together would save without it' }),
   worstEndpoint: z

@@ -57,3 +57,22 @@ it('what started before the range still runs in it; what runs on after it does n
     [1, 0],
   ])
 })
+
+it('where the load is the same all the time, levels say nothing about early and late', () => {
+  const constant = (from: number) => ({
+    fromSeconds: from * SECONDS,
+    concurrency: 1,
+    throughput: 2,
+    meanNs: 1,
+  })
+  for (const first of [0, 29_000_000]) {
+    const levels = levelsOf(Array.from({ length: 300 }, (_, i) => constant(first + i)))
+    for (const [level, windows] of [150, 120, 30].entries()) {
+      const mine = [...levels].filter(([, of]) => of === level).map(([from]) => from / SECONDS - first)
+      expect(mine).toHaveLength(windows)
+      // A third of the time has about a third of each.
+      const late = mine.filter((at) => at >= 200).length / windows
+      expect(Math.abs(late - 1 / 3)).toBeLessThan(0.1)
+    }
+  }
+})

@@ -200,6 +200,10 @@ describe('/api/v1/endpoints', () => {
         p95IntervalWithout: null,
       },
     ])
+    // Of a day that is not over yet, the rate is that of the part which is.
+    const tomorrow = new Date(Date.now() + 86_400_000).toISOString()
+    const today = await get(`/api/v1/endpoints?scope=trace&environment=prod&to=${tomorrow}`)
+    expect(today.endpoints[0]!.ratePerSecond).toBeCloseTo(10 / 3600, 4)
   })
 
   it('has the SERVER spans within as endpoints of their own, ids templated', async () => {
