@@ -26,32 +26,72 @@ const ORDERS: readonly ((family: Family, child: number) => number)[] = [
 ]
 export const GUESSES = ORDERS.map((_, guess) => guess)
 
-/** The child at each site (-1: none): children of one call in the guessed order take the first sites of that call. */
-export function guessSites(family: Family, calls: ArrayLike<number>, guess: number): Int32Array {
+/** Scratch of `guessSites`, by child: by what they are sorted, and those sorted so far. */
+let keys = new Float64Array(64)
+let sorted = new Int32Array(64)
+
+/**
+ * The child at each site (-1: none), in `childAt`: children of one call in the guessed order take the first sites of that
+ * call.
+ */
+export function guessSites(
+  family: Family,
+  calls: ArrayLike<number>,
+  guess: number,
+  childAt: Int32Array = new Int32Array(calls.length),
+): Int32Array {
   const order = ORDERS[guess]!
   const n = family.calls.length
-  const children = new Int32Array(n)
+  if (keys.length < n) {
+    keys = new Float64Array(2 * n)
+    sorted = new Int32Array(2 * n)
+  }
   for (let child = 0; child < n; child++) {
     // Children come by start, so the guess by start is sorted within a call already.
     let at = child
+    const call = family.calls[child]!
     const key = order(family, child)
+    keys[child] = key
     while (at > 0) {
-      const other = children[at - 1]!
-      const byCall = family.calls[other]! - family.calls[child]!
-      if (byCall < 0 || (byCall === 0 && order(family, other) <= key)) break
-      children[at] = other
+      const other = sorted[at - 1]!
+      const byCall = family.calls[other]! - call
+      if (byCall < 0 || (byCall === 0 && keys[other]! <= key)) break
+      sorted[at] = other
       at--
     }
-    children[at] = child
+    sorted[at] = child
   }
-  const childAt = new Int32Array(calls.length).fill(-1)
   let next = 0
   for (let site = 0; site < calls.length; site++) {
     // Children without a site of their own were not foreseen; there are none among the families learned from.
-    while (next < n && family.calls[children[next]!]! < calls[site]!) next++
-    if (next < n && family.calls[children[next]!] === calls[site]) childAt[site] = children[next++]!
+    while (next < n && family.calls[sorted[next]!]! < calls[site]!) next++
+    childAt[site] = next < n && family.calls[sorted[next]!] === calls[site] ? sorted[next++]! : -1
   }
   return childAt
+}
+
+/** The likeliest assignment from several first guesses, of which some are often the same. */
+export function likeliest(pairs: EventPairs, calls: ArrayLike<number>, { improve }: Assigner): Int32Array {
+  const guesses: Int32Array[] = []
+  let best: Int32Array | undefined
+  let likelihood = Number.NEGATIVE_INFINITY
+  for (const guess of GUESSES) {
+    const guessed = guessSites(pairs.family, calls, guess)
+    if (guesses.some((before) => isSame(before, guessed))) continue
+    guesses.push(guessed)
+    const childAt = guessed.slice()
+    const { sum } = improve(pairs, childAt, 0)
+    if (sum > likelihood) {
+      likelihood = sum
+      best = childAt
+    }
+  }
+  return best!
+}
+
+export function isSame(some: Int32Array, others: Int32Array): boolean {
+  for (let i = 0; i < some.length; i++) if (some[i] !== others[i]) return false
+  return true
 }
 
 /** Assigns the children of families to the sites of one structure; scratch is kept from family to family. */

@@ -1,8 +1,9 @@
-import { type Assigner, createAssigner, GUESSES, guessSites } from './assignment.ts'
+import { createAssigner, guessSites, likeliest } from './assignment.ts'
 import type { Beside } from './beside.ts'
+import { assignAll } from './climb.ts'
 import { createPairs, type EventPairs, eventPairsOf, fillPairs } from './event-pairs.ts'
 import type { LogNormal } from './log-normal.ts'
-import { conservatively, fit, greedily, isRuleForOne, timesOf, undisproved } from './waited-for.ts'
+import { conservatively, isRuleForOne, timesOf, undisproved, withWaits } from './waited-for.ts'
 
 /**
  * What a span's children waited for, learned over many traces. One trace cannot tell a dependency from coincidence; over
@@ -74,12 +75,6 @@ export const MORE_FOR_REPEATED = 5
 export const MOST_FAMILIES = 300
 /** More children than this are a loop, not a program to be told apart site by site. */
 export const MOST_SITES = 24
-/** Families that structure and assignment are improved with in turns. */
-const CLIMBING = 80
-/** Temperatures of the first rounds, log-likelihood. */
-const HEAT = [8, 4, 2, 1]
-/** Rounds at the most after those until nothing changes any more. */
-const ROUNDS = 8
 
 /** How many families of one signature are enough to learn from. */
 export function enoughFamilies({ calls }: Family): number {
@@ -102,12 +97,12 @@ export function learnStructure(given: readonly Family[], context: number): Struc
   const assigned =
     pairs === undefined
       ? families.map((family) => guessSites(family, calls, 0))
-      : assignAll(families, pairs, calls)
-  const times = timesOf(families, assigned, calls, pairs)
+      : assignAll(pairs, calls)
+  const times = timesOf(families, assigned, calls.length, pairs)
   if (!overlapping && isRuleForOne(times)) return undefined
-  const found = fit(times, calls, overlapping ? conservatively : undisproved)
+  const found = withWaits(times, calls, overlapping ? conservatively : undisproved)
   const assigner = createAssigner(found)
-  const one = createPairs(families[0]!)
+  const one = createPairs(families[0]!, calls.length)
   const fits = families
     .map((family, f) => assigner.fitOf(pairs?.[f] ?? fillPairs(one, family), assigned[f]!))
     .sort((a, b) => a - b)
@@ -126,128 +121,6 @@ function byTimes(a: Family, b: Family): number {
     order = a.starts[i]! - b.starts[i]! || a.ends[i]! - b.ends[i]! || a.calls[i]! - b.calls[i]!
   }
   return order
-}
-
-/** Hard EM over a share of the families from several first guesses; the best one then assigns all of them. */
-function assignAll(
-  families: readonly Family[],
-  pairs: readonly EventPairs[],
-  calls: readonly number[],
-): Int32Array[] {
-  const step = Math.max(1, families.length / CLIMBING)
-  const some = Array.from(
-    { length: Math.min(families.length, CLIMBING) },
-    (_, i) => pairs[Math.floor(i * step)]!,
-  )
-  const turns: Turn[] = []
-  const climbs = GUESSES.map((guess) => {
-    const climb: Climb = {
-      assigned: some.map(({ family }) => guessSites(family, calls, guess)),
-      likelihood: 0,
-    }
-    for (const temperature of HEAT) takeTurn(climb, turns, some, calls, temperature)
-    for (let round = 0; round < ROUNDS; round++) if (!takeTurn(climb, turns, some, calls, 0)) break
-    return climb
-  })
-  const best = climbs.reduce((a, b) => (b.likelihood > a.likelihood ? b : a))
-  const kept = new Map(some.map((family, f) => [family, best.assigned[f]!]))
-  const assigner = createAssigner(fit(timesOfPairs(some, best.assigned, calls), calls, greedily))
-  const all: Climb = {
-    assigned: pairs.map(
-      (family) => kept.get(family) ?? likeliest(family, calls, assigner, Number.POSITIVE_INFINITY),
-    ),
-    likelihood: 0,
-  }
-  climbOnce(all, pairs, calls, 0)
-  return all.assigned
-}
-
-function timesOfPairs(
-  pairs: readonly EventPairs[],
-  assigned: readonly Int32Array[],
-  calls: readonly number[],
-) {
-  return timesOf(
-    pairs.map(({ family }) => family),
-    assigned,
-    calls,
-    pairs,
-  )
-}
-
-type Climb = { assigned: Int32Array[]; likelihood: number }
-
-/** A turn that was taken, from one assignment to another. */
-type Turn = {
-  temperature: number
-  before: readonly Int32Array[]
-  after: readonly Int32Array[]
-  likelihood: number
-  changed: boolean
-}
-
-/** One turn; climbs that have met go the same way, so it may have been taken before. */
-function takeTurn(
-  climb: Climb,
-  turns: Turn[],
-  pairs: readonly EventPairs[],
-  calls: readonly number[],
-  temperature: number,
-): boolean {
-  const taken = turns.find((turn) => turn.temperature === temperature && isSame(turn.before, climb.assigned))
-  if (taken !== undefined) {
-    climb.assigned = taken.after.map((childAt) => childAt.slice())
-    climb.likelihood = taken.likelihood
-    return taken.changed
-  }
-  const before = climb.assigned.map((childAt) => childAt.slice())
-  const changed = climbOnce(climb, pairs, calls, temperature)
-  const after = climb.assigned.map((childAt) => childAt.slice())
-  turns.push({ temperature, before, after, likelihood: climb.likelihood, changed })
-  return changed
-}
-
-function isSame(some: readonly Int32Array[], others: readonly Int32Array[]): boolean {
-  return some.every((childAt, f) => childAt.every((child, site) => child === others[f]![site]))
-}
-
-/** One turn of structure and assignment; whether the assignment changed. */
-function climbOnce(
-  climb: Climb,
-  pairs: readonly EventPairs[],
-  calls: readonly number[],
-  temperature: number,
-): boolean {
-  const { improve } = createAssigner(fit(timesOfPairs(pairs, climb.assigned, calls), calls, greedily))
-  let changed = false
-  climb.likelihood = 0
-  pairs.forEach((family, f) => {
-    const better = improve(family, climb.assigned[f]!, temperature)
-    if (better.changed) changed = true
-    climb.likelihood += better.sum
-  })
-  return changed
-}
-
-/** The likeliest assignment from several first guesses; the first that is likely enough will do. */
-function likeliest(
-  pairs: EventPairs,
-  calls: ArrayLike<number>,
-  { improve }: Assigner,
-  enough: number,
-): Int32Array {
-  let best: Int32Array | undefined
-  let likelihood = Number.NEGATIVE_INFINITY
-  for (const guess of GUESSES) {
-    const childAt = guessSites(pairs.family, calls, guess)
-    const { sum } = improve(pairs, childAt, 0)
-    if (sum > likelihood) {
-      likelihood = sum
-      best = childAt
-    }
-    if (sum >= enough * (pairs.children + 1)) break
-  }
-  return best!
 }
 
 /** A family that fits as well as this share of those learned from is assigned well enough. */
@@ -292,7 +165,7 @@ function createPlaces(structure: Structure): Places {
       if (same && !repeated) return guessSites(family, calls, 0)
       pairs ??= createPairs(family)
       fillPairs(pairs, family)
-      const childAt = likeliest(pairs, calls, assigner, Number.POSITIVE_INFINITY)
+      const childAt = likeliest(pairs, calls, assigner)
       return same || assigner.fitOf(pairs, childAt) >= structure.usual - WORSE ? childAt : undefined
     },
   }

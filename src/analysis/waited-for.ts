@@ -30,50 +30,56 @@ type ChooseWaits = (times: Times, j: number) => Choice
 export function timesOf(
   families: readonly Family[],
   assigned: readonly Int32Array[],
-  calls: readonly number[],
+  sites: number,
   pairs?: readonly EventPairs[],
 ): Times {
-  const sites = calls.length
+  const times = createTimes(families, sites)
+  const one = pairs === undefined ? createPairs(families[0]!, sites) : undefined
+  for (let f = 0; f < families.length; f++) {
+    setFamily(times, f, one === undefined ? pairs![f]! : fillPairs(one, families[f]!), assigned[f]!)
+  }
+  return times
+}
+
+/** Room for the times of families. */
+export function createTimes(families: readonly Family[], sites: number): Times {
   const width = sites + 1
   const count = families.length
-  const starts = new Float64Array(width * count).fill(Number.NaN)
-  const ends = new Float64Array(width * count).fill(Number.NaN)
-  const startLog = new Float64Array(width * count).fill(Number.NaN)
-  const lengthLog = new Float64Array(sites * count)
-  const gapLog = new Float64Array(width * sites * count).fill(Number.POSITIVE_INFINITY)
-  const one = pairs === undefined ? createPairs(families[0]!) : undefined
-  for (let f = 0; f < count; f++) {
-    const family = families[f]!
-    const pair = one === undefined ? pairs![f]! : fillPairs(one, family)
-    const childAt = assigned[f]!
-    for (let j = 0; j < width; j++) {
-      const event = j === sites ? pair.children : childAt[j]!
-      if (event < 0) continue
-      const start = j === sites ? family.lengthNs : family.starts[event]!
-      starts[f * width + j] = start
-      ends[f * width + j] = j === sites ? 2 * family.lengthNs : family.ends[event]!
-      if (start >= 0) startLog[j * count + f] = pair.startLog[event]!
-      if (j < sites) lengthLog[j * count + f] = pair.lengthLog[event]!
-      const row = event * pair.children
-      for (let k = 0, at = j * sites * count + f; k < sites; k++, at += count) {
-        if (childAt[k]! >= 0) gapLog[at] = pair.gapLog[row + childAt[k]!]!
-      }
-    }
-  }
   return {
     width,
     count,
-    starts,
-    ends,
+    starts: new Float64Array(width * count),
+    ends: new Float64Array(width * count),
     wholeMs: families.map((family) => family.wholeMs),
-    startLog,
-    gapLog,
-    lengthLog,
+    startLog: new Float64Array(width * count),
+    gapLog: new Float64Array(width * sites * count),
+    lengthLog: new Float64Array(sites * count),
+  }
+}
+
+/** The times of family f, of which the child at each site is known (-1: none). */
+export function setFamily(times: Times, f: number, pair: EventPairs, childAt: Int32Array): void {
+  const { width, count, starts, ends, startLog, gapLog, lengthLog } = times
+  const { family, children } = pair
+  const sites = width - 1
+  for (let j = 0; j < width; j++) {
+    const event = j === sites ? children : childAt[j]!
+    const none = event < 0
+    const start = none ? Number.NaN : j === sites ? family.lengthNs : family.starts[event]!
+    starts[f * width + j] = start
+    ends[f * width + j] = none ? Number.NaN : j === sites ? 2 * family.lengthNs : family.ends[event]!
+    startLog[j * count + f] = start >= 0 ? pair.startLog[event]! : Number.NaN
+    if (j < sites) lengthLog[j * count + f] = none ? 0 : pair.lengthLog[event]!
+    const row = event * children
+    for (let k = 0, at = j * sites * count + f; k < sites; k++, at += count) {
+      const child = childAt[k]!
+      gapLog[at] = none || child < 0 ? Number.POSITIVE_INFINITY : pair.gapLog[row + child]!
+    }
   }
 }
 
 /** Every event with what it waited for, as `choose` says, and the distributions of gaps and lengths. */
-export function fit(
+export function withWaits(
   times: Times,
   calls: readonly number[],
   choose: ChooseWaits,
@@ -221,11 +227,9 @@ const COUNTER_EXAMPLE = 8
 export function greedily(times: Times, j: number): Choice {
   const { width, count, startLog, gapLog } = times
   const chosen: number[] = []
-  const against = Array.from({ length: width - 1 }, (_, k) => {
-    if (k === j) return -1
-    const { before, both } = disproved(times, j, k)
-    return both === 0 || before > both / 4 ? -1 : before
-  })
+  /** Counter-examples by site; -1: too many, or nothing is known. */
+  const against = new Int32Array(width - 1)
+  for (let k = 0; k < width - 1; k++) against[k] = k === j ? -1 : counterExamples(times, j, k)
   /** Logarithms of the gaps after those chosen. */
   const logs = startLog.slice(j * count, (j + 1) * count)
   let best = explained(gapsAfter(times, j, chosen))
@@ -233,7 +237,7 @@ export function greedily(times: Times, j: number): Choice {
     let next = -1
     let likelihood = best + WORTH
     for (let k = 0; k < width - 1; k++) {
-      if (against[k]! < 0 || chosen.includes(k)) continue
+      if (against[k]! < 0) continue
       const from = (j * (width - 1) + k) * count
       let n = 0
       let sum = 0
@@ -255,10 +259,24 @@ export function greedily(times: Times, j: number): Choice {
     }
     if (next < 0) return { waitsFor: chosen, possible: chosen }
     chosen.push(next)
+    against[next] = -1
     best = likelihood
     const from = (j * (width - 1) + next) * count
     for (let f = 0; f < count; f++) if (gapLog[from + f]! < logs[f]!) logs[f] = gapLog[from + f]!
   }
+}
+
+/** Families in which event j came before the end of k; -1: more than a quarter of those that have both, or none has. */
+function counterExamples({ width, count, ends, startLog, gapLog }: Times, j: number, k: number): number {
+  const from = (j * (width - 1) + k) * count
+  let before = 0
+  let both = 0
+  for (let f = 0; f < count; f++) {
+    if (Number.isNaN(startLog[j * count + f]!) || !(ends[f * width + k]! >= 0)) continue
+    both++
+    if (gapLog[from + f] === Number.POSITIVE_INFINITY && ++before > count / 4) return -1
+  }
+  return both === 0 || before > both / 4 ? -1 : before
 }
 
 /**

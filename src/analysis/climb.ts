@@ -1,0 +1,122 @@
+import { type Assigner, createAssigner, GUESSES, guessSites, isSame, likeliest } from './assignment.ts'
+import type { EventPairs } from './event-pairs.ts'
+import { createTimes, greedily, setFamily, type Times, withWaits } from './waited-for.ts'
+
+/** Families that structure and assignment are improved with in turns. */
+const CLIMBING = 80
+/** Temperatures of the first rounds, log-likelihood. */
+const HEAT = [8, 4, 2, 1]
+/** Rounds at the most after those until nothing changes any more. */
+const ROUNDS = 8
+
+/** The child at each site (-1: none) by family, all in one list: `childAt[f]` is a part of `list`. */
+type Assignment = { list: Int32Array; childAt: readonly Int32Array[] }
+
+/** Hard EM over a share of the families from several first guesses; the best one then assigns all of them. */
+export function assignAll(pairs: readonly EventPairs[], calls: readonly number[]): readonly Int32Array[] {
+  const step = Math.max(1, pairs.length / CLIMBING)
+  const some = Array.from(
+    { length: Math.min(pairs.length, CLIMBING) },
+    (_, i) => pairs[Math.floor(i * step)]!,
+  )
+  const climber = createClimber(some, calls)
+  const turns: Turn[] = []
+  const climbs = GUESSES.map((guess) => {
+    const assignment = createAssignment(some.length, calls.length)
+    some.forEach(({ family }, f) => {
+      guessSites(family, calls, guess, assignment.childAt[f])
+    })
+    const climb: Climb = { assignment, likelihood: 0 }
+    for (const temperature of HEAT) takeTurn(climb, turns, climber, temperature)
+    for (let round = 0; round < ROUNDS; round++) if (!takeTurn(climb, turns, climber, 0)) break
+    return climb
+  })
+  const best = climbs.reduce((a, b) => (b.likelihood > a.likelihood ? b : a)).assignment
+  const kept = new Map(some.map((family, f) => [family, best.childAt[f]!]))
+  const assigner = climber.assignerOf(best)
+  const all = createAssignment(pairs.length, calls.length)
+  pairs.forEach((family, f) => {
+    all.childAt[f]!.set(kept.get(family) ?? likeliest(family, calls, assigner))
+  })
+  createClimber(pairs, calls).climb({ assignment: all, likelihood: 0 }, 0)
+  return all.childAt
+}
+
+function createAssignment(families: number, sites: number): Assignment {
+  const list = new Int32Array(families * sites)
+  const childAt = Array.from({ length: families }, (_, f) => list.subarray(f * sites, (f + 1) * sites))
+  return { list, childAt }
+}
+
+type Climb = { assignment: Assignment; likelihood: number }
+
+/** A turn that was taken, from one assignment to another. */
+type Turn = {
+  temperature: number
+  before: Int32Array
+  after: Int32Array
+  likelihood: number
+  changed: boolean
+}
+
+/** One turn; climbs that have met go the same way, so it may have been taken before. */
+function takeTurn(climb: Climb, turns: Turn[], climber: Climber, temperature: number): boolean {
+  const { list } = climb.assignment
+  const taken = turns.find((turn) => turn.temperature === temperature && isSame(turn.before, list))
+  if (taken !== undefined) {
+    list.set(taken.after)
+    climb.likelihood = taken.likelihood
+    return taken.changed
+  }
+  const before = list.slice()
+  const changed = climber.climb(climb, temperature)
+  turns.push({ temperature, before, after: list.slice(), likelihood: climb.likelihood, changed })
+  return changed
+}
+
+/** Structure and assignment of the same families in turns. */
+type Climber = {
+  /** By the structure that an assignment shows. */
+  assignerOf(assignment: Assignment): Assigner
+  /** One turn of structure and assignment; whether the assignment changed. */
+  climb(climb: Climb, temperature: number): boolean
+}
+
+function createClimber(pairs: readonly EventPairs[], calls: readonly number[]): Climber {
+  const sites = calls.length
+  let times: Times | undefined
+  /** The assignment that `times` are of. */
+  const known = new Int32Array(pairs.length * sites)
+  return {
+    assignerOf,
+    climb(climb, temperature) {
+      const { childAt } = climb.assignment
+      const { improve } = assignerOf(climb.assignment)
+      let changed = false
+      climb.likelihood = 0
+      for (let f = 0; f < pairs.length; f++) {
+        const better = improve(pairs[f]!, childAt[f]!, temperature)
+        if (better.changed) changed = true
+        climb.likelihood += better.sum
+      }
+      return changed
+    },
+  }
+
+  function assignerOf({ list, childAt }: Assignment): Assigner {
+    const isNew = times === undefined
+    times ??= createTimes(
+      pairs.map(({ family }) => family),
+      sites,
+    )
+    for (let f = 0; f < pairs.length; f++) {
+      let moved = isNew
+      for (let at = f * sites; at < (f + 1) * sites; at++) {
+        if (known[at] !== list[at]) moved = true
+        known[at] = list[at]!
+      }
+      if (moved) setFamily(times, f, pairs[f]!, childAt[f]!)
+    }
+    return createAssigner(withWaits(times, calls, greedily))
+  }
+}
