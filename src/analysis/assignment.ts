@@ -5,6 +5,8 @@ import type { Event, Family, Structure } from './structure.ts'
 
 /** A start before what it should have waited for is this unlikely, log. */
 const VIOLATION = -60
+/** No site. */
+const NONE = -1
 /** A site is never so sure to be there, or not to be, that its share is nearer to 0 or 1. */
 const LEAST_SHARE = 0.01
 /** A single time is never more unlikely than at this many sigmas (squared). */
@@ -196,17 +198,14 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
   /** Swaps the children of two sites, alone or with those of sites that wait for them, if it pays; what is gained, else 0. */
   function swapped(at: Int32Array, a: number, b: number, temperature: number): number {
     swap(at, a, b)
-    const sites = [a, b]
-    let gain = gainOf(sites)
-    if (pays(gain, temperature)) return accept(sites, gain)
+    let gain = gainOf(a, b, NONE, NONE)
+    if (pays(gain, temperature)) return accept(a, b, NONE, NONE, gain)
     for (const c of next[a]!) {
       for (const d of next[b]!) {
         if (c === d || c === b || d === a || call[c] !== call[d] || at[c] === at[d]) continue
         swap(at, c, d)
-        sites[2] = c
-        sites[3] = d
-        gain = gainOf(sites)
-        if (pays(gain, temperature)) return accept(sites, gain)
+        gain = gainOf(a, b, c, d)
+        if (pays(gain, temperature)) return accept(a, b, c, d, gain)
         swap(at, c, d)
       }
     }
@@ -215,27 +214,38 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
   }
 
   function pays(gain: number, temperature: number): boolean {
-    return temperature === 0 ? gain > 1e-9 : gain > temperature * Math.log(uniformOf(salt++, n, 0))
+    if (temperature === 0) return gain > 1e-9
+    salt++
+    // The logarithm is below 0.
+    return gain >= 0 || gain > temperature * Math.log(uniformOf(salt - 1, n, 0))
   }
 
-  function gainOf(sites: readonly number[]): number {
+  /** What is gained by what two sites, or two and two, have now. */
+  function gainOf(a: number, b: number, c: number, d: number): number {
     stamps++
-    let gain = 0
-    for (let s = 0; s < sites.length; s++) {
-      const list = touched[sites[s]!]!
-      for (let i = 0; i < list.length; i++) {
-        const j = list[i]!
-        if (stamp[j] === stamps) continue
-        stamp[j] = stamps
-        after[j] = termOf(j)
-        gain += after[j]! - terms[j]!
-      }
+    const gain = gainAt(b, gainAt(a, 0))
+    return c === NONE ? gain : gainAt(d, gainAt(c, gain))
+  }
+
+  function gainAt(site: number, before: number): number {
+    const list = touched[site]!
+    let gain = before
+    for (let i = 0; i < list.length; i++) {
+      const j = list[i]!
+      if (stamp[j] === stamps) continue
+      stamp[j] = stamps
+      after[j] = termOf(j)
+      gain += after[j]! - terms[j]!
     }
     return gain
   }
 
-  function accept(sites: readonly number[], gain: number): number {
-    for (const site of sites) for (const j of touched[site]!) terms[j] = after[j]!
+  function accept(a: number, b: number, c: number, d: number, gain: number): number {
+    for (const j of touched[a]!) terms[j] = after[j]!
+    for (const j of touched[b]!) terms[j] = after[j]!
+    if (c === NONE) return gain
+    for (const j of touched[c]!) terms[j] = after[j]!
+    for (const j of touched[d]!) terms[j] = after[j]!
     return gain
   }
 

@@ -1,6 +1,6 @@
 import { type Assigner, createAssigner, GUESSES, guessSites, isSame, likeliest } from './assignment.ts'
 import type { EventPairs } from './event-pairs.ts'
-import { createTimes, greedily, setFamily, type Times, withWaits } from './waited-for.ts'
+import { createTimes, setFamily, type Times, withLikelyWaits } from './waited-for.ts'
 
 /** Families that structure and assignment are improved with in turns. */
 const CLIMBING = 80
@@ -117,6 +117,6 @@ function createClimber(pairs: readonly EventPairs[], calls: readonly number[]): 
       }
       if (moved) setFamily(times, f, pairs[f]!, childAt[f]!)
     }
-    return createAssigner(withWaits(times, calls, greedily))
+    return createAssigner(withLikelyWaits(times, calls))
   }
 }

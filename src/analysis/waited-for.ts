@@ -79,27 +79,41 @@ export function setFamily(times: Times, f: number, pair: EventPairs, childAt: In
 }
 
 /** Every event with what it waited for, as `choose` says, and the distributions of gaps and lengths. */
-export function withWaits(
-  times: Times,
-  calls: readonly number[],
-  choose: ChooseWaits,
-): Pick<Structure, 'sites' | 'end'> {
-  const final = choose !== greedily
-  const { width, count, startLog, lengthLog } = times
-  const events = Array.from({ length: width }, (_, j): Event => {
+export function withWaits(times: Times, calls: readonly number[], choose: ChooseWaits): Waits {
+  return waitsOf(times, calls, (j) => {
     const choice = choose(times, j)
-    const { possible } = choice
-    const { waitsFor, beside } = final ? besideOwnWork(times, j, choice) : alone(choice)
+    const { waitsFor, beside } = besideOwnWork(times, j, choice)
     const { n, sum, squares } = gapsAfter(times, j, waitsFor)
     return {
       waitsFor,
-      possible,
-      certain: final ? certainOf(times, j, waitsFor) : waitsFor,
+      possible: choice.possible,
+      certain: certainOf(times, j, waitsFor),
       gap: logNormalOf(n, sum, squares),
       ...(beside === undefined ? {} : { beside }),
     }
   })
-  const sites = calls.map((call, j): Site => {
+}
+
+/** ... while assignments are uncertain. */
+export function withLikelyWaits(times: Times, calls: readonly number[]): Waits {
+  return waitsOf(times, calls, (j) => {
+    const { waitsFor, gaps } = greedily(times, j)
+    return {
+      waitsFor,
+      possible: waitsFor,
+      certain: waitsFor,
+      gap: logNormalOf(gaps.n, gaps.sum, gaps.squares),
+    }
+  })
+}
+
+type Waits = Pick<Structure, 'sites' | 'end'>
+
+function waitsOf(times: Times, calls: readonly number[], eventOf: (j: number) => Event): Waits {
+  const { width, count, startLog, lengthLog } = times
+  const sites: Site[] = []
+  for (let j = 0; j < width - 1; j++) {
+    const { waitsFor, possible, certain, gap, beside } = eventOf(j)
     let n = 0
     let sum = 0
     let squares = 0
@@ -110,16 +124,14 @@ export function withWaits(
       sum += log
       squares += log * log
     }
-    return { ...events[j]!, call, length: logNormalOf(n, sum, squares), presence: n / count }
-  })
-  return { sites, end: events[width - 1]! }
+    const length = logNormalOf(n, sum, squares)
+    const event = { waitsFor, possible, certain, gap, call: calls[j]!, length, presence: n / count }
+    sites.push(beside === undefined ? event : { ...event, beside })
+  }
+  return { sites, end: eventOf(width - 1) }
 }
 
 type Waited = { waitsFor: readonly number[]; beside?: Beside | undefined }
-
-function alone({ waitsFor }: Choice): Waited {
-  return { waitsFor }
-}
 
 /**
  * With own work beside the calls, if the times show it. Work that nearly always outlasts a call makes the gaps steadier
@@ -224,7 +236,7 @@ const WORTH = 4
 const COUNTER_EXAMPLE = 8
 
 /** While assignments are uncertain: adds the predecessor that explains the starts best, as long as one does. */
-export function greedily(times: Times, j: number): Choice {
+function greedily(times: Times, j: number): { waitsFor: number[]; gaps: Sums } {
   const { width, count, startLog, gapLog } = times
   const chosen: number[] = []
   /** Counter-examples by site; -1: too many, or nothing is known. */
@@ -232,7 +244,8 @@ export function greedily(times: Times, j: number): Choice {
   for (let k = 0; k < width - 1; k++) against[k] = k === j ? -1 : counterExamples(times, j, k)
   /** Logarithms of the gaps after those chosen. */
   const logs = startLog.slice(j * count, (j + 1) * count)
-  let best = explained(gapsAfter(times, j, chosen))
+  const gaps = gapsAfter(times, j, chosen)
+  let best = explained(gaps)
   for (;;) {
     let next = -1
     let likelihood = best + WORTH
@@ -255,9 +268,11 @@ export function greedily(times: Times, j: number): Choice {
       if (after > likelihood) {
         likelihood = after
         next = k
+        gaps.sum = sum
+        gaps.squares = squares
       }
     }
-    if (next < 0) return { waitsFor: chosen, possible: chosen }
+    if (next < 0) return { waitsFor: chosen, gaps }
     chosen.push(next)
     against[next] = -1
     best = likelihood
