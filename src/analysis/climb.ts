@@ -1,6 +1,7 @@
 import { type Assigner, createAssigner, GUESSES, guessSites, isSame, likeliest } from './assignment.ts'
 import type { EventPairs } from './event-pairs.ts'
-import { createTimes, setFamily, type Times, withLikelyWaits } from './waited-for.ts'
+import { createTimes, setFamily, type Times } from './event-times.ts'
+import { withLikelyWaits } from './waited-for.ts'
 
 /** Families that structure and assignment are improved with in turns. */
 const CLIMBING = 80

@@ -2,8 +2,9 @@ import { createAssigner, guessSites, likeliest } from './assignment.ts'
 import type { Beside } from './beside.ts'
 import { assignAll } from './climb.ts'
 import { createPairs, type EventPairs, eventPairsOf, fillPairs } from './event-pairs.ts'
+import { timesOf } from './event-times.ts'
 import type { LogNormal } from './log-normal.ts'
-import { conservatively, isRuleForOne, timesOf, undisproved, withWaits } from './waited-for.ts'
+import { conservatively, isRuleForOne, undisproved, withWaits } from './waited-for.ts'
 
 /**
  * What a span's children waited for, learned over many traces. One trace cannot tell a dependency from coincidence; over
@@ -95,9 +96,7 @@ export function learnStructure(given: readonly Family[], context: number): Struc
   const pairs = repeated && overlapping ? families.map(eventPairsOf) : undefined
   // With every call made once, or one after the other, there is nothing to guess.
   const assigned =
-    pairs === undefined
-      ? families.map((family) => guessSites(family, calls, 0))
-      : assignAll(pairs, calls)
+    pairs === undefined ? families.map((family) => guessSites(family, calls, 0)) : assignAll(pairs, calls)
   const times = timesOf(families, assigned, calls.length, pairs)
   if (!overlapping && isRuleForOne(times)) return undefined
   const found = withWaits(times, calls, overlapping ? conservatively : undisproved)
