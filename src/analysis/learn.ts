@@ -1,5 +1,6 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import { groupByTrace, type TraceGroups } from '../trace/group.ts'
+import { readAhead } from '../trace/read-ahead.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree } from '../trace/tree.ts'
 import { assembleTrace, linkTrace } from './assemble.ts'
@@ -63,8 +64,10 @@ export function createLearner(earlier?: Model): Learner {
       const reader = createFamilyReader(tree, callsOf(spans.dictionary), () => true)
       const repairs = createRepairLog()
       // Clocks first: what waited for what can be seen only where times can be compared.
+      const aheadForClocks = { row: 0, words: 0 }
       for (const trace of forClocks) {
         repairs.count = 0
+        readAhead(aheadForClocks, spans, groups.first[trace + 1]!)
         linkTrace(tree, groups.rows, groups.first[trace]!, groups.first[trace + 1]!, repairs)
         clocks.add(tree, rank[trace]!)
       }
@@ -75,8 +78,10 @@ export function createLearner(earlier?: Model): Learner {
       const metNow = createNumberTable()
       const signaturesNow: Signature[] = []
       const log = createFamilyLog()
+      const ahead = { row: 0, words: 0 }
       for (const trace of traces) {
         repairs.count = 0
+        readAhead(ahead, spans, groups.first[trace + 1]!)
         const from = groups.first[trace]!
         const to = groups.first[trace + 1]!
         const assembled = assembleTrace(tree, groups.rows, from, to, repairs, offsets)

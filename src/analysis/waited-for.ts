@@ -43,7 +43,7 @@ function waitsOf(times: Times, calls: readonly number[], eventOf: (j: number) =>
   const { width, count, startLog, lengthLog } = times
   const sites: Site[] = []
   for (let j = 0; j < width - 1; j++) {
-    const { waitsFor, possible, certain, gap, beside } = eventOf(j)
+    const event = eventOf(j)
     let n = 0
     let sum = 0
     let squares = 0
@@ -54,9 +54,7 @@ function waitsOf(times: Times, calls: readonly number[], eventOf: (j: number) =>
       sum += log
       squares += log * log
     }
-    const length = logNormalOf(n, sum, squares)
-    const event = { waitsFor, possible, certain, gap, call: calls[j]!, length, presence: n / count }
-    sites.push(beside === undefined ? event : { ...event, beside })
+    sites.push({ ...event, call: calls[j]!, length: logNormalOf(n, sum, squares), presence: n / count })
   }
   return { sites, end: eventOf(width - 1) }
 }
