@@ -10,6 +10,7 @@ import { generateTraces, SHAPES } from './traces.ts'
 
 const SEED = LANDSCAPE.seed
 const LENGTHS = [10, 100, 1_000, 10_000, 100_000]
+const SPANS_A_CELL = 100_000
 
 /**
  * Assembly + critical path + replay on one thread, entries only and with service-scope samples, beside the same rules
@@ -25,27 +26,7 @@ export function benchAnalysis(out: NodeJS.WritableStream, rounds: number): void 
   compare('requests of 5 to 500 spans', generateRequests(50_000))
   compare('random trees of 5 to 500 spans', generateTraces('mixed', 50_000, sizes, SEED))
 
-  out.write('\nentries by shape and length of traces, M spans/s (100,000 spans each)\n')
-  out.write(
-    `${'shape'.padEnd(18)}${LENGTHS.map((n) => String(n).padStart(9)).join('')}   fastest / slowest\n`,
-  )
-  const all: number[] = []
-  for (const shape of SHAPES) {
-    const work: Record<string, () => unknown> = {}
-    for (const length of LENGTHS) {
-      const columns = generateTraces(shape, 100_000, () => length, SEED)
-      assertSameEntries(
-        analyzeSpans(columns, { serviceScope: false }),
-        analyzeObjects(toObjects(columns), 'once'),
-      )
-      work[`${length} spans`] = () => analyzeSpans(columns, { serviceScope: false })
-    }
-    const rates = Object.values(leastTimes(work, Math.ceil(rounds / 3))).map((ms) => 100_000 / ms / 1000)
-    all.push(...rates)
-    const cells = rates.map((rate) => rate.toFixed(2).padStart(9)).join('')
-    out.write(`${shape.padEnd(18)}${cells}   ${spread(rates)}\n`)
-  }
-  out.write(`${'all'.padEnd(18)}${' '.repeat(9 * LENGTHS.length)}   ${spread(all)}\n`)
+  byShapeAndLength(out, rounds)
 
   function compare(name: string, columns: SpanColumns): void {
     const objects = toObjects(columns)
@@ -72,8 +53,58 @@ export function benchAnalysis(out: NodeJS.WritableStream, rounds: number): void 
   }
 }
 
-function spread(rates: readonly number[]): string {
-  return (Math.max(...rates) / Math.min(...rates)).toFixed(1)
+/**
+ * Every round visits every cell, so that what slows the machine down for seconds slows all of them down. Columns of all
+ * cells are at hand at once: 73 bytes a span, 260 MB.
+ */
+function byShapeAndLength(out: NodeJS.WritableStream, rounds: number): void {
+  out.write(`\nentries by shape and length of traces, M spans/s (${SPANS_A_CELL} spans each)\n`)
+  const work: Record<string, () => unknown> = {}
+  for (const shape of SHAPES) {
+    for (const length of LENGTHS) {
+      const columns = generateTraces(shape, SPANS_A_CELL, () => length, SEED)
+      assertSameEntries(
+        analyzeSpans(columns, { serviceScope: false }),
+        analyzeObjects(toObjects(columns), 'once'),
+      )
+      work[cellOf(shape, length)] = () => analyzeSpans(columns, { serviceScope: false })
+    }
+  }
+  const least = leastTimes(work, rounds)
+  const rateOf = (shape: string, length: number) => SPANS_A_CELL / least[cellOf(shape, length)]! / 1000
+
+  const line = (name: string, cells: readonly string[], last: string) =>
+    out.write(`${name.padEnd(18)}${cells.map((cell) => cell.padStart(9)).join('')}   ${last}\n`)
+  line('shape', LENGTHS.map(String), 'fastest / slowest')
+  const ofShapes = SHAPES.map((shape) => {
+    const rates = LENGTHS.map((length) => rateOf(shape, length))
+    const ratio = spread(rates)
+    line(
+      shape,
+      rates.map((rate) => rate.toFixed(2)),
+      ratio.toFixed(2),
+    )
+    return ratio
+  })
+  const ofLengths = LENGTHS.map((length) => spread(SHAPES.map((shape) => rateOf(shape, length))))
+  const all = spread(SHAPES.flatMap((shape) => LENGTHS.map((length) => rateOf(shape, length))))
+  line(
+    'fastest / slowest',
+    ofLengths.map((ratio) => ratio.toFixed(2)),
+    all.toFixed(2),
+  )
+  const [overLengths, overShapes] = [ofShapes, ofLengths].map((ratios) => Math.max(...ratios).toFixed(2))
+  out.write(
+    `worst shape over lengths ${overLengths}, worst length over shapes ${overShapes}, over all ${all.toFixed(2)}\n`,
+  )
+}
+
+function cellOf(shape: string, length: number): string {
+  return `${shape} ${length}`
+}
+
+function spread(rates: readonly number[]): number {
+  return Math.max(...rates) / Math.min(...rates)
 }
 
 if (process.argv[1] === import.meta.filename) benchAnalysis(process.stdout, Number(process.argv[2] ?? 40))
