@@ -2,7 +2,7 @@ import type { SpanColumns } from '../trace/columns.ts'
 import { groupByTrace, type TraceGroups } from '../trace/group.ts'
 import { readAhead } from '../trace/read-ahead.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
-import { createTree, type TraceTree } from '../trace/tree.ts'
+import { borrowTree, returnTree, type TraceTree } from '../trace/tree.ts'
 import { type Assembled, assembleTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
 import { offsetsOf } from './clocks.ts'
@@ -16,6 +16,7 @@ import {
 import { createFamilyReader } from './family.ts'
 import { createFactorMeasurer, createMeasurer, type FactorOf, type Measure } from './measure.ts'
 import { createMatcher, type Model } from './model.ts'
+import { borrowReplayTable, returnReplayTable } from './replay.ts'
 import type { Analysis } from './result.ts'
 import { closeResult, createResultBuilder, type ResultBuilder } from './result-builder.ts'
 import { createSampler } from './sample.ts'
@@ -70,7 +71,12 @@ export type ReplayOptions = AnalysisOptions & {
  * result does not depend on the order of the rows.
  */
 export function analyzeSpans(spans: SpanColumns, options: AnalysisOptions = {}): Analysis {
-  return analyzeBy(spans, options, createMeasurer)
+  const table = borrowReplayTable()
+  const analysis = analyzeBy(spans, options, (tree, result, readings) =>
+    createMeasurer(tree, result, readings, table),
+  )
+  returnReplayTable(table)
+  return analysis
 }
 
 /**
@@ -103,7 +109,7 @@ function analyzeBy(
   const { serviceScope = true, callTrees = false } = options
   const range = options.range === true
   const result = createResultBuilder(spans, groups.count, { range, serviceScope, callTrees })
-  const tree = createTree(spans)
+  const tree = borrowTree(spans)
   const { model } = options
   const matcher = model === undefined || model.structures.size === 0 ? undefined : createMatcher(model)
   const readings = matcher === undefined ? undefined : createReadings(range)
@@ -164,5 +170,6 @@ function analyzeBy(
     look(tree, assembled, readings?.likely)
   })
   lap('findingsMs')
+  returnTree(tree)
   return closeResult(result)
 }

@@ -13,6 +13,7 @@ import {
   replayColumns,
   rowAt,
 } from './measured-rows.ts'
+import type { ReplayTable } from './replay.ts'
 import { createFactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
@@ -73,8 +74,9 @@ export function createMeasurer(
   tree: TraceTree,
   result: ResultBuilder,
   readings: Readings | undefined,
+  table: ReplayTable,
 ): Measure {
-  const measurer = newMeasurer(tree, result, readings)
+  const measurer = newMeasurer(tree, result, readings, table)
   const many = createMany()
   return (samples, entry, from, to, addSample) => measure(measurer, many, samples, entry, from, to, addSample)
 }

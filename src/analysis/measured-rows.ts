@@ -24,13 +24,15 @@ export function newMeasurer(
   tree: TraceTree,
   result: ResultBuilder,
   readings: Readings | undefined,
+  table: ReplayTable,
 ): Measurer {
+  table.blocks.waits.dependencies = readings?.likely
   const ends = [readings?.most, readings?.least].filter((reading) => reading !== undefined)
   return {
     tree,
     result,
     readings,
-    table: createReplayTable(readings?.likely),
+    table,
     ends: ends.map((reading) => createReplayTable(reading)),
     keep: new Uint8Array(0),
   }

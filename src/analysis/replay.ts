@@ -1,4 +1,4 @@
-import type { TraceTree } from '../trace/tree.ts'
+import { SPARE_SPANS, type TraceTree } from '../trace/tree.ts'
 import type { Dependencies } from './dependencies.ts'
 import {
   addBlock,
@@ -38,6 +38,25 @@ const COLLECTOR = 2
 export function createReplayTable(dependencies: Dependencies | undefined): ReplayTable {
   const none = new Int32Array(0)
   return { blocks: createBlockTable(dependencies), role: new Uint8Array(0), collectors: none, open: none }
+}
+
+/** Of the analysis before (see tree.ts), if it is not too large. */
+let spare: ReplayTable | undefined
+
+/** A table until it is given back; dependencies are to be set. */
+export function borrowReplayTable(): ReplayTable {
+  const table = spare ?? createReplayTable(undefined)
+  spare = undefined
+  return table
+}
+
+/** Nothing may look at the table any more, all its sums are taken. */
+export function returnReplayTable(table: ReplayTable): void {
+  const { waits, cells, touchNs, latestNs } = table.blocks
+  const most = Math.max(table.role.length, cells.column.length, touchNs.length, latestNs.length)
+  if (most > SPARE_SPANS) return
+  waits.dependencies = undefined
+  spare = table
 }
 
 /** Makes room for so many spans. */

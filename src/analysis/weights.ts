@@ -31,8 +31,9 @@ export function createWeights(tree: TraceTree): Weights {
 }
 
 function hasWeights(weight: Uint32Array, count: number): boolean {
-  for (let row = 0; row < count; row++) if (weight[row]! > 1) return true
-  return false
+  let bits = 0
+  for (let row = 0; row < count; row++) bits |= weight[row]!
+  return bits >>> 0 > 1
 }
 
 /** Weights of samples as a column; undefined where each stands for itself. */

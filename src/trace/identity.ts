@@ -183,8 +183,8 @@ function compareText(a: string, b: string): number {
 }
 
 /**
- * Parent of every span, by the rules for shared ids; what is not in the trace makes an orphan. Where every parent comes
- * before its children, as nearly always, spans are placed at once. Returns the spans without a parent.
+ * Parent of every span, by the rules for shared ids; what is not in the trace makes an orphan. Spans that come
+ * after their parents, as nearly all do, are placed at once, the others once no cycle is among them. Returns the spans without a parent.
  */
 function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] {
   const { count, row, parent, entry, shift, hasRemote, firstChild } = tree
@@ -195,8 +195,8 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
   let lastHigh = 0
   let last = -1
   let orphans = 0
-  let ascending = halves.size === 0
   const roots: number[] = []
+  const beforeTheirParents: number[] = []
   firstChild[0] = 0
   for (let i = 0; i < count; i++) {
     shift[i] = 0
@@ -223,15 +223,31 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
       roots.push(i)
       orphans++
     } else if (last < i) place(tree, i, last)
-    else ascending = false
+    else beforeTheirParents.push(i)
   }
   if (halves.size > 0) orphans = joinHalves(tree, halves)
   if (orphans > 0) {
     for (let i = 0; i < count; i++) if (entry[i] === ORPHAN_ENTRY) logRepair(log, ORPHAN, row[i]!)
   }
-  if (ascending) return roots
-  cutCycles(tree, log)
-  return placeAll(tree)
+  if (halves.size > 0 || hasCycle(tree, beforeTheirParents)) {
+    cutCycles(tree, log)
+    return placeAll(tree)
+  }
+  for (const i of beforeTheirParents) place(tree, i, parent[i]!)
+  return roots
+}
+
+/** Whether any of these spans, or what is above them, is its own ancestor. Every cycle has a span before its parent. */
+function hasCycle(tree: TraceTree, spans: readonly number[]): boolean {
+  if (spans.length === 0) return false
+  const { count, parent, scratch: mark } = tree
+  mark.fill(0, 0, count)
+  for (const i of spans) {
+    let at = i
+    for (; at >= 0 && mark[at] === 0; at = parent[at]!) mark[at] = i + 1
+    if (at >= 0 && mark[at] === i + 1) return true
+  }
+  return false
 }
 
 /** Children of an id that two halves share, and the SERVER halves themselves; returns how many orphans there are. */

@@ -1,4 +1,5 @@
-import type { SpanColumns } from './columns.ts'
+import { createColumns, type SpanColumns } from './columns.ts'
+import { createDictionary } from './dictionary.ts'
 
 /**
  * One trace being worked on, as columns over its spans. A span's index is its place in span order by the times that
@@ -9,6 +10,7 @@ import type { SpanColumns } from './columns.ts'
  */
 export type TraceTree = {
   spans: SpanColumns
+  /** Spans that there is room for; the arrays may be longer. */
   capacity: number
   /** Spans kept. */
   count: number
@@ -65,17 +67,43 @@ export type TraceTree = {
 
 export const NOT_ENTRY = 255
 
+const LEAST_CAPACITY = 256
+const NO_SPANS = createColumns(createDictionary(), 0)
+
 export function createTree(spans: SpanColumns): TraceTree {
-  return arrange(spans, 256)
+  return arrange(spans, LEAST_CAPACITY)
+}
+
+/** Of the analysis before: the next one works in memory that is there, and partly in the processor's caches. */
+let spare: TraceTree | undefined
+/** So many spans of room, of 130 bytes each, are kept at most. */
+export const SPARE_SPANS = 1 << 17
+
+/** As `createTree`, until it is given back. */
+export function borrowTree(spans: SpanColumns): TraceTree {
+  const tree = spare
+  if (tree === undefined) return createTree(spans)
+  spare = undefined
+  tree.spans = spans
+  // As little as a new one has: others make room by it. What the id table holds is less than its base then.
+  tree.capacity = LEAST_CAPACITY
+  tree.tableBase += tree.row.length
+  return tree
+}
+
+/** Nothing may look at the tree any more. */
+export function returnTree(tree: TraceTree): void {
+  if (tree.row.length > SPARE_SPANS) return
+  tree.spans = NO_SPANS
+  spare = tree
 }
 
 /** Makes room for a trace of `count` spans; contents are lost. */
 export function growTree(tree: TraceTree, count: number): void {
   if (count <= tree.capacity) return
-  Object.assign(
-    tree,
-    arrange(tree.spans, Math.max(count, Math.min(2 * tree.capacity, tree.capacity + 100_000))),
-  )
+  const capacity = Math.max(count, Math.min(2 * tree.capacity, tree.capacity + 100_000))
+  if (capacity <= tree.row.length) tree.capacity = capacity
+  else Object.assign(tree, arrange(tree.spans, capacity))
 }
 
 /**
