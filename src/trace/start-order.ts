@@ -3,6 +3,8 @@ import type { TraceTree } from './tree.ts'
 
 /** So many spans, or fewer, are sorted by insertion. */
 const FEW = 12
+/** Bits of a digit at most. */
+const MOST_BITS = 11
 /** Ranges of `order` that are still to be sorted: from, to, and by which of the keys. */
 const open: number[] = []
 const BY_START = 0
@@ -11,9 +13,9 @@ const BY_ID = 2
 
 /**
  * Fills `order[0..count)` with 0 to count - 1 in span order; `keys` holds starts (from `earliest` to `latest`), `shift`
- * ends, `scratch2` rows. Spans are dealt out to as many parts of the trace's time as there are spans; a part that gets
- * more than a few is dealt out again. O(n) where times lie scattered; a dealing cuts a part's time to less than a
- * tenth, so no span is dealt out more than 16 times by one key.
+ * ends, `scratch2` rows. Spans are dealt out to parts of the trace's time, as many as the square of their number (up to 4
+ * million), by one digit of the part after the other; a part that gets more than a few is dealt out again. O(n): a
+ * dealing cuts a part's time to less than a hundredth, so no span is dealt out more than 8 times by one key.
  */
 export function sortByStart(tree: TraceTree, count: number, earliest: number, latest: number): void {
   const { order } = tree
@@ -74,31 +76,52 @@ function fillKeys(tree: TraceTree, from: number, to: number, key: number): void 
   }
 }
 
+/** Spans by the low and by the high digit of their part: how many, then where the next one goes. */
+const low = new Int32Array(1 << MOST_BITS)
+const high = new Int32Array(1 << MOST_BITS)
+
 /** Deals `order[from..to)` out by keys from `least` to `most`; parts of more than a few are left in `open`. */
 function dealOut(tree: TraceTree, from: number, to: number, key: number, least: number, most: number): void {
-  const { order, live: next, scratch: part, child: dealt } = tree
+  const { order, scratch: part, child: dealt } = tree
   const keys = keysOf(tree, key)
   const count = to - from
-  const perUnit = (count - 1) / (most - least)
-  next.fill(0, 0, count)
-  for (let i = 0; i < count; i++) {
-    const span = order[from + i]!
+  const bits = Math.min(MOST_BITS, 32 - Math.clz32(count))
+  const digits = 1 << bits
+  const perUnit = (digits * digits - 1) / (most - least)
+  low.fill(0, 0, digits)
+  high.fill(0, 0, digits)
+  for (let at = from; at < to; at++) {
+    const span = order[at]!
     const its = ((keys[span]! - least) * perUnit) >>> 0
-    dealt[i] = span
-    part[i] = its
-    next[its]!++
+    part[span] = its
+    low[its & (digits - 1)]!++
+    high[its >>> bits]!++
   }
-  for (let its = 0, first = from; its < count; its++) {
-    const members = next[its]!
-    next[its] = first
-    first += members
+  for (let digit = 0, nextLow = 0, nextHigh = from; digit < digits; digit++) {
+    const ofLow = low[digit]!
+    const ofHigh = high[digit]!
+    low[digit] = nextLow
+    high[digit] = nextHigh
+    nextLow += ofLow
+    nextHigh += ofHigh
   }
-  for (let i = 0; i < count; i++) order[next[part[i]!]!++] = dealt[i]!
-  for (let its = 0, first = from; its < count; its++) {
-    const end = next[its]!
-    if (end - first > FEW) open.push(first, end, key)
-    else if (end - first > 1) insert(tree, first, end, keys)
-    first = end
+  for (let at = from; at < to; at++) {
+    const span = order[at]!
+    dealt[low[part[span]! & (digits - 1)]!++] = span
+  }
+  for (let i = 0; i < count; i++) {
+    const span = dealt[i]!
+    order[high[part[span]! >>> bits]!++] = span
+  }
+  let first = from
+  let last = part[order[from]!]!
+  for (let at = from + 1; at <= to; at++) {
+    const its = at < to ? part[order[at]!]! : -1
+    if (its === last) continue
+    if (at - first > FEW) open.push(first, at, key)
+    else if (at - first > 1) insert(tree, first, at, keys)
+    first = at
+    last = its
   }
 }
 
