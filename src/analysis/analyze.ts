@@ -6,6 +6,7 @@ import { borrowTree, returnTree, type TraceTree } from '../trace/tree.ts'
 import { type Assembled, assembleTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
 import { offsetsOf } from './clocks.ts'
+import { createPathWalk, type PathWalk } from './critical-path.ts'
 import {
   applyModel,
   clearReadings,
@@ -72,8 +73,8 @@ export type ReplayOptions = AnalysisOptions & {
  */
 export function analyzeSpans(spans: SpanColumns, options: AnalysisOptions = {}): Analysis {
   const table = borrowReplayTable()
-  const analysis = analyzeBy(spans, options, (tree, result, readings) =>
-    createMeasurer(tree, result, readings, table),
+  const analysis = analyzeBy(spans, options, (tree, result, readings, walk) =>
+    createMeasurer(tree, result, readings, table, walk),
   )
   returnReplayTable(table)
   return analysis
@@ -102,7 +103,12 @@ export function latenciesWith(
 function analyzeBy(
   spans: SpanColumns,
   options: AnalysisOptions,
-  createMeasure: (tree: TraceTree, result: ResultBuilder, readings: Readings | undefined) => Measure,
+  createMeasure: (
+    tree: TraceTree,
+    result: ResultBuilder,
+    readings: Readings | undefined,
+    walk: PathWalk,
+  ) => Measure,
 ): Analysis {
   const lap = createLaps(options.timings)
   const groups = options.groups ?? groupByTrace(spans)
@@ -114,17 +120,15 @@ function analyzeBy(
   const matcher = model === undefined || model.structures.size === 0 ? undefined : createMatcher(model)
   const readings = matcher === undefined ? undefined : createReadings(range)
   const clocks = model === undefined ? undefined : offsetsOf(model.clocks, spans.dictionary)
-  const reader = createFamilyReader(
-    tree,
-    callsOf(spans.dictionary),
-    matcher === undefined ? () => false : matcher.knows,
-  )
+  const reader = matcher && createFamilyReader(tree, callsOf(spans.dictionary), matcher.knows)
   const settled = (from: number, to: number, wholeMs: boolean) => {
-    if (matcher !== undefined && readings !== undefined)
+    if (matcher !== undefined && reader !== undefined && readings !== undefined)
       applyModel(matcher, tree, reader, readings, from, to, wholeMs)
   }
+  const walk = createPathWalk()
   const sampler = createSampler(tree, result, {
-    measure: createMeasure(tree, result, readings),
+    measure: createMeasure(tree, result, readings, walk),
+    walk,
     dependencies: readings?.likely,
     settledAgain: settled,
     lap,

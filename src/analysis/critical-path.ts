@@ -4,9 +4,11 @@ import { type Dependencies, endOf, lastWaitedFor } from './dependencies.ts'
 /**
  * The pieces of a path, from its end back: piece i belongs to `piece[i]` and begins at `startNs[i]`, where piece i + 1
  * ends. And the stack of the walk: spans that are open, and where among its children each has got to.
+ * `sequential`: every span on it waited for one child after the other, so that all that was waited for is on it.
  */
 export type PathWalk = {
   count: number
+  sequential: boolean
   piece: Int32Array
   startNs: Float64Array
   span: Int32Array
@@ -16,6 +18,7 @@ export type PathWalk = {
 export function createPathWalk(): PathWalk {
   return {
     count: 0,
+    sequential: true,
     piece: new Int32Array(64),
     startNs: new Float64Array(64),
     span: new Int32Array(64),
@@ -39,6 +42,7 @@ export function walkCriticalPath(
   let count = 0
   let depth = 0
   let last = -1
+  let sequential = true
   let span = root
   let from = firstChild[span]!
   let slot = from + live[span]!
@@ -46,12 +50,14 @@ export function walkCriticalPath(
   for (;;) {
     let next = -1
     if (dependencies !== undefined && dependencies.learned[span] === 1) {
+      sequential = false
       slot = learnedSlot(tree, dependencies, span, slot)
       if (slot >= from) next = child[slot]!
     } else if (overlap[span] === 0) {
       slot--
       if (slot >= from) next = child[slot]!
     } else {
+      sequential = false
       slot = lastOnPath(tree, from, slot, moment)
       if (slot >= from) next = byEnd[slot]!
     }
@@ -90,6 +96,7 @@ export function walkCriticalPath(
     }
   }
   walk.count = count
+  walk.sequential = sequential
 }
 
 /** The slot of the child before the one in `slot` on a learned path; of the last, from behind the live children. */

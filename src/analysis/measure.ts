@@ -1,5 +1,6 @@
 import type { Component } from '../trace/component.ts'
 import type { TraceTree } from '../trace/tree.ts'
+import type { PathWalk } from './critical-path.ts'
 import type { Dependencies, Readings } from './dependencies.ts'
 import { createMany, hasMany, type Many, measureMany, TABLE_CELLS } from './measure-many.ts'
 import {
@@ -14,6 +15,8 @@ import {
   rowAt,
 } from './measured-rows.ts'
 import type { ReplayTable } from './replay.ts'
+import { growColumns } from './replay-block.ts'
+import { addTo } from './replay-cells.ts'
 import { createFactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
@@ -75,10 +78,59 @@ export function createMeasurer(
   result: ResultBuilder,
   readings: Readings | undefined,
   table: ReplayTable,
+  walk: PathWalk,
 ): Measure {
   const measurer = newMeasurer(tree, result, readings, table)
   const many = createMany()
-  return (samples, entry, from, to, addSample) => measure(measurer, many, samples, entry, from, to, addSample)
+  return (samples, entry, from, to, addSample) => {
+    if (samples.length > 1 || entry < 0) {
+      measure(measurer, many, samples, entry, from, to, addSample)
+      return
+    }
+    // The walk of its path, which comes with the sample, may be all that is needed.
+    addSample(entry)
+    if (walk.sequential && addPath(measurer, walk, entry)) return
+    measure(measurer, many, samples, entry, from, to, () => {})
+  }
+}
+
+/**
+ * Appends the components of a path on which nothing ran beside anything else: without one of them an entry is shorter by
+ * its time on the path. False: there are more than are replayed.
+ */
+function addPath({ tree, result, table }: Measurer, walk: PathWalk, entry: number): boolean {
+  const { blocks } = table
+  blocks.places = tree.spans.dictionary.components.length
+  growColumns(blocks)
+  const { sums } = blocks
+  const { component, cutStart, cutEnd } = tree
+  const { piece, startNs } = walk
+  let endNs = cutEnd[entry]!
+  for (let i = 0; i < walk.count; i++) {
+    const ns = endNs - startNs[i]!
+    endNs = startNs[i]!
+    addTo(sums, component[piece[i]!]!, ns, ns)
+  }
+  const few = sums.count <= REPLAYED_COMPONENTS
+  const { components } = result
+  const range = components.earliestNs.length > 0
+  makeRoom(result, components, components.count + sums.count, components.component.length)
+  const durationNs = cutEnd[entry]! - cutStart[entry]!
+  let at = components.count
+  for (let i = 0; i < sums.count; i++) {
+    const k = sums.met[i]!
+    const criticalNs = sums.critical[k]!
+    sums.critical[k] = 0
+    sums.saved[k] = 0
+    components.component[at] = k
+    components.criticalNs[at] = criticalNs
+    components.ifInstantNs[at] = durationNs - criticalNs
+    if (range) components.earliestNs[at] = components.latestNs[at] = durationNs - criticalNs
+    at++
+  }
+  sums.count = 0
+  if (few) components.count = at
+  return few
 }
 
 function measure(

@@ -6,7 +6,7 @@ import { comesBefore, settle } from '../trace/settle.ts'
 import { CONSUMER, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { type CallTree, createCallTree } from './call-tree.ts'
-import { createPathWalk, type PathWalk, walkCriticalPath } from './critical-path.ts'
+import { type PathWalk, walkCriticalPath } from './critical-path.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { Measure } from './measure.ts'
 import { findProducers, queueWaitNs } from './queue-wait.ts'
@@ -29,6 +29,8 @@ type Resettled = { server: number; millisecondClock: boolean; whole: boolean }
 
 export type SamplerOptions = {
   measure: Measure
+  /** Of the entry whose sample was appended last. */
+  walk: PathWalk
   dependencies: Dependencies | undefined
   /** Called with what was settled and charged again. */
   settledAgain: (from: number, to: number, millisecondClock: boolean) => void
@@ -44,7 +46,6 @@ type Sampling = SamplerOptions & {
   tree: TraceTree
   result: ResultBuilder
   callTree: CallTree | undefined
-  walk: PathWalk
   weights: Weights
   above: Int32Array
   /** The entry being measured, and its sample. */
@@ -65,7 +66,7 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
     tree,
     result,
     callTree: options.callTrees ? createCallTree(tree, result) : undefined,
-    walk: createPathWalk(),
+    walk: options.walk,
     weights: createWeights(tree),
     above: new Int32Array(0),
     entryAtHand: -1,
