@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Batcher } from './batcher.ts'
 import type { ReceiverCounters } from './counters.ts'
 import { protobufOf } from './json-request.ts'
+import { jsonWeight } from './json-weight.ts'
 import type { ExportOutcome } from './outcome.ts'
 import type { Unpack } from './unpack.ts'
 import { MalformedError } from './wire.ts'
@@ -27,11 +28,13 @@ export type Intake = {
 export type IntakeOptions = {
   batcher: Batcher
   unpack: Unpack
+  /** What the objects of a JSON request may take. */
+  maxJsonBytes: number
   counters: ReceiverCounters
   log: Logger
 }
 
-export function createIntake({ batcher, unpack, counters, log }: IntakeOptions): Intake {
+export function createIntake({ batcher, unpack, maxJsonBytes, counters, log }: IntakeOptions): Intake {
   const warned = new Set<string>()
 
   async function accept(
@@ -52,6 +55,12 @@ export function createIntake({ batcher, unpack, counters, log }: IntakeOptions):
   function decode(bytes: Uint8Array, format: 'protobuf' | 'json'): Promise<ExportOutcome> {
     if (format === 'protobuf') return batcher.submit(bytes)
     try {
+      if (jsonWeight(bytes) > maxJsonBytes) {
+        return Promise.resolve({
+          kind: 'too-large',
+          message: 'the JSON of the request takes too much memory',
+        })
+      }
       return batcher.submit(protobufOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()))
     } catch (error) {
       if (error instanceof MalformedError) {

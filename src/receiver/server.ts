@@ -65,7 +65,13 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
     counters,
     log,
   })
-  const intake = createIntake({ batcher, unpack: createUnpack(maxMessageBytes), counters, log })
+  const intake = createIntake({
+    batcher,
+    unpack: createUnpack(maxMessageBytes),
+    maxJsonBytes: limits.memoryBytes,
+    counters,
+    log,
+  })
   const edge = { intake, budget, isAllowed, maxMessageBytes, requestTimeoutMs }
 
   // Else grpc-js writes to standard error beside what is logged or thrown.

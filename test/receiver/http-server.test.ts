@@ -165,6 +165,14 @@ describe('limits', () => {
     expect(receiver.counters.bytesInFlight).toBe(0)
   })
 
+  it('413 for JSON that says little in many objects, before it is read', async () => {
+    const { receiver } = await openReceiver({ limits: { memoryBytes: 20_000_000 } })
+    const json = (objects: number) => Buffer.from(`{"resourceSpans":[${'{},'.repeat(objects)}{}]}`)
+    expect((await post(receiver, '/v1/traces', JSON_TYPE, json(300_000))).status).toBe(413)
+    expect((await post(receiver, '/v1/traces', JSON_TYPE, json(100_000))).status).toBe(200)
+    expect(receiver.counters).toMatchObject({ bytesInFlight: 0, outcomes: { 'too-large': 1, stored: 1 } })
+  })
+
   it('429 before the body is read, over the memory budget', async () => {
     const sink = createMemorySink()
     let open = () => {}
