@@ -77,7 +77,7 @@ export async function serveEngine(
     const isReader = request.method !== 'POST' || user === 'reader'
     const settings = readSettings(parameters)
     // All of the request is here before it takes its turn.
-    const { statement, data } = await readRequest(request, parameters, spool, isReader)
+    const { statement, data } = await readRequest(request, parameters, spool, { user, isReader })
     response.setHeader('X-ClickHouse-Query-Id', parameters.get('query_id') ?? randomUUID())
     response.setHeader('X-ClickHouse-Server-Display-Name', 'longpole')
     response.setHeader('X-ClickHouse-Timezone', 'UTC')
@@ -88,12 +88,7 @@ export async function serveEngine(
         let session: Session | undefined
         try {
           session = openSession()
-          prepare(
-            session,
-            parameters.get('database') ?? header(request, 'x-clickhouse-database'),
-            settings,
-            isReader,
-          )
+          prepare(session, databaseOf(request, parameters), settings, isReader)
           await execute(session, statement, data, request, response, parameters)
         } finally {
           session?.close()
@@ -113,7 +108,7 @@ async function readRequest(
   request: IncomingMessage,
   parameters: URLSearchParams,
   spool: Spool,
-  isReader: boolean,
+  { user, isReader }: { user: string; isReader: boolean },
 ): Promise<{ statement: Statement; data: SpooledBody | undefined }> {
   const inUrl = parameters.get('query') ?? ''
   const isInBody = inUrl.trim() === ''
@@ -122,6 +117,11 @@ async function readRequest(
   const statement = parseStatement(text)
   if (isReader && !(statement.kind === 'query' && statement.reads)) {
     throw new RefusedStatement('readers may only read', 164, 'READONLY')
+  }
+  const spies = statement.kind === 'query' ? statement.spies : 'no'
+  const isInSystem = databaseOf(request, parameters) === 'system'
+  if (user === 'reader' && (spies === 'yes' || (spies === 'in-system' && isInSystem))) {
+    throw new RefusedStatement('readers do not see what others run', 497, 'ACCESS_DENIED')
   }
   const spooled = parameters.get('spooled')
   if (statement.kind === 'insert-data' && spooled === null) {
@@ -134,6 +134,10 @@ async function readRequest(
   if (statement.kind !== 'insert-data' || spooled === null) return { statement, data: undefined }
   if (statement.inline !== '') throw new RefusedStatement('data beside that in the spool', 62, 'SYNTAX_ERROR')
   return { statement, data: await spool.find(spooled) }
+}
+
+function databaseOf(request: IncomingMessage, parameters: URLSearchParams): string | undefined {
+  return parameters.get('database') ?? header(request, 'x-clickhouse-database')
 }
 
 function prepare(

@@ -5,7 +5,10 @@ import { readTokens, type Token } from './tokens.ts'
 export type Statement =
   /** Data comes with it: `head` is the INSERT up to where its data would be named, `inline` what stands in the text. */
   | { kind: 'insert-data'; head: string; settings: string; format: string; inline: string }
-  | { kind: 'query'; text: string; rows: boolean; reads: boolean }
+  | { kind: 'query'; text: string; rows: boolean; reads: boolean; spies: Spying }
+
+/** Whether it could tell what others run: only if it is asked of the database `system`, where it names a table of there. */
+export type Spying = 'no' | 'in-system' | 'yes'
 
 /** `insert into db.t (a, b) settings x = 1 format Native`, then its data. Identifiers may be quoted. */
 const NAME = '(?:`[^`]+`|"[^"]+"|\\w+)'
@@ -47,6 +50,13 @@ const REACHES_OUT = new Set(
   ).split(' '),
 )
 
+/**
+ * What tells the texts of statements that others run (there is one user for the engine), and functions that read tables whose
+ * names are no names in the statement. So are `system.errors` and parameters that are identifiers.
+ */
+const OTHERS_STATEMENTS = new Set(['processes', 'processlist'])
+const BY_ANOTHER_NAME = new Set(['merge', 'loop'])
+
 /** Engines of tables and databases that keep what they have here. */
 const ENGINES =
   /^((Replacing|Summing|Aggregating|Collapsing|VersionedCollapsing|Coalescing|Graphite)?MergeTree|Memory|Null|Log|TinyLog|StripeLog|Buffer|Merge|Join|Set|Atomic)$/i
@@ -60,12 +70,13 @@ const ENGINES =
 export function parseStatement(text: string): Statement {
   const bare = withoutLeadingComments(text)
   if (!/^INSERT\b/i.test(bare)) {
-    const verb = refuseReachingOut(bare)
+    const { verb, spies } = refuseReachingOut(bare)
     return {
       kind: 'query',
       text: bare.replace(/;\s*$/, ''),
       rows: ANSWERS_ROWS.test(bare),
       reads: READS.has(verb),
+      spies,
     }
   }
   const data = INSERT_DATA.exec(bare)
@@ -84,7 +95,7 @@ export function parseStatement(text: string): Statement {
     throw new RefusedStatement('INSERT of a form that is not understood here', 62, 'SYNTAX_ERROR')
   }
   refuseReachingOut(bare)
-  return { kind: 'query', text: bare.replace(/;\s*$/, ''), rows: false, reads: false }
+  return { kind: 'query', text: bare.replace(/;\s*$/, ''), rows: false, reads: false, spies: 'no' }
 }
 
 function withoutLeadingComments(text: string): string {
@@ -96,20 +107,24 @@ function withoutLeadingComments(text: string): string {
   }
 }
 
-/** What the statement begins with, in capitals. @throws RefusedStatement */
-function refuseReachingOut(text: string): string {
+/**
+ * What the statement begins with, in capitals, and whether it could tell what others run. @throws RefusedStatement
+ */
+function refuseReachingOut(text: string): { verb: string; spies: Spying } {
   const tokens = readTokens(text)
   if (tokens.at(-1)?.text === ';') tokens.pop()
   const words = tokens.map(({ kind, text }) => (kind === 'word' ? text.toUpperCase() : ''))
   const first = tokens.findIndex(({ text }) => text !== '(')
   if (!STATEMENTS.has(words[first] ?? '')) throw denied(tokens[first]?.text ?? 'nothing')
   const isDefinition = words[first] === 'CREATE'
+  let spies: Spying = 'no'
   tokens.forEach((token, i) => {
     const next = tokens[i + 1]
     if (isSign(token, ';')) throw new RefusedStatement('more than one statement', 62, 'SYNTAX_ERROR')
     if (isName(token) && isSign(next, '(') && REACHES_OUT.has(token.text.toLowerCase())) {
       throw denied(`${token.text}()`)
     }
+    if (isName(token) && spies !== 'yes') spies = spyingOf(tokens, i) ?? spies
     if (words[i] === 'INTO' && words[i + 1] === 'OUTFILE') throw denied('INTO OUTFILE')
     if (words[i] === 'FROM' && words[i + 1] === 'INFILE') throw denied('FROM INFILE')
     if (isDefinition && words[i] === 'ENGINE') {
@@ -117,7 +132,15 @@ function refuseReachingOut(text: string): string {
       if (engine !== undefined && isName(engine) && !ENGINES.test(engine.text)) throw denied(engine.text)
     }
   })
-  return words[first]!
+  return { verb: words[first]!, spies }
+}
+
+function spyingOf(tokens: readonly Token[], i: number): Spying | undefined {
+  const [database, before, name, next] = [i - 2, i - 1, i, i + 1].map((at) => tokens[at]?.text.toLowerCase())
+  if (OTHERS_STATEMENTS.has(name!) || (BY_ANOTHER_NAME.has(name!) && next === '(')) return 'yes'
+  if (name === 'identifier' && before === ':') return 'yes'
+  if (name === 'errors') return before === '.' && database === 'system' ? 'yes' : 'in-system'
+  return undefined
 }
 
 function isName(token: Token): boolean {

@@ -180,6 +180,32 @@ describe('what does not', () => {
 })
 
 describe('users', () => {
+  it('the reader sees nothing of what others run', async () => {
+    const reader = { 'x-clickhouse-user': 'reader' }
+    for (const sql of [
+      'SELECT query FROM system.processes',
+      'SELECT query FROM system . `processes`',
+      'SELECT query FROM "system"."processes"',
+      'SHOW PROCESSLIST',
+      'show /* */ full processlist',
+      "SELECT query FROM merge('system', '^proc.*')",
+      "SELECT * FROM loop('system', 'processes')",
+      'SELECT last_error_message FROM system.errors',
+    ]) {
+      expect((await ask(sql, reader)).status, sql).toBe(403)
+    }
+    const url = `${engine.url}/?user=reader&query=`
+    for (const asked of [
+      `${encodeURIComponent('SELECT query FROM system.{t:Identifier}')}&param_t=processes`,
+      `${encodeURIComponent('SELECT last_error_message FROM errors')}&database=system`,
+    ]) {
+      expect((await fetch(url + asked)).status, asked).toBe(403)
+    }
+    expect((await ask('SELECT count() AS errors, 1 AS processed FROM system.one', reader)).status).toBe(200)
+    expect((await fetch(`${url}${encodeURIComponent('SELECT 1 FROM one')}&database=system`)).status).toBe(200)
+    expect((await ask('SELECT query FROM system.processes')).text).toContain('system.processes')
+  })
+
   it('the reader reads and may not write, nor let itself', async () => {
     const reader = { 'x-clickhouse-user': 'reader' }
     await ask('CREATE TABLE spans.t (a Int8) ENGINE = MergeTree ORDER BY a')
