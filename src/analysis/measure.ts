@@ -1,5 +1,6 @@
 import type { Component } from '../trace/component.ts'
 import type { TraceTree } from '../trace/tree.ts'
+import { growColumns } from './block-table.ts'
 import type { PathWalk } from './critical-path.ts'
 import type { Dependencies, Readings } from './dependencies.ts'
 import { createMany, hasMany, type Many, measureMany, TABLE_CELLS } from './measure-many.ts'
@@ -15,7 +16,6 @@ import {
   rowAt,
 } from './measured-rows.ts'
 import type { ReplayTable } from './replay.ts'
-import { growColumns } from './replay-block.ts'
 import { addTo } from './replay-cells.ts'
 import { createFactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
@@ -90,9 +90,11 @@ export function createMeasurer(
     // The walk of its path, which comes with the sample, may be all that is needed.
     addSample(entry)
     if (walk.sequential && addPath(measurer, walk, entry)) return
-    measure(measurer, many, samples, entry, from, to, () => {})
+    measure(measurer, many, samples, entry, from, to, addNothing)
   }
 }
+
+function addNothing(): void {}
 
 /**
  * Appends the components of a path on which nothing ran beside anything else: without one of them an entry is shorter by

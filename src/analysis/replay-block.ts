@@ -1,99 +1,10 @@
 import type { TraceTree } from '../trace/tree.ts'
+import { type BlockTable, columnOf, isLeaf } from './block-table.ts'
 import { lastOnPath } from './critical-path.ts'
-import { type Dependencies, endOf, lastWaitedFor } from './dependencies.ts'
-import { addTo, type Cells, createCells, createSums, lendCell, type Sums } from './replay-cells.ts'
-import { type Block, createWaits, growWaits, listWaits, scheduleBlock, type Waits } from './waits.ts'
-
-/** Room for re-scheduling children that overlap, whose cells are known; what comes out is added to `sums`. */
-export type BlockTable = {
-  waits: Waits
-  cells: Cells
-  /** Per span: place of its component. Components of places [firstPlace, firstPlace + places) are columns from 0 on. */
-  placeOf: Int32Array
-  firstPlace: number
-  places: number
-  /** Per span: 1: a sample, whose cells are kept. */
-  keep: Uint8Array
-  /** Of the collector at hand, and of the path through the block at hand. */
-  sums: Sums
-  path: Sums
-  /** Per column on the path: first and last of its touches, the first of its columns' touches (-1: none). */
-  firstTouch: Int32Array
-  lastTouch: Int32Array
-  /** Columns by their first touch. */
-  touched: Int32Array
-  /** A cell of a child, by column in the order of slots: how much shorter the child in `touchSlot` would be. */
-  touchNs: Float64Array
-  touchSlot: Int32Array
-  touchNext: Int32Array
-  /** Per column: when all would have ended, by the children looked at; when the child at hand would. */
-  latestNs: Float64Array
-  endNs: Float64Array
-  /** Per slot: length of the child; the latest end of those before it. */
-  left: Float64Array
-  latestBefore: Float64Array
-}
-
-export function createBlockTable(dependencies: Dependencies | undefined): BlockTable {
-  const none = new Int32Array(0)
-  const empty = new Float64Array(0)
-  return {
-    waits: createWaits(dependencies),
-    cells: createCells(),
-    placeOf: none,
-    firstPlace: 0,
-    places: 0,
-    keep: new Uint8Array(0),
-    sums: createSums(0),
-    path: createSums(0),
-    firstTouch: none,
-    lastTouch: none,
-    touched: none,
-    touchNs: empty,
-    touchSlot: none,
-    touchNext: none,
-    latestNs: empty,
-    endNs: empty,
-    left: empty,
-    latestBefore: empty,
-  }
-}
-
-/** Makes room for blocks among so many spans. */
-export function growBlockTable(table: BlockTable, spans: number): void {
-  growWaits(table.waits, spans)
-  if (table.left.length >= spans) return
-  table.left = new Float64Array(spans)
-  table.latestBefore = new Float64Array(spans)
-}
-
-/** Makes room for the columns asked for; components come to be while traces are assembled, so for some more. */
-export function growColumns(table: BlockTable): void {
-  if (table.latestNs.length >= table.places) return
-  const columns = 2 * table.places
-  table.sums = createSums(columns)
-  table.path = createSums(columns)
-  table.firstTouch = new Int32Array(columns)
-  table.lastTouch = new Int32Array(columns)
-  table.touched = new Int32Array(columns)
-  table.latestNs = new Float64Array(columns)
-  table.endNs = new Float64Array(columns)
-}
-
-/** Column of a span's component, -1: not among those asked for. */
-export function columnOf({ placeOf, firstPlace, places }: BlockTable, span: number): number {
-  const column = placeOf[span]! - firstPlace
-  return column >= 0 && column < places ? column : -1
-}
-
-/** Makes up the cell of a leaf; other children have theirs. */
-function openCells({ live, cutStart, cutEnd }: TraceTree, table: BlockTable, c: number): void {
-  if (live[c]! > 0 || table.keep[c] === 1) return
-  const k = columnOf(table, c)
-  const lengthNs = cutEnd[c]! - cutStart[c]!
-  if (k >= 0 && lengthNs > 0) lendCell(table.cells, c, k, lengthNs)
-  else table.cells.last[c] = table.cells.first[c]!
-}
+import { endOf, lastWaitedFor } from './dependencies.ts'
+import { addTo, type Sums } from './replay-cells.ts'
+import { fillLanes, LANES, scheduleLanes } from './replay-lanes.ts'
+import { type Block, listWaits, scheduleBlock } from './waits.ts'
 
 /** Adds the path through a block, and what is saved of it without the work of each component on the path. */
 export function addBlock(tree: TraceTree, table: BlockTable, block: Block): void {
@@ -122,18 +33,23 @@ function addBeside(tree: TraceTree, table: BlockTable, block: Block): void {
   const nextEndNs = slot < to - 1 ? endNs : cutEnd[byEnd[slot - 1]!]!
   const own = columnOf(table, block.span)
   let ownNs = own < 0 ? 0 : cutStart[c]! - startNs
-  openCells(tree, table, c)
+  const leaf = isLeaf(tree, table, c)
+  const lengthNs = endNs - cutStart[c]!
+  const end = leaf ? 1 : last[c]!
   let open = 0
-  for (let cell = first[c]!; cell < last[c]!; cell++) {
-    const k = column[cell]!
+  for (let cell = leaf ? 0 : first[c]!; cell < end; cell++) {
+    const k = leaf ? columnOf(table, c) : column[cell]!
+    if (leaf && (k < 0 || lengthNs === 0)) continue
+    const criticalNs = leaf ? lengthNs : critical[cell]!
+    const savedNs = leaf ? lengthNs : saved[cell]!
     if (k === own) {
-      ownNs += critical[cell]!
+      ownNs += criticalNs
       continue
     }
-    const withoutNs = endNs - saved[cell]!
-    if (withoutNs >= nextEndNs) addTo(sums, k, critical[cell]!, saved[cell]!)
+    const withoutNs = endNs - savedNs
+    if (withoutNs >= nextEndNs) addTo(sums, k, criticalNs, savedNs)
     else {
-      addTo(sums, k, critical[cell]!, 0)
+      addTo(sums, k, criticalNs, 0)
       latestNs[k] = withoutNs
       touched[open++] = k
     }
@@ -151,8 +67,11 @@ function longestWithout(tree: TraceTree, table: BlockTable, { from, to }: Block,
     const c = child[slot]!
     let lengthNs = cutEnd[c]! - cutStart[c]!
     if (lengthNs <= longest) continue
-    openCells(tree, table, c)
-    for (let cell = first[c]!; cell < last[c]!; cell++) if (column[cell] === k) lengthNs -= saved[cell]!
+    if (isLeaf(tree, table, c)) {
+      if (columnOf(table, c) === k) continue
+    } else {
+      for (let cell = first[c]!; cell < last[c]!; cell++) if (column[cell] === k) lengthNs -= saved[cell]!
+    }
     if (lengthNs > longest) longest = lengthNs
   }
   return longest
@@ -160,7 +79,7 @@ function longestWithout(tree: TraceTree, table: BlockTable, { from, to }: Block,
 
 /** What is saved of the columns `touched[0..open)`, whose child on the path (`slot` by end) would end at `latestNs`. */
 function addOpen(tree: TraceTree, table: BlockTable, block: Block, slot: number, open: number): void {
-  const { byEnd, cutEnd } = tree
+  const { byEnd, cutStart, cutEnd } = tree
   const { sums, touched, latestNs, endNs } = table
   const { first, last, column, saved } = table.cells
   for (let i = 0; i < open; i++) endNs[touched[i]!] = OPEN
@@ -168,9 +87,13 @@ function addOpen(tree: TraceTree, table: BlockTable, block: Block, slot: number,
     if (at === slot) continue
     const c = byEnd[at]!
     const keptNs = cutEnd[c]!
-    openCells(tree, table, c)
-    for (let cell = first[c]!; cell < last[c]!; cell++) {
-      if (endNs[column[cell]!] === OPEN) endNs[column[cell]!] = keptNs - saved[cell]!
+    if (isLeaf(tree, table, c)) {
+      const k = columnOf(table, c)
+      if (k >= 0 && endNs[k] === OPEN) endNs[k] = cutStart[c]!
+    } else {
+      for (let cell = first[c]!; cell < last[c]!; cell++) {
+        if (endNs[column[cell]!] === OPEN) endNs[column[cell]!] = keptNs - saved[cell]!
+      }
     }
     let left = 0
     for (let i = 0; i < open; i++) {
@@ -204,10 +127,27 @@ function addTangle(tree: TraceTree, table: BlockTable, block: Block): void {
   addPath(tree, table, block)
   const count = listTouches(tree, table, block)
   listWaits(tree, table.waits, block)
+  // The parent's own comes last: without it nothing lies between the children.
+  let columns = 0
+  for (let i = 0; i < count; i++) if (touched[i] !== own) touched[columns++] = touched[i]!
   // From the last first touch down: what an earlier schedule has left behind is then written anew.
-  for (let i = count - 1; i >= 0; i--) {
-    const k = touched[i]!
-    if (k === own) continue
+  let i = columns
+  if (columns >= LANES) {
+    if (table.lanes.finish.length < LANES * tree.capacity) {
+      table.lanes.finish = new Float64Array(LANES * tree.capacity)
+    }
+    const { endNs } = table.lanes
+    fillLanes(tree, table, block.from, table.touchSlot[table.firstTouch[touched[i - LANES]!]!]!)
+    for (; i >= LANES; i -= LANES) {
+      scheduleLanes(tree, table, block, i - LANES)
+      for (let lane = 0; lane < LANES; lane++) {
+        const k = touched[i - LANES + lane]!
+        addTo(sums, k, path.critical[k]!, block.endNs - endNs[lane]!)
+      }
+    }
+  }
+  while (i > 0) {
+    const k = touched[--i]!
     addTo(sums, k, path.critical[k]!, block.endNs - endWithout(tree, table, block, k))
   }
   if (own >= 0 && path.critical[own]! > 0) {
@@ -319,8 +259,13 @@ function addPath(tree: TraceTree, table: BlockTable, block: Block): void {
     if (c < 0) break
     ownNs += moment - cutEnd[c]!
     moment = cutStart[c]!
-    openCells(tree, table, c)
-    for (let cell = first[c]!; cell < last[c]!; cell++) addTo(path, column[cell]!, critical[cell]!, 0)
+    if (isLeaf(tree, table, c)) {
+      const k = columnOf(table, c)
+      const lengthNs = cutEnd[c]! - cutStart[c]!
+      if (k >= 0 && lengthNs > 0) addTo(path, k, lengthNs, 0)
+    } else {
+      for (let cell = first[c]!; cell < last[c]!; cell++) addTo(path, column[cell]!, critical[cell]!, 0)
+    }
   }
   ownNs += moment - startNs
   const k = columnOf(table, span)
@@ -353,16 +298,19 @@ function listTouches(tree: TraceTree, table: BlockTable, { from, to, startNs }: 
     finish[c] = cutEnd[c]!
     latestBefore[slot] = latestNs
     if (cutEnd[c]! > latestNs) latestNs = cutEnd[c]!
-    openCells(tree, table, c)
-    for (let cell = first[c]!; cell < last[c]!; cell++) {
-      const k = column[cell]!
+    const leaf = isLeaf(tree, table, c)
+    const end = leaf ? 1 : last[c]!
+    for (let cell = leaf ? 0 : first[c]!; cell < end; cell++) {
+      const k = leaf ? columnOf(table, c) : column[cell]!
+      const savedNs = leaf ? left[slot]! : saved[cell]!
+      if (leaf && (k < 0 || savedNs === 0)) continue
       if (path.critical[k] === 0) continue
       if (firstTouch[k]! < 0) {
         firstTouch[k] = touches
         touched[columns++] = k
       } else touchNext[lastTouch[k]!] = touches
       lastTouch[k] = touches
-      touchNs[touches] = saved[cell]!
+      touchNs[touches] = savedNs
       touchSlot[touches] = slot
       touchNext[touches++] = -1
     }

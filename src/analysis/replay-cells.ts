@@ -76,16 +76,6 @@ export function takeSums(cells: Cells, sums: Sums, span: number): void {
   closeCells(cells, span, at)
 }
 
-/** The only cell of a span, for the moment: the next one takes its place. There is room. */
-export function lendCell(cells: Cells, span: number, k: number, ns: number): void {
-  const at = cells.count
-  cells.first[span] = at
-  cells.last[span] = at + 1
-  cells.column[at] = k
-  cells.critical[at] = ns
-  cells.saved[at] = ns
-}
-
 function closeCells(cells: Cells, span: number, end: number): void {
   cells.last[span] = end
   if (end === cells.count) return

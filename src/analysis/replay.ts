@@ -1,13 +1,7 @@
 import { SPARE_SPANS, type TraceTree } from '../trace/tree.ts'
+import { type BlockTable, columnOf, createBlockTable, growBlockTable, growColumns } from './block-table.ts'
 import type { Dependencies } from './dependencies.ts'
-import {
-  addBlock,
-  type BlockTable,
-  columnOf,
-  createBlockTable,
-  growBlockTable,
-  growColumns,
-} from './replay-block.ts'
+import { addBlock } from './replay-block.ts'
 import { addCells, addTo, growCells, makeCellRoom, takeSums } from './replay-cells.ts'
 import { type Block, isLearned } from './waits.ts'
 
@@ -152,7 +146,6 @@ function addBelow(tree: TraceTree, table: ReplayTable, collector: number): void 
         const c = child[block.from]!
         if (isBlock(block)) {
           ownNs -= block.endNs - block.startNs
-          makeCellRoom(cells, 1)
           addBlock(tree, blocks, block)
           dropCells(tree, blocks, block)
         } else {
