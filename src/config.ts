@@ -6,10 +6,16 @@ import { DEFAULT_RECEIVER_LIMITS, type ReceiverLimits } from './receiver/limits.
 const address = z
   .string()
   .regex(/^(\[[0-9a-f:.]+\]|[^:\s]+):\d{1,5}$/i, 'expected host:port, as 127.0.0.1:4317')
+  .refine((text) => splitAddress(text).port < 65_536, 'a port is at most 65535')
 const wholeNumber = z.string().regex(/^\d+$/, 'expected a whole number').transform(Number)
-const upTo = (most: number) =>
-  wholeNumber.refine((n) => n > 0 && n <= most, `expected a number from 1 to ${most}`)
+const between = (least: number, most: number) =>
+  wholeNumber.refine((n) => n >= least && n <= most, `expected a number from ${least} to ${most}`)
+const upTo = (most: number) => between(1, most)
 const positive = upTo(2 ** 31 - 1)
+/** Timers count milliseconds in 31 bits, and go off at once where these are more. */
+const MOST_SECONDS = 86_400
+/** The store counts seconds in 32 bits, to 2106: what is to be kept beyond that, it takes for long out of date. */
+const days = between(0, 10_000)
 const flag = z.enum(['0', '1'], 'expected 0 or 1').transform((text) => text === '1')
 const { spans, ...receiver } = DEFAULT_RECEIVER_LIMITS
 const MIB = 1024 * 1024
@@ -19,22 +25,22 @@ const SETTINGS = z.object({
   LONGPOLE_OTLP_GRPC: address.default('127.0.0.1:4317'),
   LONGPOLE_OTLP_HTTP: address.default('127.0.0.1:4318'),
   LONGPOLE_API: address.default('127.0.0.1:8080'),
-  LONGPOLE_CLICKHOUSE_URL: z.url().optional(),
+  LONGPOLE_CLICKHOUSE_URL: z.url({ protocol: /^https?$/, error: 'expected http://host:port' }).optional(),
   LONGPOLE_CLICKHOUSE_DATABASE: z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected an identifier')
     .default('longpole'),
   LONGPOLE_CLICKHOUSE_HTTP: address.default('127.0.0.1:8123'),
   LONGPOLE_DATA_DIR: z.string().min(1).default('./data'),
-  LONGPOLE_SETTLE_SECONDS: wholeNumber.default(10),
+  LONGPOLE_SETTLE_SECONDS: between(0, MOST_SECONDS).default(10),
   LONGPOLE_DEPENDENCIES: z.enum(['learned', 'single']).default('learned'),
-  LONGPOLE_RETENTION_DAYS: wholeNumber.default(7),
-  LONGPOLE_ROLLUP_RETENTION_DAYS: wholeNumber.default(400),
+  LONGPOLE_RETENTION_DAYS: days.default(7),
+  LONGPOLE_ROLLUP_RETENTION_DAYS: days.default(400),
   LONGPOLE_FSYNC: flag.default(false),
-  LONGPOLE_GRACE_SECONDS: positive.default(8),
+  LONGPOLE_GRACE_SECONDS: upTo(MOST_SECONDS).default(8),
   LONGPOLE_MEMORY_MB: positive.default(receiver.memoryBytes / MIB),
   LONGPOLE_MAX_MESSAGE_MB: upTo(1024).default(receiver.maxMessageBytes / MIB),
-  LONGPOLE_REQUEST_TIMEOUT_SECONDS: positive.default(receiver.requestTimeoutMs / 1000),
+  LONGPOLE_REQUEST_TIMEOUT_SECONDS: upTo(MOST_SECONDS).default(receiver.requestTimeoutMs / 1000),
   LONGPOLE_MAX_NAME_BYTES: positive.default(spans.nameBytes),
   LONGPOLE_MAX_KEY_BYTES: positive.default(spans.keyBytes),
   LONGPOLE_MAX_VALUE_BYTES: positive.default(spans.valueBytes),
@@ -95,6 +101,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const s = parsed.data
   if ((s.LONGPOLE_TLS_CERT === undefined) !== (s.LONGPOLE_TLS_KEY === undefined)) {
     throw new ConfigError('LONGPOLE_TLS_CERT and LONGPOLE_TLS_KEY go together')
+  }
+  if (s.LONGPOLE_TLS_CLIENT_CA !== undefined && s.LONGPOLE_TLS_CERT === undefined) {
+    throw new ConfigError(
+      'LONGPOLE_TLS_CLIENT_CA is of no use without LONGPOLE_TLS_CERT and LONGPOLE_TLS_KEY',
+    )
   }
   if (s.LONGPOLE_MAX_MESSAGE_MB > s.LONGPOLE_MEMORY_MB) {
     throw new ConfigError('LONGPOLE_MEMORY_MB must have room for a message of LONGPOLE_MAX_MESSAGE_MB')

@@ -50,7 +50,25 @@ describe('settings', () => {
     [{ LONGPOLE_FSYNC: 'yes' }, 'LONGPOLE_FSYNC=yes: expected 0 or 1'],
     [{ LONGPOLE_MEMORY_MB: '8' }, 'LONGPOLE_MEMORY_MB must have room for a message'],
     [{ LONGPOLE_API: '8080' }, 'LONGPOLE_API=8080: expected host:port'],
+    [{ LONGPOLE_API: '127.0.0.1:65536' }, 'LONGPOLE_API=127.0.0.1:65536: a port is at most 65535'],
+    [
+      { LONGPOLE_CLICKHOUSE_URL: 'file:///x' },
+      'LONGPOLE_CLICKHOUSE_URL=file:///x: expected http://host:port',
+    ],
+    // The store would delete everything at once.
+    [
+      { LONGPOLE_RETENTION_DAYS: '36500' },
+      'LONGPOLE_RETENTION_DAYS=36500: expected a number from 0 to 10000',
+    ],
+    [{ LONGPOLE_ROLLUP_RETENTION_DAYS: '36500' }, 'expected a number from 0 to 10000'],
+    // A timer of as long goes off at once.
+    [
+      { LONGPOLE_GRACE_SECONDS: '2147484' },
+      'LONGPOLE_GRACE_SECONDS=2147484: expected a number from 1 to 86400',
+    ],
+    [{ LONGPOLE_REQUEST_TIMEOUT_SECONDS: '2147484' }, 'expected a number from 1 to 86400'],
     [{ LONGPOLE_TLS_CERT: 'x' }, 'LONGPOLE_TLS_CERT and LONGPOLE_TLS_KEY go together'],
+    [{ LONGPOLE_TLS_CLIENT_CA: 'x' }, 'LONGPOLE_TLS_CLIENT_CA is of no use without LONGPOLE_TLS_CERT'],
   ])('that cannot be used are named: %o', (env, message) => {
     expect(() => readConfig(env)).toThrow(ConfigError)
     expect(() => readConfig(env)).toThrow(message)

@@ -19,6 +19,7 @@ const FLOORS: Record<string, number> = {
   findings: 2,
   trace: 1,
   'thread.ts': 1,
+  'tls.ts': 1,
 }
 
 const SRC = join(import.meta.dirname, '..', 'src')

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import { readTls, type TlsFiles } from '../tls.ts'
 import { type ApiOptions, createApi } from './app.ts'
 
 const LOOPBACK = /^(127\.|localhost$|\[::1\]$)/
@@ -11,18 +11,14 @@ export type ApiHandle = { address: string; stop(): Promise<void> }
 
 /** Serves the API. @throws Error that names the setting if the address cannot be used */
 export async function startApi(
-  options: ApiOptions & { address: string; tls?: { certFile: string; keyFile: string } | undefined },
+  options: ApiOptions & { address: string; tls?: TlsFiles | undefined },
 ): Promise<ApiHandle> {
   const colon = options.address.lastIndexOf(':')
   const host = options.address.slice(0, colon)
   const listener = getRequestListener(createApi({ localOnly: LOOPBACK.test(host), ...options }).fetch)
+  const tls = options.tls === undefined ? undefined : readTls(options.tls, options.log)
   const server =
-    options.tls === undefined
-      ? createServer(listener)
-      : createTlsServer(
-          { cert: readFileSync(options.tls.certFile), key: readFileSync(options.tls.keyFile) },
-          listener,
-        )
+    tls === undefined ? createServer(listener) : createTlsServer({ cert: tls.cert, key: tls.key }, listener)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message

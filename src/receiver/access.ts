@@ -1,18 +1,4 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-
-export type TlsFiles = { certFile: string; keyFile: string; clientCaFile?: string | undefined }
-
-/** PEM contents; with `clientCa`, clients must show a certificate signed by it. */
-export type TlsMaterial = { cert: Buffer; key: Buffer; clientCa: Buffer | undefined }
-
-export function readTls(files: TlsFiles): TlsMaterial {
-  return {
-    cert: readFileSync(files.certFile),
-    key: readFileSync(files.keyFile),
-    clientCa: files.clientCaFile === undefined ? undefined : readFileSync(files.clientCaFile),
-  }
-}
 
 /** Checks an `authorization` header. How long it takes says nothing about the token. */
 export function tokenCheck(token: string | undefined): (authorization: string | undefined) => boolean {

@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { TlsMaterial } from './access.ts'
+import type { TlsMaterial } from '../tls.ts'
 import type { MemoryBudget } from './budget.ts'
 import type { Intake } from './intake.ts'
 import {

@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import { type Server as GrpcServer, ServerCredentials, setLogger } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
-import { readTls, type TlsFiles, type TlsMaterial, tokenCheck } from './access.ts'
+import { readTls, type TlsFiles, type TlsMaterial } from '../tls.ts'
+import { tokenCheck } from './access.ts'
 import { type BatchLimits, createBatcher, DEFAULT_BATCH_LIMITS } from './batcher.ts'
 import { createBudget } from './budget.ts'
 import { createCounters, type ReceiverCounters } from './counters.ts'
@@ -45,7 +46,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
   const { log, sink } = options
   const limits = { ...DEFAULT_RECEIVER_LIMITS, ...options.limits }
   const { maxMessageBytes, requestTimeoutMs } = limits
-  const tls = options.tls === undefined ? undefined : readTls(options.tls)
+  const tls = options.tls === undefined ? undefined : readTls(options.tls, options.log)
   const isAllowed = tokenCheck(options.token)
   const counters = createCounters()
   const budget = createBudget(limits.memoryBytes, counters)

@@ -325,6 +325,24 @@ describe('access', () => {
   })
 })
 
+describe('files for TLS', () => {
+  const files = { certFile: tlsFile('server.pem'), keyFile: tlsFile('server-key.pem') }
+
+  it.each([
+    ['LONGPOLE_TLS_CERT', { ...files, certFile: tlsFile('none.pem') }, 'no such file'],
+    ['LONGPOLE_TLS_CERT', { ...files, certFile: tlsFile('README.md') }, 'PEM'],
+    ['LONGPOLE_TLS_KEY', { ...files, keyFile: tlsFile('server.pem') }, ''],
+    [
+      'LONGPOLE_TLS_KEY',
+      { ...files, keyFile: tlsFile('client-key.pem') },
+      'not the key of LONGPOLE_TLS_CERT',
+    ],
+    ['LONGPOLE_TLS_CLIENT_CA', { ...files, clientCaFile: tlsFile('server-key.pem') }, 'PEM'],
+  ])('that cannot be used are named with their setting: %s', async (setting, tls, why) => {
+    await expect(openReceiver({ tls })).rejects.toThrow(new RegExp(`^${setting}=.*${why}`))
+  })
+})
+
 describe('addresses', () => {
   it('a port that is taken is named with its setting', async () => {
     const { receiver } = await openReceiver()
