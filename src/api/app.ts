@@ -1,4 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
+import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import type { Logger } from 'pino'
 import { type FindingLimits, limitsOf } from '../findings/settings.ts'
@@ -34,6 +35,9 @@ export type ApiOptions = Access & {
 /** What a store that is away looks like: refused, reset, timed out. */
 const AWAY = /ECONN|EPIPE|ENOTFOUND|socket hang up|Timeout/i
 
+/** What-if questions and marks; one with a thousand components has a tenth of it. */
+const MOST_BODY_BYTES = 1024 * 1024
+
 export function createApi({
   store,
   log,
@@ -59,6 +63,19 @@ export function createApi({
   })
 
   app.use(guard({ token, localOnly }))
+  app.use(
+    bodyLimit({
+      maxSize: MOST_BODY_BYTES,
+      onError(c) {
+        // What still comes is not waited for.
+        c.header('Connection', 'close')
+        return errorJson(
+          c,
+          new ApiError(413, 'too-large', `the body is larger than ${MOST_BODY_BYTES} bytes`),
+        )
+      },
+    }),
+  )
   app.onError((error, c) => {
     if (error instanceof ApiError) return errorJson(c, error)
     // A body that is no JSON, or does not say that it is.

@@ -38,6 +38,7 @@ export const ERROR_RESPONSES = {
 
 /** Of routes with a body. */
 export const NO_JSON = {
+  413: { description: 'The body is larger than 1 MiB', content: errorContent },
   415: { description: 'The body is not said to be application/json', content: errorContent },
 } as const
 

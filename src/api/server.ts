@@ -7,6 +7,13 @@ import { type ApiOptions, createApi } from './app.ts'
 
 const LOOPBACK = /^(127\.|localhost$|\[::1\]$)/
 
+/** Questions are short: who has not asked by then never will. In ms. */
+const TIMEOUTS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 1000,
+} as const
+
 export type ApiHandle = { address: string; stop(): Promise<void> }
 
 /** Serves the API. @throws Error that names the setting if the address cannot be used */
@@ -18,7 +25,9 @@ export async function startApi(
   const listener = getRequestListener(createApi({ localOnly: LOOPBACK.test(host), ...options }).fetch)
   const tls = options.tls === undefined ? undefined : readTls(options.tls, options.log)
   const server =
-    tls === undefined ? createServer(listener) : createTlsServer({ cert: tls.cert, key: tls.key }, listener)
+    tls === undefined
+      ? createServer(TIMEOUTS, listener)
+      : createTlsServer({ ...TIMEOUTS, cert: tls.cert, key: tls.key }, listener)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message

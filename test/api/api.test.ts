@@ -465,6 +465,28 @@ describe('access', () => {
   })
 })
 
+it('a body that does not end is not read to its end', async () => {
+  let pulled = 0
+  const body = new ReadableStream({
+    pull(controller) {
+      // Far more than is read, and yet an end for whoever reads all of it.
+      if (++pulled > 1000) controller.close()
+      else controller.enqueue(new Uint8Array(64 * 1024).fill(0x20))
+    },
+  })
+  const headers = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }
+  const asked = new Request('http://localhost/api/v1/what-if', {
+    method: 'POST',
+    headers,
+    body,
+    duplex: 'half',
+  })
+  const answer = await api.request(asked)
+  expect(answer.status).toBe(413)
+  expect(await answer.json()).toMatchObject({ error: { code: 'too-large' } })
+  expect(pulled).toBeLessThan(50)
+})
+
 it('/metrics says what the analyzer did', async () => {
   const text = await (await api.request('/metrics')).text()
   expect(text).toMatch(/^longpole_analyzer_traces_total 20$/m)
