@@ -74,9 +74,11 @@ export function addBottleneckRoutes(app: OpenAPIHono, store: Store, limits: Find
   app.openapi(bottlenecksRoute, async (c) => {
     const query = c.req.valid('query')
     const range = await openRange(store, query)
-    const page = await endpointPage(store, range, query, { shifts: true, exemplars: true })
+    const [page, findings] = await Promise.all([
+      endpointPage(store, range, query, { shifts: true, exemplars: true }),
+      readFindings(store, filterOf(query), limits),
+    ])
     const target = targetOf(query.target)
-    const findings = await readFindings(store, filterOf(query), limits)
     const bottlenecks = page.rows.map(({ key, rollup }) => {
       const figures = bottleneckOfRollup(key, rollup, target)
       return {
@@ -140,11 +142,18 @@ async function endpointPage(
   query: z.infer<typeof PageQuery>,
   parts: { shifts: boolean; exemplars?: boolean },
 ) {
-  const { rows, ...place } = pageOf(await listEndpoints(store, cover, filter), query)
+  const wanted = { observed: true, ...parts }
+  // Those of one name are few: they need not be listed first.
+  const all =
+    filter.service !== '*' && filter.operation !== '*'
+      ? await readEndpointRollups(store, cover, filter, wanted)
+      : undefined
+  const keys =
+    all?.map(({ key }) => key).sort(compareBottlenecks) ?? (await listEndpoints(store, cover, filter))
+  const { rows, ...place } = pageOf(keys, query)
   const rollups =
-    rows.length === 0
-      ? []
-      : await readEndpointRollups(store, cover, { ...filter, endpoints: rows }, { observed: true, ...parts })
+    all ??
+    (rows.length === 0 ? [] : await readEndpointRollups(store, cover, { ...filter, endpoints: rows }, wanted))
   const byName = new Map(rollups.map((of) => [endpointName(of.key), of]))
   return { rows: rows.map((key) => byName.get(endpointName(key)) ?? { key, rollup: createRollup() }), place }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Stretch } from '../analysis/steps.ts'
+import type { Cover, Stretch } from '../analysis/steps.ts'
 import { timesOf } from './rollup-times.ts'
 import type { Store } from './store.ts'
 
@@ -24,6 +24,21 @@ export async function markChanged(store: Store, step: number, buckets: Iterable<
 
 /** One text for the state of some buckets: another one whenever a row of them was written. */
 export type Changes = (stretches: readonly Stretch[]) => string
+
+const known = new WeakMap<readonly Stretch[], Promise<Changes>>()
+
+/**
+ * The state of the buckets of a cover's stretches, read once for all that is asked of this cover: a request makes its own,
+ * and what it reads later than that is at least as new.
+ */
+export function changesOf(store: Store, { stretches, revision }: Pick<Cover, 'stretches' | 'revision'>) {
+  let changes = known.get(stretches)
+  if (changes === undefined) {
+    changes = revision === undefined ? Promise.resolve(() => '') : readChanges(store, stretches)
+    known.set(stretches, changes)
+  }
+  return changes
+}
 
 /** The state of the buckets of some stretches. Whatever is read later is at least as new. */
 export async function readChanges(store: Store, stretches: readonly Stretch[]): Promise<Changes> {

@@ -29,7 +29,7 @@ export type Question<T> = {
   /** Says everything that the answers depend on beside the buckets. */
   name: string
   /** The answers of some groups, given by their places, in that order, read from the store; `frames` are for good. */
-  read(places: number[], frames: Frames, changes: Changes): Promise<T[]>
+  read(places: number[], frames: Frames): Promise<T[]>
   bytesOf(answer: T): number
   /** Answers that are not worth remembering. */
   isPassing?(place: number): boolean
@@ -63,7 +63,7 @@ export async function answerGroups<T>(
     }
   })
   if (missing.length > 0) {
-    const read = await question.read(missing, memory.frames, changes)
+    const read = await question.read(missing, memory.frames)
     missing.forEach((place, i) => {
       answers[place] = read[i]!
       if (revision === undefined || question.isPassing?.(place)) return

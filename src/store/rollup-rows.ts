@@ -50,8 +50,9 @@ const COLUMNS: Readonly<Record<keyof RollupParts, readonly string[]>> = {
 
 const SCALARS = ['Samples', 'Weight', 'WeightSquares', 'Errors', 'DurationNs', 'DurationSquares']
 
-/** Columns to select for some parts. */
+/** Columns to select for some parts; none where nothing is asked for. */
 export function columnsOf(parts: RollupParts): string[] {
+  if (isNothing(parts)) return []
   const wanted = {
     ...parts,
     components: parts.components || parts.shifts || parts.presents || parts.exemplars,
@@ -60,6 +61,10 @@ export function columnsOf(parts: RollupParts): string[] {
     ...SCALARS,
     ...Object.entries(COLUMNS).flatMap(([part, names]) => (wanted[part as keyof RollupParts] ? names : [])),
   ]
+}
+
+function isNothing(parts: RollupParts): boolean {
+  return Object.values(parts).every((wanted) => !wanted)
 }
 
 /** Numbers for the texts of frames. */
@@ -87,6 +92,7 @@ export function createRowReader(
   parts: RollupParts,
   frames: Frames,
 ): (row: number, to: Rollup, bucket?: { at: number; of: number }) => void {
+  if (isNothing(parts)) return () => {}
   const scalar = Object.fromEntries(SCALARS.map((name) => [name, table.column(name)]))
   const number = (name: string, row: number) => wordsAt(scalar[name]!.words, row)
   const wanted = new Set(columnsOf(parts))

@@ -1,6 +1,6 @@
 import { addRollup, createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
 import type { Cover, Stretch } from '../analysis/steps.ts'
-import type { Changes } from './rollup-changes.ts'
+import { type Changes, changesOf } from './rollup-changes.ts'
 import { answerGroups, type Question } from './rollup-memory.ts'
 import type { Frames, RollupParts } from './rollup-rows.ts'
 import { endpointName, type RollupFilter, visitRollups } from './rollups.ts'
@@ -22,12 +22,12 @@ export type Sums = {
 type Added = Map<string, EndpointRollup>
 
 /**
- * What `make` makes of the sums of each group of buckets, remembered until one of its buckets changes. A group is added
- * up from parts that change about as often, which are remembered as well.
+ * What `make` makes of the sums of each group of buckets of a cover, remembered until one of its buckets changes. A group
+ * is added up from parts that change about as often, which are remembered as well.
  */
-export function answerFromSums<T>(
+export async function answerFromSums<T>(
   store: Store,
-  revision: string | undefined,
+  cover: Pick<Cover, 'stretches' | 'revision'>,
   groups: readonly (readonly Stretch[])[],
   sums: Sums,
   answer: {
@@ -36,10 +36,12 @@ export function answerFromSums<T>(
     bytesOf(answer: T): number
   },
 ): Promise<{ answers: T[]; frames: Frames }> {
-  return answerGroups(store, revision, groups, {
+  const { revision } = cover
+  const changes = await changesOf(store, cover)
+  const question: Question<T> = {
     name: `${answer.name}\n${JSON.stringify(sums)}`,
     bytesOf: answer.bytesOf,
-    async read(places, frames, changes) {
+    async read(places, frames) {
       const added = await addGroups(
         store,
         revision,
@@ -49,18 +51,22 @@ export function answerFromSums<T>(
       )
       return places.map((place, i) => answer.make([...added[i]!.values()], frames, place))
     },
-  })
+  }
+  return answerGroups(store, revision, groups, question, changes)
 }
 
-/** A range's rollup of every endpoint and scope, all versions together (`key.version` is ''). */
+/**
+ * A range's rollup of every endpoint and scope, all versions together (`key.version` is ''). Without any parts rollups
+ * are empty: only which endpoints there are is read.
+ */
 export async function readEndpointRollups(
   store: Store,
-  { stretches, revision }: Pick<Cover, 'stretches' | 'revision'>,
+  cover: Pick<Cover, 'stretches' | 'revision'>,
   filter: RollupFilter,
   parts: RollupParts,
 ): Promise<readonly EndpointRollup[]> {
   const sums: Sums = { filter, parts, by: 'endpoint' }
-  const { answers } = await answerFromSums(store, revision, [stretches], sums, {
+  const { answers } = await answerFromSums(store, cover, [cover.stretches], sums, {
     name: 'rollups',
     make: (of) => of,
     bytesOf: bytesOfAll,
@@ -71,12 +77,12 @@ export async function readEndpointRollups(
 /** Of all endpoints together; the frames its stacks name. */
 export async function readSum(
   store: Store,
-  { stretches, revision }: Pick<Cover, 'stretches' | 'revision'>,
+  cover: Pick<Cover, 'stretches' | 'revision'>,
   filter: RollupFilter,
   parts: RollupParts,
 ): Promise<{ rollup: Rollup; frames: Frames }> {
   const sums: Sums = { filter, parts, by: 'all' }
-  const { answers, frames } = await answerFromSums(store, revision, [stretches], sums, {
+  const { answers, frames } = await answerFromSums(store, cover, [cover.stretches], sums, {
     name: 'sum',
     make: ([sum]) => sum?.rollup ?? createRollup(),
     bytesOf,

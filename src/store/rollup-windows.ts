@@ -49,7 +49,7 @@ export async function answerWindows<T>(
   const windows = [...cutStretches(cover.stretches, seconds)].sort(([a], [b]) => a - b)
   const { answers } = await answerFromSums(
     store,
-    cover.revision,
+    cover,
     windows.map(([, stretches]) => stretches),
     { filter, parts, by: 'all', windowSeconds: seconds },
     {
@@ -85,7 +85,7 @@ export async function readClasses(
   const all = [...groups.values()]
   const { answers } = await answerFromSums(
     store,
-    cover.revision,
+    cover,
     all.map(({ stretches }) => stretches),
     { filter, parts, by: 'all' },
     {

@@ -3,8 +3,10 @@ import { cpus } from 'node:os'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
 import { writeBlock } from '../../src/store/native-writer.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { SpanColumns } from '../../src/trace/columns.ts'
+import { appendRows, createColumns, epochNs, type SpanColumns, traceIdHex } from '../../src/trace/columns.ts'
 import { DETAIL_FIELDS, type DetailFields } from '../../src/trace/detail.ts'
+import type { Dictionary } from '../../src/trace/dictionary.ts'
+import { groupByTrace } from '../../src/trace/group.ts'
 import { SHAPE_SEPARATOR, shapeKeyOf } from '../../src/trace/shape.ts'
 import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
 import { phasesOf } from './phases.ts'
@@ -14,7 +16,8 @@ import { TRAFFIC } from './traffic.ts'
  * The analyzer's whole cycle over spans that are stored already: `npx tsx test/bench/cycle.ts [traffic] [spans]...`
  * (traffic.ts; `requests` if not given). Read, assemble, learn, path, replay, write, rollup, with the embedded engine. CPU time is this process's and the engine's
  * together; other work on the machine adds little to it, unlike to the time on the clock. Phases are from a profile of
- * the main thread, which costs some per cent.
+ * the main thread, which costs some per cent; other threads compile functions and collect garbage. WARM=1000000: so many
+ * spans are analyzed before, and not counted: to compile takes some seconds of each process.
  */
 const ARGUMENTS = process.argv.slice(2)
 const NAME = ARGUMENTS[0] !== undefined && ARGUMENTS[0] in TRAFFIC ? ARGUMENTS.shift()! : 'requests'
@@ -23,6 +26,7 @@ const COLUMN_NAMES = [
   ...['StoredAt', 'TraceHigh', 'TraceLow', 'SpanId', 'ParentId', 'StartNs', 'EndNs', 'Status', 'Shape'],
   ...['Detail', 'BodyBytes', 'ReturnedRows', 'ValueHash'],
 ]
+const WARM = Number(process.env.WARM ?? 0)
 /** Spans a block, stored a second apart. */
 const BLOCK = 100_000
 
@@ -32,23 +36,34 @@ async function bench(spans: number): Promise<void> {
   const engine = await startTestEngine()
   // As in the service.
   const store = await openTestStore(engine.url, 7, engine.engine?.spool)
-  const columns = TRAFFIC[NAME]!(spans)
-  await storeSpans(store, columns)
+  const made = TRAFFIC[NAME]!(spans + WARM)
+  const columns = WARM > 0 ? byTrace(made) : made
+  const warm = WARM === 0 ? 0 : endOfTrace(columns, WARM)
+  const count = columns.count - warm
   const parts: Record<string, number> = {}
   const analyzer = startAnalyzer({ store: timed(store, parts), settleSeconds: 0, log: quiet, loop: false })
+  const shiftNs = BigInt(Date.now() - 60_000) * 1_000_000n - lastEndNs(columns)
+  if (warm > 0) {
+    await storeSpans(store, columns, 0, warm, shiftNs)
+    await analyzer.drain()
+    for (const part of Object.keys(parts)) delete parts[part]
+  }
+  await storeSpans(store, columns, warm, columns.count, shiftNs)
+  const before = { samples: analyzer.counters.samples, rollups: analyzer.counters.rollups }
   const started = performance.now()
-  const [own, theirs] = cpuMs(engine)
+  const [own, theirs, main] = cpuMs(engine)
   const phases = await phasesOf(() => analyzer.drain())
   const wallMs = performance.now() - started
-  const [ownAfter, theirsAfter] = cpuMs(engine)
-  const us = (ms: number) => `${((1000 * ms) / columns.count).toFixed(2)} us`
+  const [ownAfter, theirsAfter, mainAfter] = cpuMs(engine)
+  const us = (ms: number) => `${((1000 * ms) / count).toFixed(2)} us`
   console.log(
-    `cycle: ${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}; ${columns.count} spans of ${NAME}, ` +
-      `${analyzer.counters.samples} samples, ${analyzer.counters.rollups} rollups written`,
+    `cycle: ${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}; ${count} spans of ${NAME}` +
+      `${warm > 0 ? ` after ${warm}` : ''}, ${analyzer.counters.samples - before.samples} samples, ` +
+      `${analyzer.counters.rollups - before.rollups} rollups written`,
   )
   console.log(
-    `  a span: ${us(wallMs)} on the clock (${Math.round(columns.count / wallMs)}k spans/s), CPU ${us(ownAfter - own)} here, ` +
-      `${us(theirsAfter - theirs)} in the engine`,
+    `  a span: ${us(wallMs)} on the clock (${Math.round(count / wallMs)}k spans/s), CPU ${us(ownAfter - own)} here, ` +
+      `of it ${us(mainAfter - main)} this thread, ${us(theirsAfter - theirs)} in the engine`,
   )
   const perSpan = [...phases].sort((a, b) => b[1] - a[1]).map(([phase, ms]) => `${phase} ${us(ms)}`)
   console.log(`  of this thread: ${perSpan.join(', ')}`)
@@ -79,21 +94,48 @@ function detailKeyOf(fields: DetailFields): string {
   return DETAIL_FIELDS.map((field) => fields[field]).join(SHAPE_SEPARATOR)
 }
 
-/** Straight into what the analyzer reads: the receiver and its view have a bench of their own. */
-async function storeSpans(store: Store, columns: SpanColumns): Promise<void> {
-  const keys: string[] = []
-  const details: string[] = []
-  const nowMs = Date.now()
-  // Spans are of some minutes ago and before, whatever the generator's epoch.
+/** The spans of a trace together, in the order of the traces' first. */
+function byTrace(spans: SpanColumns): SpanColumns {
+  const { count, first, rows } = groupByTrace(spans)
+  const begin = (trace: number) => rows[first[trace]!]!
+  const traces = Array.from({ length: count }, (_, trace) => trace).sort((a, b) => begin(a) - begin(b))
+  const sorted = createColumns(spans.dictionary as Dictionary, spans.count)
+  for (const trace of traces) appendRows(sorted, spans, rows.subarray(first[trace]!, first[trace + 1]!))
+  return sorted
+}
+
+/** The first row from `row` on that is of another trace than the one before. */
+function endOfTrace(spans: SpanColumns, row: number): number {
+  while (row < spans.count && traceIdHex(spans, row) === traceIdHex(spans, row - 1)) row++
+  return row
+}
+
+function lastEndNs(columns: SpanColumns): bigint {
   let lastNs = 0n
   for (let row = 0; row < columns.count; row++) {
     const endNs = epochNs(columns.end, row)
     if (endNs > lastNs) lastNs = endNs
   }
-  const shiftNs = BigInt(nowMs - 60_000) * 1_000_000n - lastNs
-  const blocks = Math.ceil(columns.count / BLOCK)
+  return lastNs
+}
+
+/**
+ * Rows [first, last), straight into what the analyzer reads: the receiver and its view have a bench of their own. Spans
+ * are of some minutes ago and before (`shiftNs`), whatever the generator's epoch.
+ */
+async function storeSpans(
+  store: Store,
+  columns: SpanColumns,
+  first: number,
+  last: number,
+  shiftNs: bigint,
+): Promise<void> {
+  const keys: string[] = []
+  const details: string[] = []
+  const nowMs = Date.now()
+  const blocks = Math.ceil((last - first) / BLOCK)
   for (let b = 0; b < blocks; b++) {
-    const [from, to] = [b * BLOCK, Math.min(columns.count, (b + 1) * BLOCK)]
+    const [from, to] = [first + b * BLOCK, Math.min(last, first + (b + 1) * BLOCK)]
     const words = (column: Uint32Array) => column.slice(2 * from, 2 * to)
     const times = (column: Uint32Array) => {
       const values = BigUint64Array.from({ length: to - from }, (_, i) => epochNs(column, from + i) + shiftNs)
@@ -126,12 +168,8 @@ async function storeSpans(store: Store, columns: SpanColumns): Promise<void> {
       { name: 'ReturnedRows', type: 'UInt32', values: columns.returnedRows.subarray(from, to) },
       { name: 'ValueHash', type: 'UInt32', values: columns.valueHash.subarray(from, to) },
     ])
-    await store.insertBlock(`spans_lean (${COLUMN_NAMES.join(', ')})`, block, `block-${b}`)
+    await store.insertBlock(`spans_lean (${COLUMN_NAMES.join(', ')})`, block, `block-${from}`)
   }
-}
-
-function epochNs(words: Uint32Array, row: number): bigint {
-  return (BigInt(words[2 * row + 1]!) << 32n) | BigInt(words[2 * row]!)
 }
 
 /** The store, with the time that each of its parts took added up. */
@@ -152,11 +190,16 @@ function timed(store: Store, parts: Record<string, number>): Store {
   }
 }
 
-/** User and system time of this process, and of the engine's. */
-function cpuMs({ engine }: TestEngine): [own: number, engine: number] {
+/** User and system time of this process, of the engine's, and of this thread. */
+function cpuMs({ engine }: TestEngine): [own: number, engine: number, main: number] {
   const { user, system } = process.cpuUsage()
   const pid = engine?.pid()
-  const fields = pid === undefined ? [] : readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-  // utime and stime are the 14th and 15th field, in ticks of 10 ms.
-  return [(user + system) / 1000, 10 * (Number(fields[11] ?? 0) + Number(fields[12] ?? 0))]
+  const main = ticksMs(`/proc/self/task/${process.pid}/stat`)
+  return [(user + system) / 1000, pid === undefined ? 0 : ticksMs(`/proc/${pid}/stat`), main]
+}
+
+/** utime and stime are the 14th and 15th field, in ticks of 10 ms. */
+function ticksMs(file: string): number {
+  const fields = readFileSync(file, 'utf8').split(') ')[1]!.split(' ')
+  return 10 * (Number(fields[11]) + Number(fields[12]))
 }
