@@ -1,6 +1,6 @@
 import { createReadStream, statSync } from 'node:fs'
-import { PassThrough, pipeline, type Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
+import type { Readable } from 'node:stream'
+import { gunzip } from './gunzip.ts'
 
 /** Bytes to read, from a file or standard input, unpacked if they are gzip. */
 export type Source = {
@@ -45,7 +45,7 @@ export function streamSource(name: string, sizeBytes: number | undefined, open: 
         yield* rest
         return
       }
-      yield* unpacked(head, rest)
+      yield* gunzip(joined(head, rest), CHUNK_BYTES)
     },
   }
 
@@ -73,15 +73,7 @@ export async function takeHead(
   return { head, rest: { [Symbol.asyncIterator]: () => iterator } }
 }
 
-/** Gzip members, one after the other, as gunzip takes them. */
-function unpacked(head: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const gunzip = createGunzip({ chunkSize: CHUNK_BYTES })
-  const input = new PassThrough({ highWaterMark: CHUNK_BYTES })
-  async function* all() {
-    yield head
-    yield* rest
-  }
-  // An error anywhere destroys all three; reading from gunzip then throws it.
-  pipeline(all, input, gunzip, () => {})
-  return gunzip
+async function* joined(head: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield head
+  yield* rest
 }

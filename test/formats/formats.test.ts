@@ -65,6 +65,24 @@ describe.each(Object.entries(FILES))('%s', (_, bytes) => {
     expect(dump(columns)).toEqual(WORLD)
   })
 
+  test.each([
+    [
+      'a wrong checksum',
+      (packed: Buffer) => packed.fill(0, packed.length - 8, packed.length - 4),
+      'incorrect data check',
+    ],
+    [
+      'something behind it',
+      (packed: Buffer) => Buffer.concat([packed, Buffer.from('more')]),
+      'incorrect header check',
+    ],
+    ['the end missing', (packed: Buffer) => packed.subarray(0, -5), 'unexpected end of file'],
+  ])('gzipped, with %s: says where, and keeps all that came before', async (_name, spoil, message) => {
+    const { columns, problems } = await readColumns(spoil(gzipSync(bytes)))
+    expect(problems).toEqual([`byte ${bytes.length}: expected gzip data: ${message}`])
+    expect(dump(columns)).toEqual(WORLD)
+  })
+
   test.each([1, 2, 3, 7, 64])('in chunks of %i bytes', async (chunkBytes) => {
     const { columns, problems } = await readColumns(bytes, chunkBytes)
     expect(problems).toEqual([])
