@@ -123,6 +123,34 @@ describe('traces of any size and shape end with an answer', () => {
     expect(replayed).toBe(64)
   })
 
+  it('and leave nothing behind for the batch that comes then', () => {
+    // Arrays are used again: siblings that overlap, orphans that name spans of the larger trace, SERVERs below them.
+    const few = () =>
+      traceOf(300, (i) => ({
+        parent: i === 0 ? -1 : i % 50 === 0 ? 9000 + i : i % 7 === 0 ? i - 1 : 0,
+        fromNs: i === 0 ? 0 : i * 1000,
+        toNs: i === 0 ? 310_000 : i * 1000 + (i % 7 === 6 ? 5000 : 2500),
+        kind: i % 3 === 0 ? 'SERVER' : 'INTERNAL',
+        service: `s${i % 9}`,
+      }))
+    const results = (columns: SpanColumns) => {
+      const { samples, components, segments, repairs } = analyzeSpans(columns)
+      return [samples, components, segments, repairs].map(({ count, ...rows }) =>
+        Object.values(rows).map((column) => [...column.subarray(0, count)]),
+      )
+    }
+    const before = results(few())
+    const many = traceOf(10_000, (i) => ({
+      parent: i === 0 ? -1 : Math.floor((i - 1) / 30),
+      fromNs: i * 100,
+      toNs: 2_000_000 + i * 90,
+      kind: i % 2 === 0 ? 'SERVER' : 'CLIENT',
+      service: `s${i % 90}`,
+    }))
+    analyzeSpans(many)
+    expect(results(few())).toEqual(before)
+  })
+
   it('a chain of 5,000 SERVER spans of as many services', () => {
     const columns = traceOf(5_000, (i) => ({
       parent: i - 1,
