@@ -81,8 +81,9 @@ export function addEventRoute(app: OpenAPIHono, store: Store): void {
     const range = { step, fromSeconds, toSeconds }
     const buckets = await readLeaders(store, range, there.revision, filter)
     const rows = byEndpointVersion(buckets)
-    const events = [...changesOf(rows), ...newVersions(rows).map(newVersion)]
-    events.sort(compareEvents)
+    const events = [...changesOf(rows), ...newVersions(rows).sort(compareVersions).map(newVersion)]
+    // Newest first; of one time in the order they come in: by endpoint, then versions.
+    events.sort((a, b) => (a.time > b.time ? -1 : a.time < b.time ? 1 : 0))
     const { rows: page, ...place } = pageOf(events, query)
     const coverage = {
       ...coverageOf(coverRange(fromMs, toMs, there)),
@@ -117,20 +118,14 @@ function changesOf(ofEndpoints: readonly EndpointLeader[][]): z.infer<typeof Eve
     })
 }
 
-/** Newest first; of one time by kind, then by endpoint or version: rows of the store come in no order. */
-function compareEvents(a: z.infer<typeof Event>, b: z.infer<typeof Event>): number {
-  if (a.time !== b.time) return a.time > b.time ? -1 : 1
-  if (a.kind !== b.kind) return a.kind < b.kind ? -1 : 1
-  const nameOf = ({ operation, scope = 'trace', version, ...of }: z.infer<typeof Event>) => ({
-    ...of,
-    operation: operation ?? version ?? '',
-    scope,
-  })
-  return compareBottlenecks(nameOf(a), nameOf(b))
-}
-
 function sideOf({ leader, savedNs }: LeaderRun) {
   return leader === null ? null : { ...leader, savedP95Ns: savedNs }
+}
+
+/** Rows of the store come in no order. */
+function compareVersions({ key: a }: { key: RollupKey }, { key: b }: { key: RollupKey }): number {
+  const nameOf = (key: RollupKey) => ({ ...key, operation: key.version, scope: 'trace' as const })
+  return compareBottlenecks(nameOf(a), nameOf(b))
 }
 
 function newVersion({ key, atSeconds }: { key: RollupKey; atSeconds: number }): z.infer<typeof Event> {
