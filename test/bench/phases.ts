@@ -4,7 +4,7 @@ import { type Profiler, Session } from 'node:inspector'
 const PHASES: readonly [phase: string, files: RegExp][] = [
   ['findings', /\/src\/(findings\/|store\/finding-columns)/],
   ['rollup', /\/src\/(analyzer\/rollups|analysis\/rollup|store\/rollup)/],
-  ['write', /\/src\/store\/(results|node-columns)/],
+  ['write', /\/src\/store\/(results|samples-block|sample-order|column-lists|component-columns|node-columns)/],
   ['learn', /\/src\/(analysis\/learn|analyzer\/dependency-models)\.ts/],
   ['apply model', /\/src\/analysis\/dependencies\.ts/],
   ['path', /\/src\/analysis\/(critical-path|call-tree|sample)\.ts/],
