@@ -18,19 +18,7 @@ export function assembleTrace(
   repairs: RepairLog,
   clocks?: ClockOffsets,
 ): Assembled {
-  const entries = linkTrace(tree, rows, from, to, repairs)
-  const orderFrom = [0]
-  if (tree.count === 0) return { entries, orderFrom, millisecondClock: false }
-
-  const millisecondClock = hasMillisecondClock(tree)
-  // Outer entries first: they move what hangs below them. Inner ones join the list as they are met.
-  let end = 0
-  for (let e = 0; e < entries.length; e++) {
-    end = settle(tree, entries[e]!, end, millisecondClock, repairs, (entry) => entries.push(entry), clocks)
-    chargeSpans(tree, orderFrom[e]!, end)
-    orderFrom.push(end)
-  }
-  return { entries, orderFrom, millisecondClock }
+  return settleTrace(tree, linkTrace(tree, rows, from, to, repairs), repairs, clocks)
 }
 
 /** The first half of it: loaded and linked, times as the clocks showed them. Returns the spans without a parent. */
@@ -44,4 +32,25 @@ export function linkTrace(
   growTree(tree, to - from)
   loadSpans(tree, rows, from, to, repairs)
   return tree.count === 0 ? [] : linkSpans(tree, repairs)
+}
+
+/** The second half: `entries` are the spans without a parent, to which those met below them are added. */
+export function settleTrace(
+  tree: TraceTree,
+  entries: number[],
+  repairs: RepairLog,
+  clocks?: ClockOffsets,
+): Assembled {
+  const orderFrom = [0]
+  if (tree.count === 0) return { entries, orderFrom, millisecondClock: false }
+
+  const millisecondClock = hasMillisecondClock(tree)
+  // Outer entries first: they move what hangs below them. Inner ones join the list as they are met.
+  let end = 0
+  for (let e = 0; e < entries.length; e++) {
+    end = settle(tree, entries[e]!, end, millisecondClock, repairs, (entry) => entries.push(entry), clocks)
+    chargeSpans(tree, orderFrom[e]!, end)
+    orderFrom.push(end)
+  }
+  return { entries, orderFrom, millisecondClock }
 }

@@ -117,12 +117,17 @@ function createBounds(tight: boolean): Bounds {
   return { tight, low: [], high: [], rank: [], olderCount: 0 }
 }
 
+/** A rank and a place among the calls are packed into one exact number. */
+const PACKED = 2 ** 26
+
 function keepNewest(bounds: Bounds): void {
   const { low, high, rank, olderCount } = bounds
-  const order = low.map((_, call) => call)
   // Calls of earlier batches stand in order already, before those of this one; those of one trace stay as they came.
-  const added = order.slice(olderCount).sort((a, b) => rank[a]! - rank[b]! || a - b)
-  const kept = [...order.slice(0, olderCount), ...added].slice(-MOST_CALLS)
+  const added = Float64Array.from(rank.slice(olderCount), (rank, i) => rank * PACKED + i).sort()
+  const kept: number[] = []
+  for (let i = Math.max(0, rank.length - MOST_CALLS); i < rank.length; i++) {
+    kept.push(i < olderCount ? i : olderCount + (added[i - olderCount]! % PACKED))
+  }
   bounds.low = kept.map((call) => low[call]!)
   bounds.high = kept.map((call) => high[call]!)
   bounds.rank = kept.map((call) => rank[call]!)

@@ -1,9 +1,10 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import { groupByTrace, type TraceGroups } from '../trace/group.ts'
+import { createLinkedTraces } from '../trace/linked-traces.ts'
 import { readAhead } from '../trace/read-ahead.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
 import { createTree } from '../trace/tree.ts'
-import { assembleTrace, linkTrace } from './assemble.ts'
+import { linkTrace, settleTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
 import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
 import { createTraceDrawer } from './draw-traces.ts'
@@ -35,6 +36,8 @@ export type Learner = {
 
 /** Families kept in all; a signature that was not met for longest makes room. */
 const MOST_KEPT = 100_000
+/** Spans of traces that are kept linked from clocks to families: 7 MB. */
+const MOST_LINKED = 120_000
 /** Numbers in the log of families when they are dealt out to their signatures: 8 MB. */
 const LONGEST_LOG = 2 ** 20
 
@@ -63,12 +66,18 @@ export function createLearner(earlier?: Model): Learner {
       const tree = createTree(spans)
       const reader = createFamilyReader(tree, callsOf(spans.dictionary), () => true)
       const repairs = createRepairLog()
+      const { rows, first } = groups
       // Clocks first: what waited for what can be seen only where times can be compared.
+      const linked = createLinkedTraces(Math.min(spansIn(groups, forClocks), MOST_LINKED))
+      /** By trace: 1 + its place among those that are kept linked. */
+      const placeOf = new Uint32Array(groups.count)
+      let kept = 0
       const aheadForClocks = { row: 0, words: 0 }
       for (const trace of forClocks) {
         repairs.count = 0
-        readAhead(aheadForClocks, spans, groups.first[trace + 1]!)
-        linkTrace(tree, groups.rows, groups.first[trace]!, groups.first[trace + 1]!, repairs)
+        readAhead(aheadForClocks, spans, first[trace + 1]!)
+        const roots = linkTrace(tree, rows, first[trace]!, first[trace + 1]!, repairs)
+        if (linked.keep(tree, roots)) placeOf[trace] = ++kept
         clocks.add(tree, rank[trace]!)
       }
       clocks.endBatch()
@@ -81,10 +90,12 @@ export function createLearner(earlier?: Model): Learner {
       const ahead = { row: 0, words: 0 }
       for (const trace of traces) {
         repairs.count = 0
-        readAhead(ahead, spans, groups.first[trace + 1]!)
-        const from = groups.first[trace]!
-        const to = groups.first[trace + 1]!
-        const assembled = assembleTrace(tree, groups.rows, from, to, repairs, offsets)
+        readAhead(ahead, spans, first[trace + 1]!)
+        const roots =
+          placeOf[trace]! > 0
+            ? linked.restore(tree, placeOf[trace]! - 1)
+            : linkTrace(tree, rows, first[trace]!, first[trace + 1]!, repairs)
+        const assembled = settleTrace(tree, roots, repairs, offsets)
         reader.read(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
         logFamilies(rank[trace]!)
         if (log.length > LONGEST_LOG) dealOut()
@@ -162,6 +173,12 @@ export function createLearner(earlier?: Model): Learner {
       signatures.delete(number)
     }
   }
+}
+
+function spansIn({ first }: TraceGroups, traces: Uint32Array): number {
+  let spans = 0
+  for (const trace of traces) spans += first[trace + 1]! - first[trace]!
+  return spans
 }
 
 function structureOf({ families, context }: Signature): Structure | undefined {
