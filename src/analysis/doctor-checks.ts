@@ -35,8 +35,8 @@ const SKEW_BAD_NS = 50e6
 
 /** What the counts say about the input, and what to do about it. */
 export function checksOf(counts: Counts): Check[] {
-  const { orphans, detached, pairs, outside, unanswered, coverage, instances, traces, rootless } = counts
-  const { otherNs, criticalNs, cappedNames, kept } = counts
+  const { orphans, detached, pairs, outside, unanswered, coverage, instances } = counts
+  const { traces, rootless, rootlessTraces, otherNs, criticalNs, cappedNames, kept } = counts
   const share = (of: number, all: number) => (all === 0 ? 0 : of / all)
   const orphanCount = sum(orphans)
   const detachedCount = sum(detached)
@@ -55,9 +55,9 @@ export function checksOf(counts: Counts): Check[] {
         'every service export to the same place.',
     ),
     check(
-      { check: 'missing-roots', value: share(rootless, traces), warnAt: 0.01, badAt: 0.1 },
+      { check: 'missing-roots', value: share(rootlessTraces, traces), warnAt: 0.01, badAt: 0.1 },
       (v) => `${v} of the traces have no root`,
-      [],
+      byShare(rootless),
       'What begins the trace is not instrumented or exports elsewhere: instrument it, or start traces at the first ' +
         'service that is (public endpoints should not continue the trace of a caller outside).',
     ),

@@ -23,7 +23,10 @@ type Tallies = Map<string, Tally>
 export type Counts = {
   spans: number
   traces: number
-  rootless: number
+  /** Traces without a root, by the service of the span that they begin with instead. */
+  rootless: Tallies
+  /** ... of all traces, also those of which nothing was left. */
+  rootlessTraces: number
   orphans: Tallies
   detached: Tallies
   /** Callee's clock minus the caller's by each call that tells, ns; 0: they agree. */
@@ -50,7 +53,8 @@ export function createDoctor(): Doctor {
   const counts: Counts = {
     spans: 0,
     traces: 0,
-    rootless: 0,
+    rootless: new Map(),
+    rootlessTraces: 0,
     orphans: new Map(),
     detached: new Map(),
     pairs: new Map(),
@@ -63,7 +67,7 @@ export function createDoctor(): Doctor {
     criticalNs: 0,
     cappedNames: 0,
   }
-  const { orphans, detached, pairs, outside, unanswered, coverage, instances } = counts
+  const { rootless, orphans, detached, pairs, outside, unanswered, coverage, instances } = counts
 
   return {
     add(analysis) {
@@ -87,14 +91,16 @@ export function createDoctor(): Doctor {
   }
 
   function countTraces({ traces: rows, samples, repairs, spans: columns }: Analysis): void {
-    for (let t = 0; t < rows.count; t++) {
-      let root = false
-      for (let s = rows.firstSample[t]!; s < rows.firstSample[t + 1]!; s++) {
-        if (samples.kind[s] === ROOT_ENTRY) root = true
-      }
-      if (!root) counts.rootless++
-    }
     const serviceOf = (row: number) => columns.dictionary.fields(columns.shape[row]!).service
+    for (let t = 0; t < rows.count; t++) {
+      const from = rows.firstSample[t]!
+      const to = rows.firstSample[t + 1]!
+      let root = false
+      for (let s = from; s < to; s++) if (samples.kind[s] === ROOT_ENTRY) root = true
+      if (!root) counts.rootlessTraces++
+      // The primary entry comes first.
+      if (from < to) count(rootless, serviceOf(samples.span[from]!), !root)
+    }
     for (let i = 0; i < repairs.count; i++) {
       if (repairs.kind[i] === ORPHAN) tally(orphans, serviceOf(repairs.span[i]!)).of++
       else if (repairs.kind[i] === DETACHED) tally(detached, serviceOf(repairs.span[i]!)).of++

@@ -98,7 +98,7 @@ describe('the doctor', () => {
     [check: string, where: string | undefined, spoil: (span: Span, trace: number) => Span | undefined]
   >([
     ['orphans', 'cart', (span, trace) => (span.id === 3 && trace % 2 === 0 ? { ...span, parent: 99 } : span)],
-    ['missing-roots', undefined, (span, trace) => (span.id === 1 && trace % 8 === 0 ? undefined : span)],
+    ['missing-roots', 'web', (span, trace) => (span.id === 1 && trace % 8 === 0 ? undefined : span)],
     // The callee begins traces of its own.
     ['propagation', 'web -> cart', (span) => (span.id === 3 ? { ...span, parent: 0 } : span)],
     ['skew', 'web (web-1) -> cart (cart-1)', (span) => (span.id >= 3 ? moved(span, 70_000) : span)],
