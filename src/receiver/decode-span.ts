@@ -15,6 +15,7 @@ import {
   takeMark,
 } from './native-columns.ts'
 import { pushHex } from './text.ts'
+import { takeBack } from './text-dictionary.ts'
 import { readFixed64, readLength, readTag, skipField } from './wire.ts'
 
 // Tags: field number << 3 | wire type.
@@ -167,7 +168,7 @@ export function decodeSpan(decoding: Decoding, end: number): void {
   else reason = timeProblem(timeHigh * TWO_32 + timeLow, decoding.window)
   if (reason !== undefined) {
     decoding.rejected[reason]++
-    rollBack(block.early, decoding.rowMark)
+    rollBack(block.early, decoding.rowMark, takeBack)
     return
   }
 

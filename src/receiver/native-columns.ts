@@ -239,13 +239,14 @@ export function takeMark(growing: Growing, mark: BlockMark): void {
   mark.rows = growing.rows
 }
 
-export function rollBack(growing: Growing, mark: BlockMark): void {
+/** `forget`: what to do with the values that dictionaries have more than at the mark. */
+export function rollBack(growing: Growing, mark: BlockMark, forget = truncateDictionary): void {
   const { byteBuffers, wordLists, dictionaries } = growing
   const { lengths } = mark
   let at = 0
   for (let i = 0; i < byteBuffers.length; i++) byteBuffers[i]!.length = lengths[at++]!
   for (let i = 0; i < wordLists.length; i++) wordLists[i]!.length = lengths[at++]!
-  for (let i = 0; i < dictionaries.length; i++) truncateDictionary(dictionaries[i]!, lengths[at++]!)
+  for (let i = 0; i < dictionaries.length; i++) forget(dictionaries[i]!, lengths[at++]!)
   growing.rows = mark.rows
 }
 

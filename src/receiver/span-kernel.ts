@@ -16,7 +16,6 @@ import { pushLean } from './lean-columns.ts'
 import { flagsOfKey } from './lean-roles.ts'
 import type { SpanLimits } from './limits.ts'
 import type { SpanBlock } from './native-columns.ts'
-import { isErrorText } from './query-values.ts'
 import type { Wire } from './wire.ts'
 
 /** What is used of it: of Node's types it is no part. */
@@ -137,9 +136,9 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
           pause = toPause
           break
         }
-        if (wire.at >= end) break
+        if (wire.at >= end || wire.bytes[wire.at] !== SPAN) break
         if (wire.at === begun) {
-          // Nothing that fits: there is more of it, or it is no span.
+          // Nothing that fits: there is more of it.
           if (begun === from || until === end) break
           to = from
         }
@@ -165,17 +164,18 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
       keysKnown = 0
       namesKnown = 0
     }
-    for (; keysKnown < keys.count; keysKnown++) {
+    const toKey = Math.min(keys.count, at.MAX_KEYS, keysKnown + MAX_LEARNED)
+    for (; keysKnown < toKey; keysKnown++) {
       const size = keys.size[keysKnown]!
       if (size > at.MAX_STAGING) continue
       const start = keys.start[keysKnown]!
       const key = keys.values.bytes.subarray(start, start + size)
       memory.set(key, at.STAGING)
-      const mayHoldValues =
-        !limits.keepQueryValues && (Buffer.from(key).toString('latin1').startsWith('db.') || isErrorText(key))
+      const mayHoldValues = !limits.keepQueryValues && Buffer.from(key).toString('latin1').startsWith('db.')
       kernel.addKey(size, keysKnown, mayHoldValues ? at.ACTION_BAIL | 1 : flagsOfKey(keys.tag[keysKnown]!))
     }
-    for (; namesKnown < names.count; namesKnown++) {
+    const toName = Math.min(names.count, at.MAX_NAMES, namesKnown + MAX_LEARNED)
+    for (; namesKnown < toName; namesKnown++) {
       const size = names.size[namesKnown]!
       if (size > at.MAX_STAGING) continue
       const start = names.start[namesKnown]!
@@ -284,6 +284,10 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
 }
 
 const HEADER = at.HEADER >> 2
+/** Tag of a span in its scope. */
+const SPAN = 0x12
+/** No more keys and names than this at a time: after a request that is taken back all of a block's are to be learned again. */
+const MAX_LEARNED = 128
 /** So many spans in a row are worth the trouble. */
 const WORTH_IT = 2
 const MAX_PAUSE = 63

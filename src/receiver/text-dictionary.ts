@@ -97,6 +97,12 @@ export function isValue(
 export function truncateDictionary(dictionary: TextDictionary, count: number): void {
   if (count >= dictionary.count) return
   dictionary.generation = ++generations
+  takeBack(dictionary, count)
+}
+
+/** The same for values whose numbers nobody has been told yet: all that is known stays right, the generation is the same. */
+export function takeBack(dictionary: TextDictionary, count: number): void {
+  if (count >= dictionary.count) return
   if (count === 0) {
     if (dictionary.slots.length > MAX_KEPT_SLOTS) dictionary.slots = new Int32Array(4 * INITIAL_VALUES)
     else dictionary.slots.fill(0)

@@ -6,6 +6,7 @@ import {
   isValue,
   numberOf,
   type TextDictionary,
+  takeBack,
   truncateDictionary,
 } from '../../src/receiver/text-dictionary.ts'
 
@@ -58,6 +59,19 @@ describe('a dictionary', () => {
     truncateDictionary(dictionary, 0)
     fill(0, 300)
     expect(dictionary.count).toBe(300)
+  })
+
+  it('says when numbers that others may know are forgotten', () => {
+    const dictionary = createDictionary()
+    add(dictionary, Buffer.from('a'))
+    const { generation } = dictionary
+    add(dictionary, Buffer.from('b'))
+    takeBack(dictionary, 1)
+    expect(add(dictionary, Buffer.from('c'))).toBe(1)
+    expect(valuesOf(dictionary)).toEqual(['a', 'c'])
+    expect(dictionary.generation).toBe(generation)
+    truncateDictionary(dictionary, 1)
+    expect(dictionary.generation).not.toBe(generation)
   })
 
   it('takes values that are made to collide, slower but right', () => {

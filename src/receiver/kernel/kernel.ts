@@ -104,7 +104,10 @@ export function run(
       size = (size & 0x7f) | ((second & 0x7f) << 7)
       if (second >= 0x80) {
         const third: u32 = load<u8>(body++)
-        if (third >= 0x80) break
+        if (third >= 0x80) {
+          hasBailed = 1
+          break
+        }
         size |= third << 14
       }
     }

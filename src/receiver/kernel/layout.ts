@@ -74,7 +74,7 @@ export const ATTRIBUTE_VALUES = 0x23_0000
 /** The bytes of requests, with room to read beyond them. */
 export const INPUT = 0x27_0000
 export const TRACE_STATES = 0x28_1000
-export const MEMORY_PAGES = 0x2a
+// The end is at 0x2a_0000: the 42 pages of asconfig.json.
 
 /** What a key is to the kernel, beside its role and its bit for a driver's transport (lean-roles.ts). */
 export const KEYED = 0x100
