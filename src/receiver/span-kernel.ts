@@ -56,6 +56,7 @@ export type SpanKernel = {
   readSpans(decoding: Decoding, end: number): { rows: number; bytes: number }
 }
 
+let code: Uint8Array | undefined
 let compiled: object | undefined
 
 /** undefined: this processor or this Node cannot run it. */
@@ -64,9 +65,11 @@ export function createSpanKernel(limits: SpanLimits): SpanKernel | undefined {
   let view: DataView
   let words: Uint32Array
   let kernel: Exports
+  // Outside of what is caught: a file that is missing is no processor's fault.
+  code ??= readFileSync(new URL('./kernel/kernel.wasm', import.meta.url))
   try {
     const { Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssembly }).WebAssembly
-    compiled ??= new Module(readFileSync(new URL('./kernel/kernel.wasm', import.meta.url)))
+    compiled ??= new Module(code)
     const double = (value: number, to: number) => {
       const text = doubleText(value)
       for (let i = 0; i < text.length; i++) memory[to + i] = text.charCodeAt(i)
