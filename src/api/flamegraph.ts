@@ -41,6 +41,10 @@ const flamegraphRoute = createRoute({
   request: {
     query: ComparedQuery.extend({
       format: z.enum(['speedscope', 'folded', 'json']).default('json'),
+      scope: z
+        .enum(['trace'])
+        .optional()
+        .openapi({ description: 'Stacks are of entries of traces; SERVER spans by themselves have none' }),
     }),
   },
   responses: {

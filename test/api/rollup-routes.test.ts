@@ -312,6 +312,12 @@ describe('where requests are few and long', () => {
 })
 
 describe('/api/v1/flamegraph', () => {
+  it('has no stacks of SERVER spans by themselves, and says so', async () => {
+    const { error } = await ask(`/api/v1/flamegraph?${whole}&scope=service`, 400)
+    expect(error.message).toMatch(/scope/)
+    expect((await ask(`/api/v1/flamegraph?${whole}&scope=trace`)).entries).toBeGreaterThan(0)
+  })
+
   it('tells all of the time, in three formats', async () => {
     const total = [...durations[0], ...durations[1]].reduce((a, b) => a + b, 0)
     const { roots, totalNs, entries } = await ask(`/api/v1/flamegraph?${whole}&service=shop`)
