@@ -1,4 +1,13 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Tests of whole services take longest, and little of a core: first, so that none of them is what all wait for. */
+class ServicesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = (file: TestSpecification) => (/test\/(service|analyzer)\//.test(file.moduleId) ? 0 : 1)
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b))
+  }
+}
 
 export default defineConfig({
   test: {
@@ -6,6 +15,7 @@ export default defineConfig({
     // Engines and services are real processes; two cores cannot start more than a few at once.
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: ServicesFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

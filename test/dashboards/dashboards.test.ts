@@ -72,8 +72,8 @@ function expand(sql: string): string {
       /\$__timeFilter_ms\((\w+)\)/g,
       `$1 >= fromUnixTimestamp64Milli(${now - 3_600_000}) AND $1 <= fromUnixTimestamp64Milli(${now})`,
     )
-    .replaceAll('${environment:singlequote}', "'prod'")
-    .replaceAll('${service:singlequote}', "'s'")
+    .replace(/\$\{environment:singlequote\}/g, "'prod'")
+    .replace(/\$\{service:singlequote\}/g, "'s'")
 }
 
 /** As the data source asks: a user who may only read; Native is its format, JSON says the same. */

@@ -54,7 +54,7 @@ export function judgedSavings(columns: SpanColumns): Judged[] {
         )
         const saved = [0.5, 0.95, 0.99].map((q) => quantile(before, q) - quantile(after, q))
         const p99 = quantile(before, 0.99)
-        const reachesP99 = roots.some((root, i) => before[i]! >= p99 && after[i]! < before[i]!)
+        const reachesP99 = roots.some((_, i) => before[i]! >= p99 && after[i]! < before[i]!)
         return [{ pattern, operation, samples: changed.size, saved, reachesP99 }]
       }),
     )
