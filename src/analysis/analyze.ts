@@ -16,7 +16,7 @@ import {
 } from './dependencies.ts'
 import { createFamilyReader } from './family.ts'
 import { createFactorMeasurer, createMeasurer, type FactorOf, type Measure } from './measure.ts'
-import { createMatcher, type Model } from './model.ts'
+import { createMatcher, isKnown, type Model } from './model.ts'
 import { borrowReplayTable, returnReplayTable } from './replay.ts'
 import type { Analysis } from './result.ts'
 import { closeResult, createResultBuilder, type ResultBuilder } from './result-builder.ts'
@@ -120,7 +120,8 @@ function analyzeBy(
   const matcher = model === undefined || model.structures.size === 0 ? undefined : createMatcher(model)
   const readings = matcher === undefined ? undefined : createReadings(range)
   const clocks = model === undefined ? undefined : offsetsOf(model.clocks, spans.dictionary)
-  const reader = matcher && createFamilyReader(tree, callsOf(spans.dictionary), matcher.knows)
+  const reader =
+    matcher && createFamilyReader(tree, callsOf(spans.dictionary), (context) => isKnown(matcher, context))
   const settled = (from: number, to: number, wholeMs: boolean) => {
     if (matcher !== undefined && reader !== undefined && readings !== undefined)
       applyModel(matcher, tree, reader, readings, from, to, wholeMs)

@@ -73,7 +73,7 @@ export function guessSites(
 }
 
 /** The likeliest assignment from several first guesses, of which some are often the same. */
-export function likeliest(pairs: EventPairs, calls: ArrayLike<number>, { improve }: Assigner): Int32Array {
+export function likeliest(pairs: EventPairs, calls: ArrayLike<number>, assigner: Assigner): Int32Array {
   const guesses: Int32Array[] = []
   let best: Int32Array | undefined
   let likelihood = Number.NEGATIVE_INFINITY
@@ -82,9 +82,9 @@ export function likeliest(pairs: EventPairs, calls: ArrayLike<number>, { improve
     if (guesses.some((before) => isSame(before, guessed))) continue
     guesses.push(guessed)
     const childAt = guessed.slice()
-    const { sum } = improve(pairs, childAt, 0)
-    if (sum > likelihood) {
-      likelihood = sum
+    improve(assigner, pairs, childAt, 0)
+    if (assigner.sum > likelihood) {
+      likelihood = assigner.sum
       best = childAt
     }
   }
@@ -96,20 +96,38 @@ export function isSame(some: Int32Array, others: Int32Array): boolean {
   return true
 }
 
-/** Assigns the children of families to the sites of one structure; scratch is kept from family to family. */
-export type Assigner = {
-  /**
-   * Swaps children of one call between sites while that makes the family likelier, if need be together with those of two
-   * sites that wait for them: branches of the same calls change places one call after the other, and each swap on its own
-   * would cut both. With a temperature, swaps are now and then made also where they do not (annealing), so that a bad
-   * first guess is left behind.
-   */
-  improve(pairs: EventPairs, childAt: Int32Array, temperature: number): { changed: boolean; sum: number }
-  /** Log-likelihood an event of a family whose children are assigned. */
-  fitOf(pairs: EventPairs, childAt: Int32Array): number
-}
-
 type Times = { mean: Float64Array; inverse: Float64Array; logSigma: Float64Array }
+
+/**
+ * Assigns the children of families to the sites of one structure; scratch is kept from family to family. Functions of it
+ * are no closures: code compiled for those is lost with them, and that of each batch is slow anew.
+ */
+export type Assigner = {
+  /** How many sites; the event of that number is the parent's end. */
+  sites: number
+  call: Float64Array
+  gap: Times
+  length: Times
+  /** Log-likelihood that a site has a child, and that it has none. */
+  present: Float64Array
+  absent: Float64Array
+  waits: readonly (readonly number[])[]
+  /** Of those an event waits for: whether calls come in either order. */
+  eitherOrder: readonly (readonly boolean[])[]
+  /** Events whose likelihood changes with the child at a site: the site's own, and those that wait for it. Ascending. */
+  touched: readonly (readonly number[])[]
+  /** Sites that certainly wait for a site. */
+  next: readonly (readonly number[])[]
+  /** Log-likelihood by event, of the family at hand as it is, and where `stamp` is `stamps` after a swap that is tried. */
+  terms: Float64Array
+  after: Float64Array
+  stamp: Int32Array
+  stamps: number
+  salt: number
+  /** Of the family at hand: the child at each site, log-likelihood. */
+  childAt: Int32Array
+  sum: number
+}
 
 function timesOf(all: readonly LogNormal[]): Times {
   const { length } = all
@@ -130,17 +148,8 @@ function timesOf(all: readonly LogNormal[]): Times {
 export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>): Assigner {
   const n = sites.length
   const events: readonly Event[] = [...sites, end]
-  const call = sites.map((site) => site.call)
-  const gap = timesOf(events.map((event) => event.gap))
-  const length = timesOf(sites.map((site) => site.length))
-  const present = sites.map(({ presence }) => Math.log(Math.max(LEAST_SHARE, presence)))
-  const absent = sites.map(({ presence }) => Math.log(Math.max(LEAST_SHARE, 1 - presence)))
   const waits = events.map((event) => event.waitsFor)
-  // Calls in either order wait for each other: the later one for the earlier one.
-  const eitherOrder = waits.map((list, j) => list.map((k) => j < n && waits[k]!.includes(j)))
-  /** Events whose likelihood changes with the child at a site: the site's own, and those that wait for it. Ascending. */
   const touched = sites.map((): number[] => [])
-  /** Sites that certainly wait for a site. */
   const next = sites.map((): number[] => [])
   for (let j = 0; j <= n; j++) {
     if (j < n) {
@@ -149,135 +158,176 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
     }
     for (const k of waits[j]!) touched[k]!.push(j)
   }
-  const terms = new Float64Array(n + 1)
-  const after = new Float64Array(n + 1)
-  const stamp = new Int32Array(n + 1)
-  let stamps = 0
-  let salt = 0
-  let childAt = new Int32Array(0)
-  let pairs: EventPairs
-
   return {
-    improve(of, at, temperature) {
-      let sum = begin(of, at)
-      let changed = false
-      salt = Math.round(of.family.lengthNs) | 0
-      const passes = temperature > 0 ? 2 : n
-      for (let pass = 0; pass < passes; pass++) {
-        let improved = false
-        for (let a = 0; a < n; a++) {
-          for (let b = a + 1; b < n && call[b] === call[a]; b++) {
-            if (at[a] === at[b]) continue
-            const gain = swapped(at, a, b, temperature)
-            if (gain === 0) continue
-            sum += gain
-            improved = true
-          }
-        }
-        if (!improved) break
-        changed = true
-      }
-      return { changed, sum }
-    },
-    fitOf(of, at) {
-      return begin(of, at) / (of.children + 1)
-    },
+    sites: n,
+    call: Float64Array.from(sites, (site) => site.call),
+    gap: timesOf(events.map((event) => event.gap)),
+    length: timesOf(sites.map((site) => site.length)),
+    present: Float64Array.from(sites, ({ presence }) => Math.log(Math.max(LEAST_SHARE, presence))),
+    absent: Float64Array.from(sites, ({ presence }) => Math.log(Math.max(LEAST_SHARE, 1 - presence))),
+    waits,
+    // The later one waits for the earlier one.
+    eitherOrder: waits.map((list, j) => list.map((k) => j < n && waits[k]!.includes(j))),
+    touched,
+    next,
+    terms: new Float64Array(n + 1),
+    after: new Float64Array(n + 1),
+    stamp: new Int32Array(n + 1),
+    stamps: 0,
+    salt: 0,
+    childAt: new Int32Array(0),
+    sum: 0,
   }
+}
 
-  function begin(of: EventPairs, at: Int32Array): number {
-    pairs = of
-    childAt = at as Int32Array<ArrayBuffer>
-    let sum = 0
-    for (let j = 0; j <= n; j++) {
-      terms[j] = termOf(j)
-      sum += terms[j]!
-    }
-    return sum
-  }
-
-  /** Swaps the children of two sites, alone or with those of sites that wait for them, if it pays; what is gained, else 0. */
-  function swapped(at: Int32Array, a: number, b: number, temperature: number): number {
-    swap(at, a, b)
-    let gain = gainOf(a, b, NONE, NONE)
-    if (pays(gain, temperature)) return accept(a, b, NONE, NONE, gain)
-    for (const c of next[a]!) {
-      for (const d of next[b]!) {
-        if (c === d || c === b || d === a || call[c] !== call[d] || at[c] === at[d]) continue
-        swap(at, c, d)
-        gain = gainOf(a, b, c, d)
-        if (pays(gain, temperature)) return accept(a, b, c, d, gain)
-        swap(at, c, d)
+/**
+ * Swaps children of one call between sites while that makes the family likelier, if need be together with those of two
+ * sites that wait for them: branches of the same calls change places one call after the other, and each swap on its own
+ * would cut both. With a temperature, swaps are now and then made also where they do not (annealing), so that a bad
+ * first guess is left behind. Whether anything changed; the log-likelihood is in `sum`.
+ */
+export function improve(
+  assigner: Assigner,
+  pairs: EventPairs,
+  childAt: Int32Array,
+  temperature: number,
+): boolean {
+  begin(assigner, pairs, childAt)
+  assigner.salt = Math.round(pairs.family.lengthNs) | 0
+  const { sites, call } = assigner
+  const passes = temperature > 0 ? 2 : sites
+  let changed = false
+  for (let pass = 0; pass < passes; pass++) {
+    let improved = false
+    for (let a = 0; a < sites; a++) {
+      for (let b = a + 1; b < sites && call[b] === call[a]; b++) {
+        if (childAt[a] === childAt[b]) continue
+        const gain = swapped(assigner, pairs, a, b, temperature)
+        if (gain === 0) continue
+        assigner.sum += gain
+        improved = true
       }
     }
-    swap(at, a, b)
-    return 0
+    if (!improved) break
+    changed = true
   }
+  return changed
+}
 
-  function pays(gain: number, temperature: number): boolean {
-    if (temperature === 0) return gain > 1e-9
-    salt++
-    // The logarithm is below 0.
-    return gain >= 0 || gain > temperature * Math.log(uniformOf(salt - 1, n, 0))
+/** Log-likelihood an event of a family whose children are assigned. */
+export function fitOf(assigner: Assigner, pairs: EventPairs, childAt: Int32Array): number {
+  begin(assigner, pairs, childAt)
+  return assigner.sum / (pairs.children + 1)
+}
+
+function begin(assigner: Assigner, pairs: EventPairs, childAt: Int32Array): void {
+  const { sites, terms } = assigner
+  assigner.childAt = childAt
+  let sum = 0
+  for (let j = 0; j <= sites; j++) {
+    terms[j] = termOf(assigner, pairs, j)
+    sum += terms[j]!
   }
+  assigner.sum = sum
+}
 
-  /** What is gained by what two sites, or two and two, have now. */
-  function gainOf(a: number, b: number, c: number, d: number): number {
-    stamps++
-    const gain = gainAt(b, gainAt(a, 0))
-    return c === NONE ? gain : gainAt(d, gainAt(c, gain))
-  }
-
-  function gainAt(site: number, before: number): number {
-    const list = touched[site]!
-    let gain = before
-    for (let i = 0; i < list.length; i++) {
-      const j = list[i]!
-      if (stamp[j] === stamps) continue
-      stamp[j] = stamps
-      after[j] = termOf(j)
-      gain += after[j]! - terms[j]!
+/** Swaps the children of two sites, alone or with those of sites that wait for them, if it pays; what is gained, else 0. */
+function swapped(assigner: Assigner, pairs: EventPairs, a: number, b: number, temperature: number): number {
+  const { call, next, childAt } = assigner
+  swap(childAt, a, b)
+  let gain = gainOf(assigner, pairs, a, b, NONE, NONE)
+  if (pays(assigner, gain, temperature)) return accept(assigner, a, b, NONE, NONE, gain)
+  for (const c of next[a]!) {
+    for (const d of next[b]!) {
+      if (c === d || c === b || d === a || call[c] !== call[d] || childAt[c] === childAt[d]) continue
+      swap(childAt, c, d)
+      gain = gainOf(assigner, pairs, a, b, c, d)
+      if (pays(assigner, gain, temperature)) return accept(assigner, a, b, c, d, gain)
+      swap(childAt, c, d)
     }
-    return gain
   }
+  swap(childAt, a, b)
+  return 0
+}
 
-  function accept(a: number, b: number, c: number, d: number, gain: number): number {
-    for (const j of touched[a]!) terms[j] = after[j]!
-    for (const j of touched[b]!) terms[j] = after[j]!
-    if (c === NONE) return gain
-    for (const j of touched[c]!) terms[j] = after[j]!
-    for (const j of touched[d]!) terms[j] = after[j]!
-    return gain
-  }
+function pays(assigner: Assigner, gain: number, temperature: number): boolean {
+  if (temperature === 0) return gain > 1e-9
+  const salt = assigner.salt++
+  // The logarithm is below 0.
+  return gain >= 0 || gain > temperature * Math.log(uniformOf(salt, assigner.sites, 0))
+}
 
-  function termOf(j: number): number {
-    if (j === n) return startTerm(n, pairs.children)
-    const child = childAt[j]!
-    if (child < 0) return absent[j]!
-    return present[j]! + density(pairs.lengthLog[child]!, length, j) + startTerm(j, child)
-  }
+/** What is gained by what two sites, or two and two, have now. */
+function gainOf(assigner: Assigner, pairs: EventPairs, a: number, b: number, c: number, d: number): number {
+  assigner.stamps++
+  const gain = gainAt(assigner, pairs, b, gainAt(assigner, pairs, a, 0))
+  return c === NONE ? gain : gainAt(assigner, pairs, d, gainAt(assigner, pairs, c, gain))
+}
 
-  /** Of the start of a site's child, or of the parent's end. */
-  function startTerm(j: number, event: number): number {
-    const { children, gapLog, startLog } = pairs
-    const list = waits[j]!
-    let term = 0
-    let log = startLog[event]!
-    for (let i = 0; i < list.length; i++) {
-      const child = childAt[list[i]!]!
-      if (child < 0) continue
-      const since = gapLog[event * children + child]!
-      if (since < log) log = since
-      else if (since === Number.POSITIVE_INFINITY && !(eitherOrder[j]![i]! && beganAfter(child, event)))
-        term += VIOLATION
-    }
-    return term + density(log, gap, j)
+function gainAt(assigner: Assigner, pairs: EventPairs, site: number, before: number): number {
+  const { stamp, stamps, after, terms } = assigner
+  const list = assigner.touched[site]!
+  let gain = before
+  for (let i = 0; i < list.length; i++) {
+    const j = list[i]!
+    if (stamp[j] === stamps) continue
+    stamp[j] = stamps
+    after[j] = termOf(assigner, pairs, j)
+    gain += after[j]! - terms[j]!
   }
+  return gain
+}
 
-  /** Whether a child began when another one had ended. */
-  function beganAfter(child: number, other: number): boolean {
-    const { starts, ends } = pairs.family
-    return starts[child]! >= starts[other]! + (ends[other]! - starts[other]!)
+function accept(assigner: Assigner, a: number, b: number, c: number, d: number, gain: number): number {
+  acceptAt(assigner, a)
+  acceptAt(assigner, b)
+  if (c === NONE) return gain
+  acceptAt(assigner, c)
+  acceptAt(assigner, d)
+  return gain
+}
+
+function acceptAt({ terms, after, touched }: Assigner, site: number): void {
+  const list = touched[site]!
+  for (let i = 0; i < list.length; i++) terms[list[i]!] = after[list[i]!]!
+}
+
+function termOf(assigner: Assigner, pairs: EventPairs, j: number): number {
+  if (j === assigner.sites) return startTerm(assigner, pairs, j, pairs.children)
+  const child = assigner.childAt[j]!
+  if (child < 0) return assigner.absent[j]!
+  return (
+    assigner.present[j]! +
+    density(pairs.lengthLog[child]!, assigner.length, j) +
+    startTerm(assigner, pairs, j, child)
+  )
+}
+
+/** Of the start of a site's child, or of the parent's end. */
+function startTerm(assigner: Assigner, pairs: EventPairs, j: number, event: number): number {
+  const { childAt } = assigner
+  const { children, gapLog, startLog } = pairs
+  const list = assigner.waits[j]!
+  let term = 0
+  let log = startLog[event]!
+  for (let i = 0; i < list.length; i++) {
+    const child = childAt[list[i]!]!
+    if (child < 0) continue
+    const since = gapLog[event * children + child]!
+    if (since < log) log = since
+    else if (
+      since === Number.POSITIVE_INFINITY &&
+      !(assigner.eitherOrder[j]![i]! && beganAfter(pairs, child, event))
+    )
+      term += VIOLATION
   }
+  return term + density(log, assigner.gap, j)
+}
+
+/** Whether a child began when another one had ended. */
+function beganAfter({ family }: EventPairs, child: number, other: number): boolean {
+  const { starts, ends } = family
+  return starts[child]! >= starts[other]! + (ends[other]! - starts[other]!)
 }
 
 /** Logarithm of a lognormal density at a time of that logarithm, up to a constant. */

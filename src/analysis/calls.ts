@@ -6,9 +6,12 @@ import { operationOf } from '../trace/operation.ts'
  * the same in every dictionary and can be stored.
  */
 export type Calls = {
-  /** Of a span's kind, service, operation and component. */
-  number(shape: number, component: number): number
-  text(shape: number, component: number): string
+  dictionary: Dictionary
+  /** By shape: the component last met, and the number. Nearly every shape has one component. */
+  lastComponent: number[]
+  lastNumber: number[]
+  /** By shape and component. */
+  others: Map<number, number>
 }
 
 const known = new WeakMap<Dictionary, Calls>()
@@ -16,43 +19,41 @@ const known = new WeakMap<Dictionary, Calls>()
 export function callsOf(dictionary: Dictionary): Calls {
   let calls = known.get(dictionary)
   if (calls === undefined) {
-    calls = createCalls(dictionary)
+    calls = { dictionary, lastComponent: [], lastNumber: [], others: new Map() }
     known.set(dictionary, calls)
   }
   return calls
 }
 
-function createCalls(dictionary: Dictionary): Calls {
-  // Nearly every shape has one component: the last one met stands beside it.
-  const lastComponent: number[] = []
-  const lastNumber: number[] = []
-  const others = new Map<number, number>()
-  const text = (shape: number, component: number): string => {
-    const fields = dictionary.fields(shape)
-    const { kind, name } = dictionary.components[component]!
-    const operation =
-      fields.dbSystem === '' ? operationOf(fields) : fields.querySummary || operationOf(fields)
-    return `${fields.kind} ${fields.service} ${operation} [${kind} ${name}]`
+/** Of a span's kind, service, operation and component. */
+export function callNumber(calls: Calls, shape: number, component: number): number {
+  return calls.lastComponent[shape] === component
+    ? calls.lastNumber[shape]!
+    : anotherNumber(calls, shape, component)
+}
+
+function anotherNumber(calls: Calls, shape: number, component: number): number {
+  const { lastComponent, lastNumber, others } = calls
+  const pair = shape * 2 ** 26 + component
+  let number = others.get(pair)
+  if (number === undefined) {
+    number = hashText(callText(calls, shape, component))
+    others.set(pair, number)
   }
-  return {
-    text,
-    number(shape, component) {
-      if (lastComponent[shape] === component) return lastNumber[shape]!
-      const pair = shape * 2 ** 26 + component
-      let number = others.get(pair)
-      if (number === undefined) {
-        number = hashText(text(shape, component))
-        others.set(pair, number)
-      }
-      while (lastComponent.length <= shape) {
-        lastComponent.push(-1)
-        lastNumber.push(0)
-      }
-      lastComponent[shape] = component
-      lastNumber[shape] = number
-      return number
-    },
+  while (lastComponent.length <= shape) {
+    lastComponent.push(-1)
+    lastNumber.push(0)
   }
+  lastComponent[shape] = component
+  lastNumber[shape] = number
+  return number
+}
+
+function callText({ dictionary }: Calls, shape: number, component: number): string {
+  const fields = dictionary.fields(shape)
+  const { kind, name } = dictionary.components[component]!
+  const operation = fields.dbSystem === '' ? operationOf(fields) : fields.querySummary || operationOf(fields)
+  return `${fields.kind} ${fields.service} ${operation} [${kind} ${name}]`
 }
 
 /** 53 bits of a text: two multiplicative hashes of 32 bits, finished by murmur3's mixer. */

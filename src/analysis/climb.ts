@@ -1,4 +1,12 @@
-import { type Assigner, createAssigner, GUESSES, guessSites, isSame, likeliest } from './assignment.ts'
+import {
+  type Assigner,
+  createAssigner,
+  GUESSES,
+  guessSites,
+  improve,
+  isSame,
+  likeliest,
+} from './assignment.ts'
 import type { EventPairs } from './event-pairs.ts'
 import { createTimes, setFamily, type Times } from './event-times.ts'
 import { withLikelyWaits } from './waited-for.ts'
@@ -34,12 +42,12 @@ export function assignAll(pairs: readonly EventPairs[], calls: readonly number[]
   })
   const best = climbs.reduce((a, b) => (b.likelihood > a.likelihood ? b : a)).assignment
   const kept = new Map(some.map((family, f) => [family, best.childAt[f]!]))
-  const assigner = climber.assignerOf(best)
+  const assigner = assignerOf(climber, best)
   const all = createAssignment(pairs.length, calls.length)
   pairs.forEach((family, f) => {
     all.childAt[f]!.set(kept.get(family) ?? likeliest(family, calls, assigner))
   })
-  createClimber(pairs, calls).climb({ assignment: all, likelihood: 0 }, 0)
+  climbOnce(createClimber(pairs, calls), { assignment: all, likelihood: 0 }, 0)
   return all.childAt
 }
 
@@ -70,54 +78,52 @@ function takeTurn(climb: Climb, turns: Turn[], climber: Climber, temperature: nu
     return taken.changed
   }
   const before = list.slice()
-  const changed = climber.climb(climb, temperature)
+  const changed = climbOnce(climber, climb, temperature)
   turns.push({ temperature, before, after: list.slice(), likelihood: climb.likelihood, changed })
   return changed
 }
 
 /** Structure and assignment of the same families in turns. */
 type Climber = {
-  /** By the structure that an assignment shows. */
-  assignerOf(assignment: Assignment): Assigner
-  /** One turn of structure and assignment; whether the assignment changed. */
-  climb(climb: Climb, temperature: number): boolean
+  pairs: readonly EventPairs[]
+  calls: readonly number[]
+  times: Times
+  /** The assignment that `times` are of; -2: none yet. */
+  known: Int32Array
 }
 
 function createClimber(pairs: readonly EventPairs[], calls: readonly number[]): Climber {
-  const sites = calls.length
-  let times: Times | undefined
-  /** The assignment that `times` are of. */
-  const known = new Int32Array(pairs.length * sites)
-  return {
-    assignerOf,
-    climb(climb, temperature) {
-      const { childAt } = climb.assignment
-      const { improve } = assignerOf(climb.assignment)
-      let changed = false
-      climb.likelihood = 0
-      for (let f = 0; f < pairs.length; f++) {
-        const better = improve(pairs[f]!, childAt[f]!, temperature)
-        if (better.changed) changed = true
-        climb.likelihood += better.sum
-      }
-      return changed
-    },
-  }
+  const times = createTimes(
+    pairs.map(({ family }) => family),
+    calls.length,
+  )
+  return { pairs, calls, times, known: new Int32Array(pairs.length * calls.length).fill(-2) }
+}
 
-  function assignerOf({ list, childAt }: Assignment): Assigner {
-    const isNew = times === undefined
-    times ??= createTimes(
-      pairs.map(({ family }) => family),
-      sites,
-    )
-    for (let f = 0; f < pairs.length; f++) {
-      let moved = isNew
-      for (let at = f * sites; at < (f + 1) * sites; at++) {
-        if (known[at] !== list[at]) moved = true
-        known[at] = list[at]!
-      }
-      if (moved) setFamily(times, f, pairs[f]!, childAt[f]!)
-    }
-    return createAssigner(withLikelyWaits(times, calls))
+/** One turn of structure and assignment; whether the assignment changed. */
+function climbOnce(climber: Climber, climb: Climb, temperature: number): boolean {
+  const { pairs } = climber
+  const { childAt } = climb.assignment
+  const assigner = assignerOf(climber, climb.assignment)
+  let changed = false
+  climb.likelihood = 0
+  for (let f = 0; f < pairs.length; f++) {
+    if (improve(assigner, pairs[f]!, childAt[f]!, temperature)) changed = true
+    climb.likelihood += assigner.sum
   }
+  return changed
+}
+
+/** By the structure that an assignment shows. */
+function assignerOf({ pairs, calls, times, known }: Climber, { list, childAt }: Assignment): Assigner {
+  const sites = calls.length
+  for (let f = 0; f < pairs.length; f++) {
+    let moved = false
+    for (let at = f * sites; at < (f + 1) * sites; at++) {
+      if (known[at] !== list[at]) moved = true
+      known[at] = list[at]!
+    }
+    if (moved) setFamily(times, f, pairs[f]!, childAt[f]!)
+  }
+  return createAssigner(withLikelyWaits(times, calls))
 }

@@ -2,7 +2,7 @@ import type { Dictionary } from '../trace/dictionary.ts'
 import { type ClockOffsets, isRemote } from '../trace/settle.ts'
 import { CLIENT } from '../trace/span.ts'
 import { NOT_ENTRY, type TraceTree } from '../trace/tree.ts'
-import { createNumberTable } from './number-table.ts'
+import { addNumber, createNumberTable, type NumberTable, placeOfNumber } from './number-table.ts'
 
 /**
  * How far the clocks of two service instances are apart. A call bounds it from both sides: the callee cannot have begun
@@ -28,85 +28,87 @@ const TOLERATED = 0.02
 type Bounds = { tight: boolean; low: number[]; high: number[]; rank: number[]; olderCount: number }
 
 export type ClockLearner = {
-  /** Calls of a linked trace, of which nothing was moved yet; `rank`: the same whatever the order of the batch. */
-  add(tree: TraceTree, rank: number): void
-  /** Of each pair's calls the newest are kept: later batches before earlier ones, in a batch higher ranks. */
-  endBatch(): void
-  pairs(): ClockPair[]
+  /** By names of the instances. */
+  bounds: Map<string, PairBounds>
+  /** Of a batch's dictionary, by pair of instance numbers; undefined: one instance under two numbers. */
+  met: NumberTable
+  known: (Direction | undefined)[]
 }
 
 export function createClockLearner(): ClockLearner {
-  const bounds = new Map<string, PairBounds>()
-  /** Of a batch's dictionary, by pair of instance numbers; undefined: one instance under two numbers. */
-  let met = createNumberTable()
-  let known: (Direction | undefined)[] = []
-  return {
-    add(tree, rank) {
-      const { parent, entry, start, end, shape, kind, failed } = tree
-      const { dictionary } = tree.spans
-      const { shapeInstance } = dictionary
-      for (let c = 0; c < tree.count; c++) {
-        const p = parent[c]!
-        if (p < 0 || entry[c] !== NOT_ENTRY || !isRemote(tree, p, c) || failed[p] === 1) continue
-        const pair = shapeInstance[shape[p]!]! * 2 ** 26 + shapeInstance[shape[c]!]!
-        if (shapeInstance[shape[p]!] === shapeInstance[shape[c]!]) continue
-        const high = start[c]! - start[p]!
-        const low = end[c]! - end[p]!
-        // A callee that took longer than the call was not waited for: it bounds nothing.
-        if (low > high) continue
-        const place = met.placeOf(pair)
-        const direction = place >= 0 ? known[place] : meet(dictionary, pair, shape[p]!, shape[c]!)
-        if (direction === undefined) continue
-        const { ascending } = direction
-        const list = kind[p] === CLIENT ? direction.bounds.tight : direction.bounds.loose
-        list.low.push(ascending ? low : -high)
-        list.high.push(ascending ? high : -low)
-        list.rank.push(rank)
-      }
-    },
-    endBatch() {
-      for (const { loose, tight } of bounds.values()) {
-        keepNewest(loose)
-        keepNewest(tight)
-      }
-      met = createNumberTable()
-      known = []
-    },
-    pairs() {
-      const pairs: ClockPair[] = []
-      for (const [key, { loose, tight }] of bounds) {
-        const best = tight.low.length >= LEAST_CALLS ? tight : loose
-        if (best.low.length < LEAST_CALLS) continue
-        const [from, to] = key.split('\t') as [string, string]
-        pairs.push({ from, to, offsetNs: offsetOf(best) })
-      }
-      return pairs.sort((a, b) => compare(a.from, b.from) || compare(a.to, b.to))
-    },
-  }
+  return { bounds: new Map(), met: createNumberTable(), known: [] }
+}
 
-  /** A pair of instances that was not met in this batch before. */
-  function meet(
-    dictionary: Dictionary,
-    pair: number,
-    callerShape: number,
-    calleeShape: number,
-  ): Direction | undefined {
-    const caller = instanceName(dictionary, callerShape)
-    const callee = instanceName(dictionary, calleeShape)
-    let direction: Direction | undefined
-    if (caller !== callee) {
-      const ascending = caller < callee
-      const key = ascending ? `${caller}\t${callee}` : `${callee}\t${caller}`
-      let both = bounds.get(key)
-      if (both === undefined) {
-        both = { loose: createBounds(false), tight: createBounds(true) }
-        bounds.set(key, both)
-      }
-      direction = { bounds: both, ascending }
-    }
-    known[met.add(pair)] = direction
-    return direction
+/** Calls of a linked trace, of which nothing was moved yet; `rank`: the same whatever the order of the batch. */
+export function addClocks(clocks: ClockLearner, tree: TraceTree, rank: number): void {
+  const { met, known } = clocks
+  const { parent, entry, start, end, shape, kind, failed } = tree
+  const { shapeInstance } = tree.spans.dictionary
+  for (let c = 0; c < tree.count; c++) {
+    const p = parent[c]!
+    if (p < 0 || entry[c] !== NOT_ENTRY || !isRemote(tree, p, c) || failed[p] === 1) continue
+    if (shapeInstance[shape[p]!] === shapeInstance[shape[c]!]) continue
+    const high = start[c]! - start[p]!
+    const low = end[c]! - end[p]!
+    // A callee that took longer than the call was not waited for: it bounds nothing.
+    if (low > high) continue
+    const pair = shapeInstance[shape[p]!]! * 2 ** 26 + shapeInstance[shape[c]!]!
+    const place = placeOfNumber(met, pair)
+    const direction =
+      place >= 0 ? known[place] : meet(clocks, tree.spans.dictionary, pair, shape[p]!, shape[c]!)
+    if (direction === undefined) continue
+    const { ascending } = direction
+    const list = kind[p] === CLIENT ? direction.bounds.tight : direction.bounds.loose
+    list.low.push(ascending ? low : -high)
+    list.high.push(ascending ? high : -low)
+    list.rank.push(rank)
   }
+}
+
+/** A pair of instances that was not met in this batch before. */
+function meet(
+  { bounds, met, known }: ClockLearner,
+  dictionary: Dictionary,
+  pair: number,
+  callerShape: number,
+  calleeShape: number,
+): Direction | undefined {
+  const caller = instanceName(dictionary, callerShape)
+  const callee = instanceName(dictionary, calleeShape)
+  let direction: Direction | undefined
+  if (caller !== callee) {
+    const ascending = caller < callee
+    const key = ascending ? `${caller}\t${callee}` : `${callee}\t${caller}`
+    let both = bounds.get(key)
+    if (both === undefined) {
+      both = { loose: createBounds(false), tight: createBounds(true) }
+      bounds.set(key, both)
+    }
+    direction = { bounds: both, ascending }
+  }
+  known[addNumber(met, pair)] = direction
+  return direction
+}
+
+/** Of each pair's calls the newest are kept: later batches before earlier ones, in a batch higher ranks. */
+export function endBatch(clocks: ClockLearner): void {
+  for (const { loose, tight } of clocks.bounds.values()) {
+    keepNewest(loose)
+    keepNewest(tight)
+  }
+  clocks.met = createNumberTable()
+  clocks.known = []
+}
+
+export function clockPairs({ bounds }: ClockLearner): ClockPair[] {
+  const pairs: ClockPair[] = []
+  for (const [key, { loose, tight }] of bounds) {
+    const best = tight.low.length >= LEAST_CALLS ? tight : loose
+    if (best.low.length < LEAST_CALLS) continue
+    const [from, to] = key.split('\t') as [string, string]
+    pairs.push({ from, to, offsetNs: offsetOf(best) })
+  }
+  return pairs.sort((a, b) => compare(a.from, b.from) || compare(a.to, b.to))
 }
 
 type PairBounds = { loose: Bounds; tight: Bounds }
@@ -205,10 +207,10 @@ export function offsetsOf(pairs: readonly ClockPair[], dictionary: Dictionary): 
     offsetNs(parentShape, childShape) {
       const { shapeInstance } = dictionary
       const pair = shapeInstance[parentShape]! * 2 ** 26 + shapeInstance[childShape]!
-      const at = met.placeOf(pair)
+      const at = placeOfNumber(met, pair)
       if (at >= 0) return known[at]
       const ns = byName.get(instanceName(dictionary, parentShape))?.get(instanceName(dictionary, childShape))
-      known[met.add(pair)] = ns
+      known[addNumber(met, pair)] = ns
       return ns
     },
     isOff(parentShape) {

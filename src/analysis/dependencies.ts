@@ -2,8 +2,8 @@ import { comesBefore } from '../trace/settle.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { drawWork } from './beside.ts'
 import { uniformOf } from './calls.ts'
-import type { FamilyReader, KnownFamily } from './family.ts'
-import type { Matcher } from './model.ts'
+import { type FamilyReader, familyOf, type KnownFamily, readParents, signatureOf } from './family.ts'
+import { type Matcher, matchOf } from './model.ts'
 import type { Event, Structure } from './structure.ts'
 
 /** In `besideFrom`: no own work beside calls; work that began when the parent did. Else: the span at whose start. */
@@ -93,7 +93,7 @@ export function applyModel(
   wholeMs: boolean,
 ): void {
   const { likely, most, least } = readings
-  reader.read(from, to, wholeMs)
+  readParents(reader, from, to, wholeMs)
   const { parents, count } = reader
   for (let i = 0; i < count; i++) {
     const parent = parents[i]!
@@ -101,11 +101,11 @@ export function applyModel(
     if (most !== undefined) most.learned[parent] = 0
     if (least !== undefined) least.learned[parent] = 0
     if (tree.live[parent] === 0) continue
-    const signature = reader.signatureOf(parent)
+    const signature = signatureOf(reader, parent)
     if (Number.isNaN(signature)) continue
-    const matched = matcher.match(signature, parent, reader)
+    const matched = matchOf(matcher, signature, parent, reader)
     if (matched === undefined) continue
-    const family = reader.familyOf(parent, signature)
+    const family = familyOf(reader, parent, signature)
     const { structure, ambiguous } = matched.places
     const childAt = matched.places.childrenOf(family, matched.same)
     if (childAt === undefined) continue

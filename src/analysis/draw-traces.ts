@@ -1,7 +1,7 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import type { TraceGroups } from '../trace/group.ts'
-import { callsOf, uniformOf } from './calls.ts'
-import { createNumberTable } from './number-table.ts'
+import { type Calls, callNumber, callsOf, uniformOf } from './calls.ts'
+import { addNumber, createNumberTable } from './number-table.ts'
 
 /**
  * Traces to learn from. A signature holds all calls above it, so traces that begin with another call teach nothing about
@@ -28,39 +28,42 @@ const MOST_BEGINNINGS = 100_000
 /** Draws from one batch after the other, and remembers of which beginnings it has drawn enough. */
 export function createTraceDrawer(): (spans: SpanColumns, groups: TraceGroups) => TraceDraw {
   const drawnBefore = new Map<number, number>()
-  return (spans, groups) => {
-    const { count, first } = groups
-    const byRank = tracesByRank(spans, groups)
-    const rank = new Uint32Array(count)
-    for (let at = 0; at < count; at++) rank[byRank[at]!] = at
-    if (spans.count <= ALL_OF) {
-      const all = rank.map((_, trace) => trace)
-      return { traces: all, forClocks: all, rank }
-    }
+  return (spans, groups) => drawTraces(drawnBefore, spans, groups)
+}
 
-    const { numbers, beginningOf } = beginningsOf(spans, groups)
-    const { byTurn, turnOf } = byTurns(byRank, beginningOf, numbers.length)
-    const before = numbers.map((number) => drawnBefore.get(number) ?? 0)
-    const drawn = before.slice()
-    const isDrawn = new Uint8Array(count)
-    const isForClocks = new Uint8Array(count)
-    const budget = Math.max(ALL_OF, SHARE * spans.count)
-    const budgetOfUnknown = Math.max(ALL_OF, SHARE_OF_UNKNOWN * spans.count)
-    let spent = 0
-    for (let at = 0; at < count; at++) {
-      const trace = byTurn[at]!
-      const size = first[trace + 1]! - first[trace]!
-      const isUnknown = turnOf[trace]! + before[beginningOf[trace]!]! < ENOUGH_TRACES
-      if (spent + size > (isUnknown ? budgetOfUnknown : budget)) continue
-      if (spent + size <= budget) isForClocks[trace] = 1
-      isDrawn[trace] = 1
-      drawn[beginningOf[trace]!]!++
-      spent += size
-    }
-    if (drawnBefore.size > MOST_BEGINNINGS) drawnBefore.clear()
-    for (let i = 0; i < numbers.length; i++) drawnBefore.set(numbers[i]!, drawn[i]!)
-    return { traces: marked(isDrawn), forClocks: marked(isForClocks), rank }
+/** `drawnBefore`: traces by the number of their beginning. */
+function drawTraces(drawnBefore: Map<number, number>, spans: SpanColumns, groups: TraceGroups): TraceDraw {
+  const { count, first } = groups
+  const byRank = tracesByRank(spans, groups)
+  const rank = new Uint32Array(count)
+  for (let at = 0; at < count; at++) rank[byRank[at]!] = at
+  if (spans.count <= ALL_OF) {
+    const all = rank.map((_, trace) => trace)
+    return { traces: all, forClocks: all, rank }
   }
+
+  const { numbers, beginningOf } = beginningsOf(spans, groups)
+  const { byTurn, turnOf } = byTurns(byRank, beginningOf, numbers.length)
+  const before = numbers.map((number) => drawnBefore.get(number) ?? 0)
+  const drawn = before.slice()
+  const isDrawn = new Uint8Array(count)
+  const isForClocks = new Uint8Array(count)
+  const budget = Math.max(ALL_OF, SHARE * spans.count)
+  const budgetOfUnknown = Math.max(ALL_OF, SHARE_OF_UNKNOWN * spans.count)
+  let spent = 0
+  for (let at = 0; at < count; at++) {
+    const trace = byTurn[at]!
+    const size = first[trace + 1]! - first[trace]!
+    const isUnknown = turnOf[trace]! + before[beginningOf[trace]!]! < ENOUGH_TRACES
+    if (spent + size > (isUnknown ? budgetOfUnknown : budget)) continue
+    if (spent + size <= budget) isForClocks[trace] = 1
+    isDrawn[trace] = 1
+    drawn[beginningOf[trace]!]!++
+    spent += size
+  }
+  if (drawnBefore.size > MOST_BEGINNINGS) drawnBefore.clear()
+  for (let i = 0; i < numbers.length; i++) drawnBefore.set(numbers[i]!, drawn[i]!)
+  return { traces: marked(isDrawn), forClocks: marked(isForClocks), rank }
 }
 
 /** Numbers of those that are marked, ascending. */
@@ -122,10 +125,8 @@ function byTurns(
 type Beginnings = { numbers: number[]; beginningOf: Int32Array }
 
 function beginningsOf(spans: SpanColumns, { count, rows, first }: TraceGroups): Beginnings {
-  const { parentId, shape } = spans
-  const { shapeComponent } = spans.dictionary
+  const { parentId } = spans
   const calls = callsOf(spans.dictionary)
-  const numberOf = (row: number) => calls.number(shape[row]!, shapeComponent[shape[row]!]!)
   const table = createNumberTable()
   const numbers: number[] = []
   const beginningOf = new Int32Array(count)
@@ -136,14 +137,14 @@ function beginningsOf(spans: SpanColumns, { count, rows, first }: TraceGroups): 
     for (let at = from; at < to; at++) {
       const row = rows[at]!
       if (parentId[2 * row] !== 0 || parentId[2 * row + 1] !== 0) continue
-      if (best < 0 || isEarlier(spans, row, best, numberOf)) best = row
+      if (best < 0 || isEarlier(spans, row, best, calls)) best = row
     }
     if (best < 0) {
       best = rows[from]!
-      for (let at = from + 1; at < to; at++) if (isEarlier(spans, rows[at]!, best, numberOf)) best = rows[at]!
+      for (let at = from + 1; at < to; at++) if (isEarlier(spans, rows[at]!, best, calls)) best = rows[at]!
     }
-    const number = numberOf(best)
-    const place = table.add(number)
+    const number = numberAt(spans, best, calls)
+    const place = addNumber(table, number)
     beginningOf[trace] = place
     numbers[place] = number
   }
@@ -151,14 +152,14 @@ function beginningsOf(spans: SpanColumns, { count, rows, first }: TraceGroups): 
 }
 
 /** Of two that start together the smaller number, whatever the order of the rows. */
-function isEarlier(
-  { start }: SpanColumns,
-  row: number,
-  than: number,
-  numberOf: (row: number) => number,
-): boolean {
+function isEarlier(spans: SpanColumns, row: number, than: number, calls: Calls): boolean {
+  const { start } = spans
   const later = start[2 * row + 1]! - start[2 * than + 1]! || start[2 * row]! - start[2 * than]!
-  return later < 0 || (later === 0 && numberOf(row) < numberOf(than))
+  return later < 0 || (later === 0 && numberAt(spans, row, calls) < numberAt(spans, than, calls))
+}
+
+function numberAt({ shape, dictionary }: SpanColumns, row: number, calls: Calls): number {
+  return callNumber(calls, shape[row]!, dictionary.shapeComponent[shape[row]!]!)
 }
 
 /** An order of different trace ids, for two of one rank. */

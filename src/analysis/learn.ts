@@ -1,25 +1,41 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import { groupByTrace, type TraceGroups } from '../trace/group.ts'
-import { createLinkedTraces } from '../trace/linked-traces.ts'
+import { createLinkedTraces, keepLinked, type LinkedTraces, restoreLinked } from '../trace/linked-traces.ts'
 import { readAhead } from '../trace/read-ahead.ts'
 import { createRepairLog } from '../trace/repair-log.ts'
-import { createTree } from '../trace/tree.ts'
+import { borrowTree, returnTree, type TraceTree } from '../trace/tree.ts'
 import { linkTrace, settleTrace } from './assemble.ts'
 import { callsOf } from './calls.ts'
-import { type ClockPair, createClockLearner, offsetsOf } from './clocks.ts'
-import { createTraceDrawer } from './draw-traces.ts'
-import { createFamilyReader, type KnownFamily } from './family.ts'
+import {
+  addClocks,
+  type ClockLearner,
+  type ClockPair,
+  clockPairs,
+  createClockLearner,
+  endBatch,
+  offsetsOf,
+} from './clocks.ts'
+import { createTraceDrawer, type TraceDraw } from './draw-traces.ts'
+import {
+  createFamilyReader,
+  type FamilyReader,
+  familyOf,
+  type KnownFamily,
+  readParents,
+  signatureOf,
+} from './family.ts'
 import {
   addFamilies,
   createFamilyLog,
   createFamilyStore,
+  type FamilyLog,
   type FamilyStore,
   familiesIn,
   logFamily,
   placesBySignature,
 } from './family-store.ts'
 import { createModel, type Model } from './model.ts'
-import { createNumberTable } from './number-table.ts'
+import { addNumber, createNumberTable, type NumberTable } from './number-table.ts'
 import { isPlainCall } from './plain-call.ts'
 import { enoughFamilies, learnStructure, MOST_FAMILIES, type Structure } from './structure.ts'
 
@@ -51,128 +67,164 @@ type Signature = {
   structure: Structure | undefined
 }
 
+/** What a learner knows. Functions of it are no closures: code compiled for those is lost with each learner. */
+type Learning = {
+  signatures: Map<number, Signature>
+  clocks: ClockLearner
+  draw: (spans: SpanColumns, groups: TraceGroups) => TraceDraw
+  pairs: ClockPair[]
+  batch: number
+}
+
 /** A learner; what an earlier model knew holds until there is enough to learn it anew. */
 export function createLearner(earlier?: Model): Learner {
-  const signatures = new Map<number, Signature>()
-  const clocks = createClockLearner()
-  const draw = createTraceDrawer()
-  let pairs = earlier?.clocks ?? []
-  let batch = 0
-
+  const learning: Learning = {
+    signatures: new Map(),
+    clocks: createClockLearner(),
+    draw: createTraceDrawer(),
+    pairs: [...(earlier?.clocks ?? [])],
+    batch: 0,
+  }
   return {
-    add(spans, groups = groupByTrace(spans)) {
-      batch++
-      const { traces, forClocks, rank } = draw(spans, groups)
-      const tree = createTree(spans)
-      const reader = createFamilyReader(tree, callsOf(spans.dictionary), () => true)
-      const repairs = createRepairLog()
-      const { rows, first } = groups
-      // Clocks first: what waited for what can be seen only where times can be compared.
-      const linked = createLinkedTraces(Math.min(spansIn(groups, forClocks), MOST_LINKED))
-      /** By trace: 1 + its place among those that are kept linked. */
-      const placeOf = new Uint32Array(groups.count)
-      let kept = 0
-      const aheadForClocks = { row: 0, words: 0 }
-      for (const trace of forClocks) {
-        repairs.count = 0
-        readAhead(aheadForClocks, spans, first[trace + 1]!)
-        const roots = linkTrace(tree, rows, first[trace]!, first[trace + 1]!, repairs)
-        if (linked.keep(tree, roots)) placeOf[trace] = ++kept
-        clocks.add(tree, rank[trace]!)
-      }
-      clocks.endBatch()
-      pairs = mergePairs(pairs, clocks.pairs())
-      const offsets = offsetsOf(pairs, spans.dictionary)
-      /** Signatures of this batch, and by place in it. */
-      const metNow = createNumberTable()
-      const signaturesNow: Signature[] = []
-      const log = createFamilyLog()
-      const ahead = { row: 0, words: 0 }
-      for (const trace of traces) {
-        repairs.count = 0
-        readAhead(ahead, spans, first[trace + 1]!)
-        const roots =
-          placeOf[trace]! > 0
-            ? linked.restore(tree, placeOf[trace]! - 1)
-            : linkTrace(tree, rows, first[trace]!, first[trace + 1]!, repairs)
-        const assembled = settleTrace(tree, roots, repairs, offsets)
-        reader.read(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
-        logFamilies(rank[trace]!)
-        if (log.length > LONGEST_LOG) dealOut()
-      }
-      dealOut()
-      evict()
-
-      function logFamilies(rank: number): void {
-        const { parents, count } = reader
-        for (let i = 0; i < count; i++) {
-          const parent = parents[i]!
-          const number = reader.signatureOf(parent)
-          if (Number.isNaN(number)) continue
-          const family = reader.familyOf(parent, number)
-          let place = metNow.placeOf(number)
-          if (place < 0) {
-            place = metNow.add(number)
-            signaturesNow[place] = signatureOf(family)
-          }
-          logFamily(log, family, place, batch, rank)
-        }
-      }
-
-      function dealOut(): void {
-        const { places, first } = placesBySignature(log, signaturesNow.length)
-        for (let s = 0; s < signaturesNow.length; s++) {
-          const from = first[s]!
-          const to = first[s + 1]!
-          if (from < to) addFamilies(signaturesNow[s]!.families, log, places, from, to, MOST_FAMILIES)
-        }
-        log.count = 0
-        log.length = 0
-      }
-    },
-    model() {
-      const structures = new Map<number, Structure>(earlier?.structures)
-      for (const [number, signature] of signatures) {
-        if (signature.families.count < signature.enough) continue
-        if (signature.changed) signature.structure = structureOf(signature)
-        signature.changed = false
-        if (signature.structure !== undefined) structures.set(number, signature.structure)
-        else structures.delete(number)
-      }
-      return createModel(structures, pairs)
-    },
+    add: (spans, groups = groupByTrace(spans)) => addBatch(learning, spans, groups),
+    model: () => modelOf(learning, earlier),
   }
+}
 
-  /** A family's signature, met in this batch for the first time. */
-  function signatureOf(family: KnownFamily): Signature {
-    let signature = signatures.get(family.signature)
-    if (signature === undefined) {
-      signature = {
-        context: family.context,
-        enough: enoughFamilies(family),
-        families: createFamilyStore(family.children.length),
-        lastBatch: batch,
-        changed: true,
-        structure: undefined,
-      }
-      signatures.set(family.signature, signature)
+function addBatch(learning: Learning, spans: SpanColumns, groups: TraceGroups): void {
+  learning.batch++
+  const drawn = learning.draw(spans, groups)
+  const tree = borrowTree(spans)
+  // Clocks first: what waited for what can be seen only where times can be compared.
+  const linked = addClocksOf(learning, tree, groups, drawn)
+  learning.pairs = mergePairs(learning.pairs, clockPairs(learning.clocks))
+  addFamiliesOf(learning, tree, groups, drawn, linked)
+  returnTree(tree)
+  evict(learning.signatures)
+}
+
+/** Traces that are kept linked; by trace: 1 + its place among them. */
+type KeptLinked = { linked: LinkedTraces; placeOf: Uint32Array }
+
+function addClocksOf(
+  { clocks }: Learning,
+  tree: TraceTree,
+  groups: TraceGroups,
+  { forClocks, rank }: TraceDraw,
+): KeptLinked {
+  const { rows, first } = groups
+  const linked = createLinkedTraces(Math.min(spansIn(groups, forClocks), MOST_LINKED))
+  const placeOf = new Uint32Array(groups.count)
+  const repairs = createRepairLog()
+  const ahead = { row: 0, words: 0 }
+  for (const trace of forClocks) {
+    repairs.count = 0
+    readAhead(ahead, tree.spans, first[trace + 1]!)
+    const roots = linkTrace(tree, rows, first[trace]!, first[trace + 1]!, repairs)
+    if (keepLinked(linked, tree, roots)) placeOf[trace] = linked.traces.length
+    addClocks(clocks, tree, rank[trace]!)
+  }
+  endBatch(clocks)
+  return { linked, placeOf }
+}
+
+/** Families of a batch: signatures that were met in it, each at the place of its number, and what was read of them. */
+type BatchLog = { met: NumberTable; signatures: Signature[]; log: FamilyLog }
+
+function addFamiliesOf(
+  learning: Learning,
+  tree: TraceTree,
+  { rows, first }: TraceGroups,
+  { traces, rank }: TraceDraw,
+  { linked, placeOf }: KeptLinked,
+): void {
+  const { dictionary } = tree.spans
+  const reader = createFamilyReader(tree, callsOf(dictionary), () => true)
+  const offsets = offsetsOf(learning.pairs, dictionary)
+  const batchLog = { met: createNumberTable(), signatures: [], log: createFamilyLog() }
+  const repairs = createRepairLog()
+  const ahead = { row: 0, words: 0 }
+  for (const trace of traces) {
+    repairs.count = 0
+    readAhead(ahead, tree.spans, first[trace + 1]!)
+    const roots =
+      placeOf[trace]! > 0
+        ? restoreLinked(linked, tree, placeOf[trace]! - 1)
+        : linkTrace(tree, rows, first[trace]!, first[trace + 1]!, repairs)
+    const assembled = settleTrace(tree, roots, repairs, offsets)
+    readParents(reader, 0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
+    logFamilies(learning, reader, batchLog, rank[trace]!)
+    if (batchLog.log.length > LONGEST_LOG) dealOut(batchLog)
+  }
+  dealOut(batchLog)
+}
+
+function logFamilies(learning: Learning, reader: FamilyReader, batchLog: BatchLog, rank: number): void {
+  const { met, signatures, log } = batchLog
+  const { parents, count } = reader
+  for (let i = 0; i < count; i++) {
+    const number = signatureOf(reader, parents[i]!)
+    if (Number.isNaN(number)) continue
+    const family = familyOf(reader, parents[i]!, number)
+    const place = addNumber(met, number)
+    if (place === signatures.length) signatures.push(meet(learning, family))
+    logFamily(log, family, place, learning.batch, rank)
+  }
+}
+
+/** Families that were logged go to their signatures. */
+function dealOut({ log, signatures }: BatchLog): void {
+  const { places, first } = placesBySignature(log, signatures.length)
+  for (let s = 0; s < signatures.length; s++) {
+    const from = first[s]!
+    const to = first[s + 1]!
+    if (from < to) addFamilies(signatures[s]!.families, log, places, from, to, MOST_FAMILIES)
+  }
+  log.count = 0
+  log.length = 0
+}
+
+/** A family's signature, met in this batch for the first time. */
+function meet({ signatures, batch }: Learning, family: KnownFamily): Signature {
+  let signature = signatures.get(family.signature)
+  if (signature === undefined) {
+    signature = {
+      context: family.context,
+      enough: enoughFamilies(family),
+      families: createFamilyStore(family.children.length),
+      lastBatch: batch,
+      changed: true,
+      structure: undefined,
     }
-    signature.lastBatch = batch
-    signature.changed = true
-    return signature
+    signatures.set(family.signature, signature)
   }
+  signature.lastBatch = batch
+  signature.changed = true
+  return signature
+}
 
-  function evict(): void {
-    let kept = 0
-    for (const { families } of signatures.values()) kept += families.count
+function evict(signatures: Map<number, Signature>): void {
+  let kept = 0
+  for (const { families } of signatures.values()) kept += families.count
+  if (kept <= MOST_KEPT) return
+  const byAge = [...signatures].sort(([a, x], [b, y]) => x.lastBatch - y.lastBatch || a - b)
+  for (const [number, { families }] of byAge) {
     if (kept <= MOST_KEPT) return
-    const byAge = [...signatures].sort(([a, x], [b, y]) => x.lastBatch - y.lastBatch || a - b)
-    for (const [number, { families }] of byAge) {
-      if (kept <= MOST_KEPT) return
-      kept -= families.count
-      signatures.delete(number)
-    }
+    kept -= families.count
+    signatures.delete(number)
   }
+}
+
+function modelOf({ signatures, pairs }: Learning, earlier: Model | undefined): Model {
+  const structures = new Map<number, Structure>(earlier?.structures)
+  for (const [number, signature] of signatures) {
+    if (signature.families.count < signature.enough) continue
+    if (signature.changed) signature.structure = structureOf(signature)
+    signature.changed = false
+    if (signature.structure !== undefined) structures.set(number, signature.structure)
+    else structures.delete(number)
+  }
+  return createModel(structures, pairs)
 }
 
 function spansIn({ first }: TraceGroups, traces: Uint32Array): number {

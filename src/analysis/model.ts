@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { Beside } from './beside.ts'
 import type { ClockPair } from './clocks.ts'
-import type { FamilyReader, KnownFamily } from './family.ts'
+import { type FamilyReader, familyOf, type KnownFamily } from './family.ts'
 import type { LogNormal } from './log-normal.ts'
-import { createNumberTable } from './number-table.ts'
+import { addNumber, createNumberTable, type NumberTable, placeOfNumber } from './number-table.ts'
 import { type Event, type Places, placesOf, type Site, type Structure } from './structure.ts'
 
 /**
@@ -46,39 +46,47 @@ export const NO_MODEL: Model = createModel(new Map())
 /** What a family is compared with; `same`: a structure of its own signature. */
 export type Match = { places: Places; same: boolean }
 
+/** Finds structures for families: of their signature, else of the one most like it in the same context. */
 export type Matcher = {
-  /** Whether anything was learned of parents in a context. */
-  knows(context: number): boolean
-  /** Of a parent with that signature; its family is read where the signature was not met before. */
-  match(signature: number, parent: number, { familyOf }: FamilyReader): Match | undefined
+  model: Model
+  contexts: NumberTable
+  /** By place in `contexts`. */
+  alike: Structure[][]
+  signatures: NumberTable
+  /** By place in `signatures`. */
+  known: (Match | undefined)[]
 }
 
-/** Finds structures for families: of their signature, else of the one most like it in the same context. */
-export function createMatcher({ structures }: Model): Matcher {
+export function createMatcher(model: Model): Matcher {
   const contexts = createNumberTable()
-  /** By place in `contexts`. */
   const alike: Structure[][] = []
-  for (const structure of structures.values()) {
-    const known = (alike[contexts.add(structure.context)] ??= [])
+  for (const structure of model.structures.values()) {
+    const known = (alike[addNumber(contexts, structure.context)] ??= [])
     if (known.length < MOST_COMPARED) known.push(structure)
   }
-  const signatures = createNumberTable()
-  /** By place in `signatures`. */
-  const known: (Match | undefined)[] = []
-  return {
-    knows: (context) => contexts.placeOf(context) >= 0,
-    match(signature, parent, { familyOf }) {
-      const met = signatures.placeOf(signature)
-      if (met >= 0) return known[met]
-      const own = structures.get(signature)
-      const family = familyOf(parent, signature)
-      const structure = own ?? mostAlike(alike[contexts.placeOf(family.context)] ?? [], family)
-      const match =
-        structure === undefined ? undefined : { places: placesOf(structure), same: structure === own }
-      if (signatures.size < MOST_REMEMBERED) known[signatures.add(signature)] = match
-      return match
-    },
-  }
+  return { model, contexts, alike, signatures: createNumberTable(), known: [] }
+}
+
+/** Whether anything was learned of parents in a context. */
+export function isKnown({ contexts }: Matcher, context: number): boolean {
+  return placeOfNumber(contexts, context) >= 0
+}
+
+/** Of a parent with that signature; its family is read where the signature was not met before. */
+export function matchOf(
+  { model, contexts, alike, signatures, known }: Matcher,
+  signature: number,
+  parent: number,
+  reader: FamilyReader,
+): Match | undefined {
+  const met = placeOfNumber(signatures, signature)
+  if (met >= 0) return known[met]
+  const own = model.structures.get(signature)
+  const family = familyOf(reader, parent, signature)
+  const structure = own ?? mostAlike(alike[placeOfNumber(contexts, family.context)] ?? [], family)
+  const match = structure === undefined ? undefined : { places: placesOf(structure), same: structure === own }
+  if (signatures.size < MOST_REMEMBERED) known[addNumber(signatures, signature)] = match
+  return match
 }
 
 /** Structures of a context that a rare signature is compared with. */

@@ -3,53 +3,51 @@
  * every number that is looked up.
  */
 export type NumberTable = {
-  readonly size: number
-  /** -1: not there. */
-  placeOf(number: number): number
-  /** Its place, a new one where it was not there. */
-  add(number: number): number
+  size: number
+  /** By slot: a number, and its place; -1: the slot is free. */
+  numbers: Float64Array
+  places: Int32Array
 }
 
 export function createNumberTable(): NumberTable {
-  let numbers = new Float64Array(64)
-  let places = new Int32Array(64).fill(-1)
-  let size = 0
-  return {
-    get size() {
-      return size
-    },
-    placeOf: (number) => places[slotOf(number)]!,
-    add(number) {
-      let slot = slotOf(number)
-      if (places[slot]! >= 0) return places[slot]!
-      if (2 * size >= places.length) {
-        widen()
-        slot = slotOf(number)
-      }
-      numbers[slot] = number
-      places[slot] = size
-      return size++
-    },
-  }
+  return { size: 0, numbers: new Float64Array(64), places: new Int32Array(64).fill(-1) }
+}
 
-  /** Where it is, or where it would be. */
-  function slotOf(number: number): number {
-    const mask = places.length - 1
-    const mixed = Math.imul((number | 0) ^ Math.imul((number / 2 ** 32) | 0, 0x9e3779b1), 0x85ebca6b)
-    let slot = (mixed ^ (mixed >>> 15)) & mask
-    while (places[slot]! >= 0 && numbers[slot] !== number) slot = (slot + 1) & mask
-    return slot
-  }
+/** -1: not there. */
+export function placeOfNumber(table: NumberTable, number: number): number {
+  return table.places[slotOf(table, number)]!
+}
 
-  function widen(): void {
-    const [before, placesBefore] = [numbers, places]
-    numbers = new Float64Array(2 * before.length)
-    places = new Int32Array(2 * before.length).fill(-1)
-    for (let i = 0; i < before.length; i++) {
-      if (placesBefore[i]! < 0) continue
-      const slot = slotOf(before[i]!)
-      numbers[slot] = before[i]!
-      places[slot] = placesBefore[i]!
-    }
+/** Its place, a new one where it was not there. */
+export function addNumber(table: NumberTable, number: number): number {
+  let slot = slotOf(table, number)
+  if (table.places[slot]! >= 0) return table.places[slot]!
+  if (2 * table.size >= table.places.length) {
+    widen(table)
+    slot = slotOf(table, number)
+  }
+  table.numbers[slot] = number
+  table.places[slot] = table.size
+  return table.size++
+}
+
+/** Where it is, or where it would be. */
+function slotOf({ numbers, places }: NumberTable, number: number): number {
+  const mask = places.length - 1
+  const mixed = Math.imul((number | 0) ^ Math.imul((number / 2 ** 32) | 0, 0x9e3779b1), 0x85ebca6b)
+  let slot = (mixed ^ (mixed >>> 15)) & mask
+  while (places[slot]! >= 0 && numbers[slot] !== number) slot = (slot + 1) & mask
+  return slot
+}
+
+function widen(table: NumberTable): void {
+  const { numbers, places } = table
+  table.numbers = new Float64Array(2 * numbers.length)
+  table.places = new Int32Array(2 * places.length).fill(-1)
+  for (let i = 0; i < numbers.length; i++) {
+    if (places[i]! < 0) continue
+    const slot = slotOf(table, numbers[i]!)
+    table.numbers[slot] = numbers[i]!
+    table.places[slot] = places[i]!
   }
 }

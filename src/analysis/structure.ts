@@ -1,4 +1,4 @@
-import { createAssigner, guessSites, likeliest } from './assignment.ts'
+import { createAssigner, fitOf, guessSites, likeliest } from './assignment.ts'
 import type { Beside } from './beside.ts'
 import { assignAll } from './climb.ts'
 import { createPairs, type EventPairs, eventPairsOf, fillPairs } from './event-pairs.ts'
@@ -103,7 +103,7 @@ export function learnStructure(given: readonly Family[], context: number): Struc
   const assigner = createAssigner(found)
   const one = createPairs(families[0]!, calls.length)
   const fits = families
-    .map((family, f) => assigner.fitOf(pairs?.[f] ?? fillPairs(one, family), assigned[f]!))
+    .map((family, f) => fitOf(assigner, pairs?.[f] ?? fillPairs(one, family), assigned[f]!))
     .sort((a, b) => a - b)
   return {
     context,
@@ -165,7 +165,7 @@ function createPlaces(structure: Structure): Places {
       pairs ??= createPairs(family)
       fillPairs(pairs, family)
       const childAt = likeliest(pairs, calls, assigner)
-      return same || assigner.fitOf(pairs, childAt) >= structure.usual - WORSE ? childAt : undefined
+      return same || fitOf(assigner, pairs, childAt) >= structure.usual - WORSE ? childAt : undefined
     },
   }
 }

@@ -10,40 +10,43 @@ type ChooseWaits = (times: Times, j: number) => Choice
 
 /** Every event with what it waited for, as `choose` says, and the distributions of gaps and lengths. */
 export function withWaits(times: Times, calls: readonly number[], choose: ChooseWaits): Waits {
-  return waitsOf(times, calls, (j) => {
-    const choice = choose(times, j)
-    const { waitsFor, beside } = besideOwnWork(times, j, choice)
-    const { n, sum, squares } = gapsAfter(times, j, waitsFor)
-    return {
-      waitsFor,
-      possible: choice.possible,
-      certain: certainOf(times, j, waitsFor),
-      gap: logNormalOf(n, sum, squares),
-      ...(beside === undefined ? {} : { beside }),
-    }
-  })
+  const events: Event[] = []
+  for (let j = 0; j < times.width; j++) events.push(eventOf(times, j, choose(times, j)))
+  return waitsOf(times, calls, events)
 }
 
 /** ... while assignments are uncertain. */
 export function withLikelyWaits(times: Times, calls: readonly number[]): Waits {
-  return waitsOf(times, calls, (j) => {
-    const { waitsFor, gaps } = greedily(times, j)
-    return {
-      waitsFor,
-      possible: waitsFor,
-      certain: waitsFor,
-      gap: logNormalOf(gaps.n, gaps.sum, gaps.squares),
-    }
-  })
+  const events: Event[] = []
+  for (let j = 0; j < times.width; j++) events.push(likelyEventOf(times, j))
+  return waitsOf(times, calls, events)
 }
 
 type Waits = Pick<Structure, 'sites' | 'end'>
 
-function waitsOf(times: Times, calls: readonly number[], eventOf: (j: number) => Event): Waits {
+function eventOf(times: Times, j: number, choice: Choice): Event {
+  const { waitsFor, beside } = besideOwnWork(times, j, choice)
+  const { n, sum, squares } = gapsAfter(times, j, waitsFor)
+  return {
+    waitsFor,
+    possible: choice.possible,
+    certain: certainOf(times, j, waitsFor),
+    gap: logNormalOf(n, sum, squares),
+    ...(beside === undefined ? {} : { beside }),
+  }
+}
+
+function likelyEventOf(times: Times, j: number): Event {
+  const { waitsFor, gaps } = greedily(times, j)
+  const gap = logNormalOf(gaps.n, gaps.sum, gaps.squares)
+  return { waitsFor, possible: waitsFor, certain: waitsFor, gap }
+}
+
+/** `events`: of the sites, and the parent's end. */
+function waitsOf(times: Times, calls: readonly number[], events: readonly Event[]): Waits {
   const { width, count, startLog, lengthLog } = times
   const sites: Site[] = []
   for (let j = 0; j < width - 1; j++) {
-    const event = eventOf(j)
     let n = 0
     let sum = 0
     let squares = 0
@@ -54,9 +57,9 @@ function waitsOf(times: Times, calls: readonly number[], eventOf: (j: number) =>
       sum += log
       squares += log * log
     }
-    sites.push({ ...event, call: calls[j]!, length: logNormalOf(n, sum, squares), presence: n / count })
+    sites.push({ ...events[j]!, call: calls[j]!, length: logNormalOf(n, sum, squares), presence: n / count })
   }
-  return { sites, end: eventOf(width - 1) }
+  return { sites, end: events[width - 1]! }
 }
 
 type Waited = { waitsFor: readonly number[]; beside?: Beside | undefined }

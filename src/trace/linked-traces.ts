@@ -12,10 +12,12 @@ type Columns = Pick<TraceTree, (typeof COLUMNS)[number]>
  * not be read from all over the batch once more.
  */
 export type LinkedTraces = {
-  /** Keeps the trace in the tree, and its spans without a parent; false: there is no room for it. */
-  keep(tree: TraceTree, roots: readonly number[]): boolean
-  /** Brings the one that was kept as the i-th back into the tree; returns its spans without a parent. */
-  restore(tree: TraceTree, i: number): number[]
+  columns: Columns
+  /** By span, where its children end. */
+  lastChild: Int32Array
+  traces: Kept[]
+  /** Spans in the columns. */
+  used: number
 }
 
 type Kept = { from: number; count: number; originLow: number; originHigh: number; roots: readonly number[] }
@@ -25,7 +27,7 @@ export function createLinkedTraces(spans: number): LinkedTraces {
   const words = () => new Uint32Array(spans)
   const numbers = () => new Int32Array(spans)
   const bytes = () => new Uint8Array(spans)
-  const columns: Columns = {
+  const columns = {
     row: words(),
     idLow: words(),
     idHigh: words(),
@@ -40,31 +42,35 @@ export function createLinkedTraces(spans: number): LinkedTraces {
     hasRemote: bytes(),
     child: numbers(),
   }
-  /** By span, where its children end. */
-  const lastChild = numbers()
-  const traces: Kept[] = []
-  let used = 0
-  return {
-    keep(tree, roots) {
-      const { count, originLow, originHigh } = tree
-      if (used + count > spans) return false
-      for (const name of COLUMNS) columns[name].set(tree[name].subarray(0, count), used)
-      lastChild.set(tree.firstChild.subarray(1, count + 1), used)
-      traces.push({ from: used, count, originLow, originHigh, roots })
-      used += count
-      return true
-    },
-    restore(tree, i) {
-      const { from, count, originLow, originHigh, roots } = traces[i]!
-      growTree(tree, count)
-      tree.count = count
-      tree.originLow = originLow
-      tree.originHigh = originHigh
-      for (const name of COLUMNS) tree[name].set(columns[name].subarray(from, from + count))
-      tree.firstChild[0] = 0
-      tree.firstChild.set(lastChild.subarray(from, from + count), 1)
-      tree.shift.fill(0, 0, count)
-      return [...roots]
-    },
-  }
+  return { columns, lastChild: numbers(), traces: [], used: 0 }
+}
+
+/** Keeps the trace in the tree, and its spans without a parent; false: there is no room for it. */
+export function keepLinked(linked: LinkedTraces, tree: TraceTree, roots: readonly number[]): boolean {
+  const { columns, lastChild, traces, used } = linked
+  const { count, originLow, originHigh } = tree
+  if (used + count > lastChild.length) return false
+  for (const name of COLUMNS) columns[name].set(tree[name].subarray(0, count), used)
+  lastChild.set(tree.firstChild.subarray(1, count + 1), used)
+  traces.push({ from: used, count, originLow, originHigh, roots })
+  linked.used += count
+  return true
+}
+
+/** Brings the one that was kept as the i-th back into the tree; returns its spans without a parent. */
+export function restoreLinked(
+  { columns, lastChild, traces }: LinkedTraces,
+  tree: TraceTree,
+  i: number,
+): number[] {
+  const { from, count, originLow, originHigh, roots } = traces[i]!
+  growTree(tree, count)
+  tree.count = count
+  tree.originLow = originLow
+  tree.originHigh = originHigh
+  for (const name of COLUMNS) tree[name].set(columns[name].subarray(from, from + count))
+  tree.firstChild[0] = 0
+  tree.firstChild.set(lastChild.subarray(from, from + count), 1)
+  tree.shift.fill(0, 0, count)
+  return [...roots]
 }

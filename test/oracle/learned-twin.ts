@@ -1,6 +1,6 @@
 import type { Assembled } from '../../src/analysis/assemble.ts'
 import { drawWork } from '../../src/analysis/beside.ts'
-import { callsOf, hashPair, uniformOf } from '../../src/analysis/calls.ts'
+import { callNumber, callsOf, hashPair, uniformOf } from '../../src/analysis/calls.ts'
 import type { LogNormal } from '../../src/analysis/log-normal.ts'
 import type { Model } from '../../src/analysis/model.ts'
 import type { Event, Structure } from '../../src/analysis/structure.ts'
@@ -118,10 +118,10 @@ function spansOf(tree: TraceTree): Span[] {
       span.children.push(spans[tree.child[slot]!]!)
     }
     const shape = tree.shape[span.index]!
-    span.call = calls.number(shape, tree.component[span.index]!)
+    span.call = callNumber(calls, shape, tree.component[span.index]!)
     if (span.kind === CLIENT && span.children.length > 0) {
       const callee = tree.shape[span.children[0]!.index]!
-      span.call = hashPair(span.call, calls.number(callee, dictionary.shapeComponent[callee]!))
+      span.call = hashPair(span.call, callNumber(calls, callee, dictionary.shapeComponent[callee]!))
     }
   }
   const contextOf = (span: Span): number =>

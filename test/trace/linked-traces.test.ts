@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { linkTrace, settleTrace } from '../../src/analysis/assemble.ts'
 import { groupByTrace } from '../../src/trace/group.ts'
-import { createLinkedTraces } from '../../src/trace/linked-traces.ts'
+import { createLinkedTraces, keepLinked, restoreLinked } from '../../src/trace/linked-traces.ts'
 import { createRepairLog } from '../../src/trace/repair-log.ts'
 import { createTree, type TraceTree } from '../../src/trace/tree.ts'
 import { seeded } from '../bench/random.ts'
@@ -34,15 +34,15 @@ describe('linked traces', () => {
       const groups = groupByTrace(columns)
       const link = () => linkTrace(tree, groups.rows, 0, columns.count, createRepairLog())
       const linked = createLinkedTraces(2 * columns.count)
-      expect(linked.keep(tree, link())).toBe(true)
+      expect(keepLinked(linked, tree, link())).toBe(true)
       const expected = settled(tree, link())
-      expect(linked.keep(tree, link())).toBe(true)
+      expect(keepLinked(linked, tree, link())).toBe(true)
       for (const place of [1, 0]) {
-        expect(settled(tree, linked.restore(tree, place)), `seed ${seed}`).toEqual(expected)
+        expect(settled(tree, restoreLinked(linked, tree, place)), `seed ${seed}`).toEqual(expected)
       }
       // Another tree has never seen the trace.
       const other = createTree(columns)
-      expect(settled(other, linked.restore(other, 0)), `seed ${seed}`).toEqual(expected)
+      expect(settled(other, restoreLinked(linked, other, 0)), `seed ${seed}`).toEqual(expected)
     }
   })
 
@@ -51,6 +51,6 @@ describe('linked traces', () => {
     const tree = createTree(columns)
     const roots = linkTrace(tree, groupByTrace(columns).rows, 0, columns.count, createRepairLog())
     const linked = createLinkedTraces(tree.count)
-    expect([linked.keep(tree, roots), linked.keep(tree, roots)]).toEqual([true, false])
+    expect([keepLinked(linked, tree, roots), keepLinked(linked, tree, roots)]).toEqual([true, false])
   })
 })
