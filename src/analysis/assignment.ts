@@ -72,23 +72,31 @@ export function guessSites(
   return childAt
 }
 
-/** The likeliest assignment from several first guesses, of which some are often the same. */
-export function likeliest(pairs: EventPairs, calls: ArrayLike<number>, assigner: Assigner): Int32Array {
-  const guesses: Int32Array[] = []
-  let best: Int32Array | undefined
+/**
+ * The likeliest assignment from several first guesses, of which some are often the same; overwritten by the next family's.
+ */
+export function likeliest(assigner: Assigner, pairs: EventPairs, calls: ArrayLike<number>): Int32Array {
+  const { guesses } = assigner
   let likelihood = Number.NEGATIVE_INFINITY
   for (const guess of GUESSES) {
-    const guessed = guessSites(pairs.family, calls, guess)
-    if (guesses.some((before) => isSame(before, guessed))) continue
-    guesses.push(guessed)
-    const childAt = guessed.slice()
-    improve(assigner, pairs, childAt, 0)
+    const guessed = guessSites(pairs.family, calls, guess, guesses[guess])
+    if (isAmong(guesses, guess, guessed)) continue
+    const { tried, best } = assigner
+    tried.set(guessed)
+    improve(assigner, pairs, tried, 0)
     if (assigner.sum > likelihood) {
       likelihood = assigner.sum
-      best = childAt
+      assigner.best = tried
+      assigner.tried = best
     }
   }
-  return best!
+  return assigner.best
+}
+
+/** Whether one of the first guesses is the same. */
+function isAmong(guesses: readonly Int32Array[], count: number, guessed: Int32Array): boolean {
+  for (let i = 0; i < count; i++) if (isSame(guesses[i]!, guessed)) return true
+  return false
 }
 
 export function isSame(some: Int32Array, others: Int32Array): boolean {
@@ -111,9 +119,11 @@ export type Assigner = {
   /** Log-likelihood that a site has a child, and that it has none. */
   present: Float64Array
   absent: Float64Array
-  waits: readonly (readonly number[])[]
-  /** Of those an event waits for: whether calls come in either order. */
-  eitherOrder: readonly (readonly boolean[])[]
+  /** Sites that event j waits for are `waits[firstWait[j]..firstWait[j + 1])`. */
+  firstWait: Int32Array
+  waits: Int32Array
+  /** Of each of these: 1: calls come in either order, so that the later one waits for the earlier one. */
+  eitherOrder: Uint8Array
   /** Events whose likelihood changes with the child at a site: the site's own, and those that wait for it. Ascending. */
   touched: readonly (readonly number[])[]
   /** Sites that certainly wait for a site. */
@@ -127,6 +137,10 @@ export type Assigner = {
   /** Of the family at hand: the child at each site, log-likelihood. */
   childAt: Int32Array
   sum: number
+  /** Of `likeliest`: the child at each site by first guess, by the one being improved, and by the likeliest so far. */
+  guesses: readonly Int32Array[]
+  tried: Int32Array
+  best: Int32Array
 }
 
 function timesOf(all: readonly LogNormal[]): Times {
@@ -148,16 +162,26 @@ function timesOf(all: readonly LogNormal[]): Times {
 export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>): Assigner {
   const n = sites.length
   const events: readonly Event[] = [...sites, end]
-  const waits = events.map((event) => event.waitsFor)
   const touched = sites.map((): number[] => [])
   const next = sites.map((): number[] => [])
+  const firstWait = new Int32Array(n + 2)
+  for (let j = 0; j <= n; j++) firstWait[j + 1] = firstWait[j]! + events[j]!.waitsFor.length
+  const waits = new Int32Array(firstWait[n + 1]!)
+  const eitherOrder = new Uint8Array(waits.length)
   for (let j = 0; j <= n; j++) {
+    const { waitsFor } = events[j]!
     if (j < n) {
       touched[j]!.push(j)
       for (const k of sites[j]!.certain) next[k]!.push(j)
     }
-    for (const k of waits[j]!) touched[k]!.push(j)
+    for (let i = 0; i < waitsFor.length; i++) {
+      const k = waitsFor[i]!
+      waits[firstWait[j]! + i] = k
+      eitherOrder[firstWait[j]! + i] = j < n && events[k]!.waitsFor.includes(j) ? 1 : 0
+      touched[k]!.push(j)
+    }
   }
+  const children = () => new Int32Array(n)
   return {
     sites: n,
     call: Float64Array.from(sites, (site) => site.call),
@@ -165,9 +189,9 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
     length: timesOf(sites.map((site) => site.length)),
     present: Float64Array.from(sites, ({ presence }) => Math.log(Math.max(LEAST_SHARE, presence))),
     absent: Float64Array.from(sites, ({ presence }) => Math.log(Math.max(LEAST_SHARE, 1 - presence))),
+    firstWait,
     waits,
-    // The later one waits for the earlier one.
-    eitherOrder: waits.map((list, j) => list.map((k) => j < n && waits[k]!.includes(j))),
+    eitherOrder,
     touched,
     next,
     terms: new Float64Array(n + 1),
@@ -175,8 +199,11 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
     stamp: new Int32Array(n + 1),
     stamps: 0,
     salt: 0,
-    childAt: new Int32Array(0),
+    childAt: children(),
     sum: 0,
+    guesses: GUESSES.map(children),
+    tried: children(),
+    best: children(),
   }
 }
 
@@ -305,20 +332,16 @@ function termOf(assigner: Assigner, pairs: EventPairs, j: number): number {
 
 /** Of the start of a site's child, or of the parent's end. */
 function startTerm(assigner: Assigner, pairs: EventPairs, j: number, event: number): number {
-  const { childAt } = assigner
+  const { childAt, firstWait, waits, eitherOrder } = assigner
   const { children, gapLog, startLog } = pairs
-  const list = assigner.waits[j]!
   let term = 0
   let log = startLog[event]!
-  for (let i = 0; i < list.length; i++) {
-    const child = childAt[list[i]!]!
+  for (let i = firstWait[j]!; i < firstWait[j + 1]!; i++) {
+    const child = childAt[waits[i]!]!
     if (child < 0) continue
     const since = gapLog[event * children + child]!
     if (since < log) log = since
-    else if (
-      since === Number.POSITIVE_INFINITY &&
-      !(assigner.eitherOrder[j]![i]! && beganAfter(pairs, child, event))
-    )
+    else if (since === Number.POSITIVE_INFINITY && !(eitherOrder[i] === 1 && beganAfter(pairs, child, event)))
       term += VIOLATION
   }
   return term + density(log, assigner.gap, j)

@@ -29,26 +29,32 @@ export function assignAll(pairs: readonly EventPairs[], calls: readonly number[]
     (_, i) => pairs[Math.floor(i * step)]!,
   )
   const climber = createClimber(some, calls)
-  const turns: Turn[] = []
-  const climbs = GUESSES.map((guess) => {
-    const assignment = createAssignment(some.length, calls.length)
-    some.forEach(({ family }, f) => {
-      guessSites(family, calls, guess, assignment.childAt[f])
-    })
-    const climb: Climb = { assignment, likelihood: 0 }
-    for (const temperature of HEAT) takeTurn(climb, turns, climber, temperature)
-    for (let round = 0; round < ROUNDS; round++) if (!takeTurn(climb, turns, climber, 0)) break
-    return climb
-  })
-  const best = climbs.reduce((a, b) => (b.likelihood > a.likelihood ? b : a)).assignment
-  const kept = new Map(some.map((family, f) => [family, best.childAt[f]!]))
-  const assigner = assignerOf(climber, best)
+  let best: Climb | undefined
+  for (const guess of GUESSES) {
+    const climb = climbFrom(climber, guess)
+    if (best === undefined || climb.likelihood > best.likelihood) best = climb
+  }
+  const { assignment } = best!
+  const kept = new Map(some.map((family, f) => [family, assignment.childAt[f]!]))
+  const assigner = assignerOf(climber, assignment)
   const all = createAssignment(pairs.length, calls.length)
-  pairs.forEach((family, f) => {
-    all.childAt[f]!.set(kept.get(family) ?? likeliest(family, calls, assigner))
-  })
+  for (let f = 0; f < pairs.length; f++) {
+    const family = pairs[f]!
+    all.childAt[f]!.set(kept.get(family) ?? likeliest(assigner, family, calls))
+  }
   climbOnce(createClimber(pairs, calls), { assignment: all, likelihood: 0 }, 0)
   return all.childAt
+}
+
+/** From a first guess, until nothing changes any more. */
+function climbFrom(climber: Climber, guess: number): Climb {
+  const { pairs, calls } = climber
+  const assignment = createAssignment(pairs.length, calls.length)
+  for (let f = 0; f < pairs.length; f++) guessSites(pairs[f]!.family, calls, guess, assignment.childAt[f])
+  const climb: Climb = { assignment, likelihood: 0 }
+  for (const temperature of HEAT) takeTurn(climber, climb, temperature)
+  for (let round = 0; round < ROUNDS; round++) if (!takeTurn(climber, climb, 0)) break
+  return climb
 }
 
 function createAssignment(families: number, sites: number): Assignment {
@@ -69,10 +75,12 @@ type Turn = {
 }
 
 /** One turn; climbs that have met go the same way, so it may have been taken before. */
-function takeTurn(climb: Climb, turns: Turn[], climber: Climber, temperature: number): boolean {
+function takeTurn(climber: Climber, climb: Climb, temperature: number): boolean {
+  const { turns } = climber
   const { list } = climb.assignment
-  const taken = turns.find((turn) => turn.temperature === temperature && isSame(turn.before, list))
-  if (taken !== undefined) {
+  for (let i = 0; i < turns.length; i++) {
+    const taken = turns[i]!
+    if (taken.temperature !== temperature || !isSame(taken.before, list)) continue
     list.set(taken.after)
     climb.likelihood = taken.likelihood
     return taken.changed
@@ -90,6 +98,7 @@ type Climber = {
   times: Times
   /** The assignment that `times` are of; -2: none yet. */
   known: Int32Array
+  turns: Turn[]
 }
 
 function createClimber(pairs: readonly EventPairs[], calls: readonly number[]): Climber {
@@ -97,7 +106,7 @@ function createClimber(pairs: readonly EventPairs[], calls: readonly number[]): 
     pairs.map(({ family }) => family),
     calls.length,
   )
-  return { pairs, calls, times, known: new Int32Array(pairs.length * calls.length).fill(-2) }
+  return { pairs, calls, times, known: new Int32Array(pairs.length * calls.length).fill(-2), turns: [] }
 }
 
 /** One turn of structure and assignment; whether the assignment changed. */

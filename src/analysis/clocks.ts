@@ -125,7 +125,9 @@ const PACKED = 2 ** 26
 function keepNewest(bounds: Bounds): void {
   const { low, high, rank, olderCount } = bounds
   // Calls of earlier batches stand in order already, before those of this one; those of one trace stay as they came.
-  const added = Float64Array.from(rank.slice(olderCount), (rank, i) => rank * PACKED + i).sort()
+  const added = new Float64Array(rank.length - olderCount)
+  for (let i = 0; i < added.length; i++) added[i] = rank[olderCount + i]! * PACKED + i
+  added.sort()
   const kept: number[] = []
   for (let i = Math.max(0, rank.length - MOST_CALLS); i < rank.length; i++) {
     kept.push(i < olderCount ? i : olderCount + (added[i - olderCount]! % PACKED))

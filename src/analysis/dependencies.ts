@@ -4,7 +4,7 @@ import { drawWork } from './beside.ts'
 import { uniformOf } from './calls.ts'
 import { type FamilyReader, familyOf, type KnownFamily, readParents, signatureOf } from './family.ts'
 import { type Matcher, matchOf } from './model.ts'
-import type { Event, Structure } from './structure.ts'
+import { childrenOf, type Event, type Structure } from './structure.ts'
 
 /** In `besideFrom`: no own work beside calls; work that began when the parent did. Else: the span at whose start. */
 export const NO_WORK = -1
@@ -107,7 +107,7 @@ export function applyModel(
     if (matched === undefined) continue
     const family = familyOf(reader, parent, signature)
     const { structure, ambiguous } = matched.places
-    const childAt = matched.places.childrenOf(family, matched.same)
+    const childAt = childrenOf(matched.places, family, matched.same)
     if (childAt === undefined) continue
     if (ambiguous) readings.differ = true
     const found = placeChildren(tree, family, childAt, parent)

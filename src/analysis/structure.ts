@@ -1,4 +1,4 @@
-import { createAssigner, fitOf, guessSites, likeliest } from './assignment.ts'
+import { type Assigner, createAssigner, fitOf, guessSites, likeliest } from './assignment.ts'
 import type { Beside } from './beside.ts'
 import { assignAll } from './climb.ts'
 import { createPairs, type EventPairs, eventPairsOf, fillPairs } from './event-pairs.ts'
@@ -102,9 +102,11 @@ export function learnStructure(given: readonly Family[], context: number): Struc
   const found = withWaits(times, calls, overlapping ? conservatively : undisproved)
   const assigner = createAssigner(found)
   const one = createPairs(families[0]!, calls.length)
-  const fits = families
-    .map((family, f) => fitOf(assigner, pairs?.[f] ?? fillPairs(one, family), assigned[f]!))
-    .sort((a, b) => a - b)
+  const fits = new Float64Array(families.length)
+  for (let f = 0; f < families.length; f++) {
+    fits[f] = fitOf(assigner, pairs?.[f] ?? fillPairs(one, families[f]!), assigned[f]!)
+  }
+  fits.sort()
   return {
     context,
     families: families.length,
@@ -131,14 +133,15 @@ const WORSE = 0.5
 
 /** A structure, and what is worked out once to find the children of its sites. */
 export type Places = {
-  readonly structure: Structure
+  structure: Structure
   /** Whether its evidence leaves anything open. */
-  readonly ambiguous: boolean
-  /**
-   * The child at each site (-1: none) of a family of the structure's signature (`same`) or one like it; undefined where
-   * the family does not look like it.
-   */
-  childrenOf(family: Family, same: boolean): Int32Array | undefined
+  ambiguous: boolean
+  calls: Float64Array
+  /** Whether two sites are of one call. */
+  repeated: boolean
+  assigner: Assigner
+  /** Of the family at hand. */
+  pairs: EventPairs | undefined
 }
 
 const placesKnown = new WeakMap<Structure, Places>()
@@ -146,28 +149,31 @@ const placesKnown = new WeakMap<Structure, Places>()
 export function placesOf(structure: Structure): Places {
   let places = placesKnown.get(structure)
   if (places === undefined) {
-    places = createPlaces(structure)
+    const calls = Float64Array.from(structure.sites, (site) => site.call)
+    places = {
+      structure,
+      ambiguous: isOpen(structure.end) || structure.sites.some(isOpen),
+      calls,
+      repeated: calls.some((call, s) => call === calls[s - 1]),
+      assigner: createAssigner(structure),
+      pairs: undefined,
+    }
     placesKnown.set(structure, places)
   }
   return places
 }
 
-function createPlaces(structure: Structure): Places {
-  const calls = Float64Array.from(structure.sites, (site) => site.call)
-  const repeated = calls.some((call, s) => call === calls[s - 1])
-  const assigner = createAssigner(structure)
-  let pairs: EventPairs | undefined
-  return {
-    structure,
-    ambiguous: isOpen(structure.end) || structure.sites.some(isOpen),
-    childrenOf(family, same) {
-      if (same && !repeated) return guessSites(family, calls, 0)
-      pairs ??= createPairs(family)
-      fillPairs(pairs, family)
-      const childAt = likeliest(pairs, calls, assigner)
-      return same || fitOf(assigner, pairs, childAt) >= structure.usual - WORSE ? childAt : undefined
-    },
-  }
+/**
+ * The child at each site (-1: none) of a family of the structure's signature (`same`) or one like it; undefined where
+ * the family does not look like it. Overwritten by the next family's.
+ */
+export function childrenOf(places: Places, family: Family, same: boolean): Int32Array | undefined {
+  const { structure, calls, repeated, assigner } = places
+  if (same && !repeated) return guessSites(family, calls, 0, assigner.best)
+  places.pairs ??= createPairs(family)
+  const pairs = fillPairs(places.pairs, family)
+  const childAt = likeliest(assigner, pairs, calls)
+  return same || fitOf(assigner, pairs, childAt) >= structure.usual - WORSE ? childAt : undefined
 }
 
 function isOpen({ waitsFor, certain, possible, beside }: Event): boolean {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { drawWork } from '../../src/analysis/beside.ts'
-import { type Family, learnStructure, placesOf } from '../../src/analysis/structure.ts'
+import { childrenOf, type Family, learnStructure, placesOf } from '../../src/analysis/structure.ts'
 import { seeded } from '../bench/random.ts'
 
 const MS = 1e6
@@ -74,12 +74,10 @@ describe('what waited for what', () => {
     // The site that is mostly an occurrence stands for it; nearly all children must be where theirs are.
     const counts = new Map<string, number>()
     for (const { family, sites } of told) {
-      placesOf(structure)
-        .childrenOf(family, true)!
-        .forEach((child, site) => {
-          const pair = `${site} ${sites[child]}`
-          counts.set(pair, (counts.get(pair) ?? 0) + 1)
-        })
+      childrenOf(placesOf(structure), family, true)!.forEach((child, site) => {
+        const pair = `${site} ${sites[child]}`
+        counts.set(pair, (counts.get(pair) ?? 0) + 1)
+      })
     }
     const best = Array.from({ length: 5 }, (_, site) =>
       Math.max(...[...'abcde'].map((occurrence) => counts.get(`${site} ${occurrence}`) ?? 0)),
