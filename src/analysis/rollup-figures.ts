@@ -24,8 +24,16 @@ export type RollupBottleneck = Omit<Bottleneck, 'components'> & {
   })[]
 }
 
-/** What holds an endpoint back, from its rollup: the same formulas over bins instead of samples. */
-export function bottleneckOfRollup(key: RollupKey, rollup: Rollup, target?: Target): RollupBottleneck {
+/**
+ * What holds an endpoint back, from its rollup: the same formulas over bins instead of samples. `most`: components that are
+ * given, of those that save most at p95.
+ */
+export function bottleneckOfRollup(
+  key: RollupKey,
+  rollup: Rollup,
+  target?: Target,
+  most = Number.POSITIVE_INFINITY,
+): RollupBottleneck {
   const observed = predictedOf(rollup.observed, rollup, meanNs(rollup))
   const distribution = distributionOf(observed.ranked, observed.meanNs)
   const totalNs = sumValue(rollup.durationNs)
@@ -53,7 +61,7 @@ export function bottleneckOfRollup(key: RollupKey, rollup: Rollup, target?: Targ
     namespace: key.namespace,
     entries: rollup.samples,
     observed: distribution,
-    components: measured.map(({ component, predicted, ...figures }, place) => {
+    components: measured.slice(0, most).map(({ component, predicted, ...figures }, place) => {
       return {
         kind: component.kind,
         name: component.name,

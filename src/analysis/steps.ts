@@ -39,6 +39,8 @@ export type Cover = {
   stepSeconds: number
   /** Of the longer steps' buckets, where it is known: they are the same while it is. */
   revision?: string | undefined
+  /** Minutes and ten minutes from this epoch second on are in recent_rollups as well. */
+  recentFrom?: number | undefined
 }
 
 /** What there is: epoch seconds from which STEPS[i] is kept, and up to which it has been built (the first: anywhere). */
@@ -46,6 +48,7 @@ export type StepsThere = {
   keptFrom: readonly number[]
   builtTo: readonly number[]
   revision?: string | undefined
+  recentFrom?: number | undefined
 }
 
 /** Place of the shortest step that is there at a time, epoch seconds. */
@@ -73,7 +76,7 @@ export function stepWithin(fromMs: number, toMs: number, { keptFrom }: StepsTher
 export function coverRange(
   fromMs: number,
   toMs: number,
-  { keptFrom, builtTo, revision }: StepsThere,
+  { keptFrom, builtTo, revision, recentFrom }: StepsThere,
   longest = Number.POSITIVE_INFINITY,
 ): Cover {
   const stepAt = (seconds: number) => shortestAt(seconds, keptFrom)
@@ -104,5 +107,6 @@ export function coverRange(
     toSeconds: at,
     stepSeconds: Math.min(...stretches.map(({ step }) => step)),
     ...(revision === undefined ? {} : { revision }),
+    ...(recentFrom === undefined ? {} : { recentFrom }),
   }
 }

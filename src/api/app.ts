@@ -14,6 +14,7 @@ import { addEventRoute } from './events.ts'
 import { addFindingRoutes } from './findings.ts'
 import { addFlamegraphRoute } from './flamegraph.ts'
 import { addHealthRoutes } from './health.ts'
+import { onlyKnownParameters } from './known-parameters.ts'
 import { addMarkRoutes } from './marks.ts'
 import { createMetrics, type MetricSources } from './metrics.ts'
 import { addTimelineRoute } from './timeline.ts'
@@ -63,6 +64,7 @@ export function createApi({
   })
 
   app.use(guard({ token, localOnly }))
+  app.use('/api/v1/*', onlyKnownParameters(app))
   app.use(
     bodyLimit({
       maxSize: MOST_BODY_BYTES,

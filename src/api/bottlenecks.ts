@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { compareBottlenecks } from '../analysis/bottlenecks.ts'
 import { sumValue } from '../analysis/exact-sum.ts'
-import { componentKey, createRollup, type RollupKey } from '../analysis/rollup.ts'
+import { componentKey, createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
 import { bottleneckOfRollup, meanNs, meanWithout, type RollupBottleneck } from '../analysis/rollup-figures.ts'
 import { explain } from '../findings/findings.ts'
 import type { FindingLimits } from '../findings/settings.ts'
@@ -80,7 +80,7 @@ export function addBottleneckRoutes(app: OpenAPIHono, store: Store, limits: Find
     ])
     const target = targetOf(query.target)
     const bottlenecks = page.rows.map(({ key, rollup }) => {
-      const figures = bottleneckOfRollup(key, rollup, target)
+      const figures = bottleneckOf(key, rollup, query.target)
       return {
         ...figures,
         components: figures.components.map((component) => ({
@@ -106,9 +106,8 @@ export function addBottleneckRoutes(app: OpenAPIHono, store: Store, limits: Find
     const page = await endpointPage(store, range, query, { shifts: true })
     const { fromSeconds, toSeconds } = range.cover
     const seconds = Math.max(1, Math.min(toSeconds, Date.now() / 1000) - fromSeconds)
-    const target = targetOf(query.target)
     const endpoints = page.rows.map(({ key, rollup }) => ({
-      ...endpointOf(bottleneckOfRollup(key, rollup, target)),
+      ...endpointOf(bottleneckOf(key, rollup, query.target, 1)),
       ratePerSecond: rollup.weight / seconds,
       errorShare: rollup.weight === 0 ? 0 : rollup.errors / rollup.weight,
     }))
@@ -158,6 +157,18 @@ async function endpointPage(
   return { rows: rows.map((key) => byName.get(endpointName(key)) ?? { key, rollup: createRollup() }), place }
 }
 
+const asked = new WeakMap<Rollup, { name: string; bottleneck: RollupBottleneck }>()
+
+/** bottleneckOfRollup, remembered for what is asked of a rollup last: those of a page are the same until something changes. */
+function bottleneckOf(key: RollupKey, rollup: Rollup, target?: string, most?: number): RollupBottleneck {
+  const name = `${target} ${most}`
+  const known = asked.get(rollup)
+  if (known?.name === name) return known.bottleneck
+  const bottleneck = bottleneckOfRollup(key, rollup, targetOf(target), most)
+  asked.set(rollup, { name, bottleneck })
+  return bottleneck
+}
+
 function endpointOf({ observed, components, ...figures }: RollupBottleneck) {
   const leader = components[0]
   const saves = leader !== undefined && leader.ifInstant.p95Ns < observed.p95Ns
@@ -184,7 +195,9 @@ type Total = Omit<z.infer<typeof ComponentTotal>, 'worstEndpoint' | 'exemplars'>
 async function readTotals(store: Store, { cover, filter }: RangeRollups): Promise<Total[]> {
   const totals = new Map<string, Total>()
   let allNs = 0
-  for (const { key, rollup } of await readEndpointRollups(store, cover, filter, { components: true })) {
+  const rollups = await readEndpointRollups(store, cover, filter, { components: true })
+  // They come in no order; the first of those that save the same is the worst.
+  for (const { key, rollup } of [...rollups].sort((a, b) => compareBottlenecks(a.key, b.key))) {
     allNs += sumValue(rollup.durationNs)
     for (const part of rollup.components.values()) {
       const savedNs = (meanNs(rollup) - meanWithout(rollup, part)) * rollup.weight

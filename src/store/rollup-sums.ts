@@ -27,7 +27,7 @@ type Added = Map<string, EndpointRollup>
  */
 export async function answerFromSums<T>(
   store: Store,
-  cover: Pick<Cover, 'stretches' | 'revision'>,
+  cover: Pick<Cover, 'stretches' | 'revision' | 'recentFrom'>,
   groups: readonly (readonly Stretch[])[],
   sums: Sums,
   answer: {
@@ -36,7 +36,7 @@ export async function answerFromSums<T>(
     bytesOf(answer: T): number
   },
 ): Promise<{ answers: T[]; frames: Frames }> {
-  const { revision } = cover
+  const { revision, recentFrom } = cover
   const changes = await changesOf(store, cover)
   const question: Question<T> = {
     name: `${answer.name}\n${JSON.stringify(sums)}`,
@@ -44,7 +44,7 @@ export async function answerFromSums<T>(
     async read(places, frames) {
       const added = await addGroups(
         store,
-        revision,
+        { revision, recentFrom },
         places.map((place) => groups[place]!),
         sums,
         changes,
@@ -61,7 +61,7 @@ export async function answerFromSums<T>(
  */
 export async function readEndpointRollups(
   store: Store,
-  cover: Pick<Cover, 'stretches' | 'revision'>,
+  cover: Pick<Cover, 'stretches' | 'revision' | 'recentFrom'>,
   filter: RollupFilter,
   parts: RollupParts,
 ): Promise<readonly EndpointRollup[]> {
@@ -77,7 +77,7 @@ export async function readEndpointRollups(
 /** Of all endpoints together; the frames its stacks name. */
 export async function readSum(
   store: Store,
-  cover: Pick<Cover, 'stretches' | 'revision'>,
+  cover: Pick<Cover, 'stretches' | 'revision' | 'recentFrom'>,
   filter: RollupFilter,
   parts: RollupParts,
 ): Promise<{ rollup: Rollup; frames: Frames }> {
@@ -90,21 +90,65 @@ export async function readSum(
   return { rollup: answers[0]!, frames }
 }
 
+/** Parts at the end of a group, its last minutes, that are written again and again; the sum of those before is remembered. */
+const PARTS_LIVE = 3
+
 /** The sums of each group; those of a single part are remembered by whoever asked. */
 async function addGroups(
   store: Store,
-  revision: string | undefined,
+  of: Pick<Cover, 'revision' | 'recentFrom'>,
   groups: readonly (readonly Stretch[])[],
   sums: Sums,
   changes: Changes,
 ): Promise<Added[]> {
   const units = groups.map(unitsOf)
-  const all = units.flatMap((of) => of.map((unit) => ({ unit, alone: of.length === 1 })))
+  const live = units.map((of) => of.splice(of.length > PARTS_LIVE + 1 ? -PARTS_LIVE : 0))
+  const settled = units.filter((of) => of.length > 0)
+  const question: Question<Added> = {
+    name: `settled\n${JSON.stringify(sums)}`,
+    async read(places) {
+      const parts = await readParts(
+        store,
+        of,
+        places.map((place) => settled[place]!),
+        sums,
+        changes,
+      )
+      return parts.map(addedUp)
+    },
+    bytesOf: (added) => bytesOfAll([...added.values()]),
+  }
+  const [heads, tails] = await Promise.all([
+    answerGroups(
+      store,
+      of.revision,
+      settled.map((of) => of.flat()),
+      question,
+      changes,
+    ),
+    readParts(store, of, live, sums, changes),
+  ])
+  let at = 0
+  return tails.map((tail, place) =>
+    addedUp(units[place]!.length > 0 ? [heads.answers[at++]!, ...tail] : tail),
+  )
+}
+
+/** What each part of some groups adds up to; one that is a group is not remembered. */
+async function readParts(
+  store: Store,
+  { revision, recentFrom }: Pick<Cover, 'revision' | 'recentFrom'>,
+  groups: readonly (readonly (readonly Stretch[])[])[],
+  sums: Sums,
+  changes: Changes,
+): Promise<Added[][]> {
+  const all = groups.flatMap((of) => of.map((unit) => ({ unit, alone: of.length === 1 })))
   const question: Question<Added> = {
     name: `part\n${JSON.stringify(sums)}`,
     read: (places, frames) =>
       readUnits(
         store,
+        recentFrom,
         places.map((place) => all[place]!.unit),
         sums,
         frames,
@@ -120,10 +164,9 @@ async function addGroups(
     changes,
   )
   let at = 0
-  return units.map((of) => {
-    const mine = answers.slice(at, at + of.length)
+  return groups.map((of) => {
     at += of.length
-    return mine.length === 1 ? mine[0]! : addedUp(mine)
+    return answers.slice(at - of.length, at)
   })
 }
 
@@ -147,8 +190,9 @@ function unitsOf(stretches: readonly Stretch[]): Stretch[][] {
   return units
 }
 
-/** New sums: what is remembered stays as it is. */
+/** New sums, or the only one: what is remembered stays as it is. */
 function addedUp(parts: readonly Added[]): Added {
+  if (parts.length === 1) return parts[0]!
   const sums: Added = new Map()
   for (const part of parts) {
     for (const [name, { key, rollup }] of part) {
@@ -166,6 +210,7 @@ function addedUp(parts: readonly Added[]): Added {
 /** Reads units that have no bucket in common, in one query. */
 async function readUnits(
   store: Store,
+  recentFrom: number | undefined,
   units: readonly (readonly Stretch[])[],
   { filter, parts, by, windowSeconds = 0 }: Sums,
   frames: Frames,
@@ -174,7 +219,7 @@ async function readUnits(
   const unitOf = placesOf(units)
   await visitRollups(
     store,
-    { stretches: units.flat() },
+    { stretches: units.flat(), recentFrom },
     filter,
     parts,
     frames,

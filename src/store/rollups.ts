@@ -8,6 +8,7 @@ import {
   type Retention,
   STEPS,
   type StepsThere,
+  type Stretch,
 } from '../analysis/steps.ts'
 import { type NativeTable, readTables } from './native-table.ts'
 import { REVISION } from './rollup-changes.ts'
@@ -42,6 +43,13 @@ export type RowPlace = { step: number; bucket: number; key: RollupKey }
 
 export const KEYS = ['Environment', 'Namespace', 'Service', 'Operation', 'Scope', 'ServiceVersion'] as const
 
+/** In analyzer_state: from which epoch second on all rows of RECENT_STEPS have gone into recent_rollups too. */
+export const RECENT_FROM = 'recent-rollups-from'
+/** Steps up to this one are in recent_rollups. */
+const RECENT_STEPS = 600
+/** How far back it is read; an hour less than goes into it, for clocks that are apart. */
+const RECENT_SECONDS = 2 * 3600
+
 /** In analyzer_state: up to which epoch second a step's buckets have been built. */
 export const builtName = (seconds: number) => `rollups-built-${seconds}`
 
@@ -49,7 +57,7 @@ export const builtName = (seconds: number) => `rollups-built-${seconds}`
 export async function readSteps(store: Store, retention: Retention, nowMs: number): Promise<StepsThere> {
   const answer = await store.client.query({
     query: `SELECT Name, Value FROM analyzer_state FINAL
-            WHERE startsWith(Name, 'rollups-built-') OR Name = '${REVISION}'`,
+            WHERE startsWith(Name, 'rollups-built-') OR Name IN ('${REVISION}', '${RECENT_FROM}')`,
     format: 'JSONEachRow',
   })
   const states = new Map(
@@ -61,6 +69,10 @@ export async function readSteps(store: Store, retention: Retention, nowMs: numbe
       i === 0 ? Number.POSITIVE_INFINITY : Number(states.get(builtName(seconds)) ?? 0),
     ),
     revision: states.get(REVISION),
+    recentFrom: Math.max(
+      Number(states.get(RECENT_FROM) ?? Number.POSITIVE_INFINITY),
+      Math.floor(nowMs / 1000) - RECENT_SECONDS,
+    ),
   }
 }
 
@@ -78,21 +90,27 @@ export async function coverOf(
  */
 export async function visitRollups(
   store: Store,
-  cover: Pick<Cover, 'stretches'>,
+  { stretches, recentFrom = Number.POSITIVE_INFINITY }: Pick<Cover, 'stretches' | 'recentFrom'>,
   filter: RollupFilter,
   parts: RollupParts,
   frames: Frames,
   visit: (place: RowPlace, addTo: (rollup: Rollup, bucket?: { at: number; of: number }) => void) => void,
 ): Promise<void> {
   const { endpoints, ...fields } = filter
-  const bytes = await store.queryNative(
-    `SELECT Step, toUInt32(Bucket) AS BucketSeconds, ${[...KEYS, ...columnsOf(parts)].join(', ')}
-     FROM rollups FINAL
-     WHERE ${conditionOf(cover, filter)} AND Weight > 0 ${endpoints === undefined ? '' : endpointsIn(endpoints)}
-     SETTINGS do_not_merge_across_partitions_select_final = 1`,
-    { ...fields, ...(endpoints === undefined ? {} : endpointParams(endpoints)) },
-  )
-  for (const table of readTables(bytes)) {
+  const read = (from: string, stretches: readonly Stretch[]) =>
+    store.queryNative(
+      `SELECT Step, toUInt32(Bucket) AS BucketSeconds, ${[...KEYS, ...columnsOf(parts)].join(', ')}
+       FROM ${from} FINAL
+       WHERE ${conditionOf({ stretches }, filter)} AND Weight > 0 ${endpoints === undefined ? '' : endpointsIn(endpoints)}
+       SETTINGS do_not_merge_across_partitions_select_final = 1`,
+      { ...fields, ...(endpoints === undefined ? {} : endpointParams(endpoints)) },
+    )
+  const [recent, others] = splitRecent(stretches, recentFrom)
+  const answers = await Promise.all([
+    ...(others.length > 0 ? [read('rollups', others)] : []),
+    ...(recent.length > 0 ? [read('recent_rollups', recent)] : []),
+  ])
+  for (const table of answers.flatMap((bytes) => [...readTables(bytes)])) {
     const addRow = createRowReader(table, parts, frames)
     const placeOf = placesOf(table)
     for (let row = 0; row < table.rows; row++) {
@@ -101,7 +119,22 @@ export async function visitRollups(
   }
 }
 
-export function conditionOf({ stretches }: Pick<Cover, 'stretches'>, filter: RollupFilter): string {
+/** Stretches of what is read from recent_rollups, and of what is not. */
+function splitRecent(
+  stretches: readonly Stretch[],
+  recentFrom: number,
+): [recent: Stretch[], others: Stretch[]] {
+  const [recent, others]: [Stretch[], Stretch[]] = [[], []]
+  for (const stretch of stretches) {
+    const { step, fromSeconds, toSeconds } = stretch
+    const from = step > RECENT_STEPS ? toSeconds : Math.ceil(recentFrom / step) * step
+    if (fromSeconds < from) others.push({ ...stretch, toSeconds: Math.min(toSeconds, from) })
+    if (toSeconds > from) recent.push({ ...stretch, fromSeconds: Math.max(fromSeconds, from) })
+  }
+  return [recent, others]
+}
+
+export function conditionOf({ stretches }: { stretches: readonly Stretch[] }, filter: RollupFilter): string {
   const fields: [string, Exclude<keyof RollupFilter, 'endpoints'>][] = [
     ['Environment', 'environment'],
     ['Namespace', 'namespace'],

@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { createRollup } from '../../src/analysis/rollup.ts'
 import { STEPS } from '../../src/analysis/steps.ts'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
 import { createRollupBuilder } from '../../src/analyzer/rollups.ts'
+import { createFrames } from '../../src/store/rollup-rows.ts'
+import { EVERYTHING, readSteps, visitRollups } from '../../src/store/rollups.ts'
 import type { Store } from '../../src/store/store.ts'
 import { seeded } from '../bench/random.ts'
 import {
@@ -89,9 +92,25 @@ async function put(rows: readonly SampleRow[]) {
 
 const builder = () => createRollupBuilder(store, quiet, { rollups: 0, tooLate: 0 })
 
-/** Every bucket that is over, and every minute, is what adding up the samples from scratch gives. */
+/**
+ * Every bucket that is over, and every minute, is what adding up the samples from scratch gives; the newest of
+ * minutes and ten minutes are in recent_rollups just so.
+ */
 async function expectEqualToScratch() {
   expectAlike(...(await Promise.all([rollUpSlowly(store), readStored(store)])))
+  const since = Math.floor(Date.now() / 1000) - 7200
+  const [rows, recent] = await Promise.all(
+    ['rollups', 'recent_rollups'].map(async (table) => {
+      const answer = await store.client.query({
+        query: `SELECT arraySort(groupArray(toString(cityHash64(*)))) AS rows FROM ${table} FINAL
+                WHERE Step <= 600 AND Bucket >= toDateTime(${since}, 'UTC')`,
+        format: 'JSONEachRow',
+      })
+      return (await answer.json<{ rows: string[] }>())[0]!.rows
+    }),
+  )
+  expect(rows!.length).toBeGreaterThan(0)
+  expect(recent).toEqual(rows)
 }
 
 describe('rollups', () => {
@@ -161,6 +180,55 @@ describe('rollups', () => {
       ])
     }
     await expectEqualToScratch()
+  })
+
+  it('are read alike from both tables, once nothing of a bucket can be from before there were two', async () => {
+    store = await openTestStore(engine.url)
+    const askedAt = Date.now()
+    const { recentFrom } = await readSteps(store, store.retention, askedAt)
+    // Of a new store soon; two hours back at the most.
+    expect(recentFrom).toBeGreaterThan(askedAt / 1000 + 60)
+    expect(recentFrom).toBeLessThan(askedAt / 1000 + 600)
+    const later = await readSteps(store, store.retention, askedAt + 4 * HOUR_MS)
+    expect(later.recentFrom).toBe(Math.floor(askedAt / 1000) + 2 * 3600)
+
+    await put(randomSamples(8, 300, 2))
+    await builder().run()
+    await put(randomSamples(9, 100, 0.5))
+    await builder().run()
+    const to = Math.ceil(Date.now() / 60_000) * 60
+    const stretches = [
+      {
+        step: 600,
+        fromSeconds: Math.floor(to / 600) * 600 - 7200,
+        toSeconds: Math.floor(to / 600) * 600,
+      },
+      { step: 60, fromSeconds: to - 5400, toSeconds: to },
+    ]
+    const read = async (recentFrom?: number) => {
+      const rows: string[] = []
+      const parts = { observed: true, shifts: true, exemplars: true }
+      await visitRollups(
+        store,
+        { stretches, recentFrom },
+        EVERYTHING,
+        parts,
+        createFrames(),
+        (place, addTo) => {
+          const rollup = createRollup()
+          addTo(rollup)
+          rows.push(JSON.stringify([place, { ...rollup, components: [...rollup.components] }]))
+        },
+      )
+      return rows.sort()
+    }
+    const rows = await read()
+    expect(rows.length).toBeGreaterThan(100)
+    expect(await read(to - 1830)).toEqual(rows)
+    // It was there that they were read: the one table has no others, and without them rows are missing.
+    await store.client.command({ query: 'TRUNCATE TABLE recent_rollups' })
+    expect((await read(to - 1830)).length).toBeLessThan(rows.length)
+    expect(await read(to)).toEqual(rows)
   })
 
   it('what is older than results are kept stays as it is, and is counted', async () => {

@@ -409,6 +409,25 @@ describe('what cannot be answered', () => {
     expect(error.details).toEqual([{ parameter, message: expect.any(String) }])
   })
 
+  it.each([
+    ['/api/v1/endpoints?sevice=shop', 'sevice'],
+    ['/api/v1/components?target=p95<50ms', 'target'],
+    ['/api/v1/compare?baselineFrm=now-2h', 'baselineFrm'],
+    [`/api/v1/traces/${'a'.repeat(32)}?span=1`, 'span'],
+  ])('%s: a parameter that the route does not know is 400', async (path, parameter) => {
+    const { error } = await get(path, 400, path.includes('traces') ? '/api/v1/traces/{id}' : undefined)
+    expect(error).toMatchObject({ code: 'bad-parameter', message: expect.stringContaining('from, to, ') })
+    expect(error.details).toEqual([{ parameter, message: expect.any(String) }])
+  })
+
+  it('ranges, filters and pages are parameters of every route', async () => {
+    const common =
+      'from=now-1h&to=now&environment=e&namespace=n&service=s&operation=o&scope=trace&version=1&limit=2'
+    for (const route of ['timeline', 'capacity', 'doctor', 'marks', 'flamegraph', 'findings']) {
+      expect((await api.request(`/api/v1/${route}?${common}&offset=1`)).status, route).toBe(200)
+    }
+  })
+
   it('an id of another form is 400, a route that is not there 404', async () => {
     const bad = await get('/api/v1/traces/xyz', 400, '/api/v1/traces/{id}')
     expect(bad.error.details[0]!.parameter).toBe('id')
