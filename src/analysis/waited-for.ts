@@ -1,17 +1,27 @@
 import { type Beside, fitBeside, fitBesideSince } from './beside.ts'
+import { type Choice, withoutCrossings } from './branches.ts'
 import type { Times } from './event-times.ts'
 import { bestLogDensity, logNormalOf } from './log-normal.ts'
 import { type Event, type Site, type Structure, toleranceNs } from './structure.ts'
 
 /** A dependency may look disproved in this share of the families: some children are assigned to the wrong site. */
 export const TOLERATED = 0.02
-type Choice = { waitsFor: number[]; possible: number[] }
 type ChooseWaits = (times: Times, j: number) => Choice
 
 /** Every event with what it waited for, as `choose` says, and the distributions of gaps and lengths. */
 export function withWaits(times: Times, calls: readonly number[], choose: ChooseWaits): Waits {
+  const choices: Choice[] = []
+  const certain: (readonly number[])[] = []
+  for (let j = 0; j < times.width; j++) {
+    const choice = choose(times, j)
+    choices.push(choice)
+    certain.push(certainOf(times, j, choice.waitsFor))
+  }
+  const kept = withoutCrossings(choices, certain, (j, k) => byChanceBefore(times, j, k))
   const events: Event[] = []
-  for (let j = 0; j < times.width; j++) events.push(eventOf(times, j, choose(times, j)))
+  for (let j = 0; j < times.width; j++) {
+    events.push(eventOf(times, j, choices[j]!, { waitsFor: kept[j]!, certain: certain[j]! }))
+  }
   return waitsOf(times, calls, events)
 }
 
@@ -24,13 +34,21 @@ export function withLikelyWaits(times: Times, calls: readonly number[]): Waits {
 
 type Waits = Pick<Structure, 'sites' | 'end'>
 
-function eventOf(times: Times, j: number, choice: Choice): Event {
-  const { waitsFor, beside } = besideOwnWork(times, j, choice)
+type Kept = Pick<Event, 'waitsFor' | 'certain'>
+
+/** `certain`: of all that was chosen. */
+function eventOf(times: Times, j: number, choice: Choice, { waitsFor: kept, certain }: Kept): Event {
+  const isWhole = kept.length === choice.waitsFor.length
+  const found = besideOwnWork(times, j, kept, {
+    certain: isWhole ? certain : certainOf(times, j, kept),
+    unsteady: choice.possible.filter((k) => !choice.waitsFor.includes(k)),
+  })
+  const { waitsFor, beside } = j === times.width - 1 ? afterAll(times, j, choice.possible, found) : found
   const { n, sum, squares } = gapsAfter(times, j, waitsFor)
   return {
     waitsFor,
     possible: choice.possible,
-    certain: certainOf(times, j, waitsFor),
+    certain: isWhole && waitsFor === kept ? certain : certainOf(times, j, waitsFor),
     gap: logNormalOf(n, sum, squares),
     ...(beside === undefined ? {} : { beside }),
   }
@@ -66,22 +84,39 @@ type Waited = { waitsFor: readonly number[]; beside?: Beside | undefined }
 
 /**
  * With own work beside the calls, if the times show it. Work that nearly always outlasts a call makes the gaps steadier
- * without it, so it was not chosen: it is tried once more, together with work since its start.
+ * without it, so it was not chosen (`unsteady`): it is tried once more, together with work since its start.
  */
-function besideOwnWork(times: Times, j: number, choice: Choice): Waited {
-  const { waitsFor } = choice
+function besideOwnWork(
+  times: Times,
+  j: number,
+  waitsFor: readonly number[],
+  { certain, unsteady }: { certain: readonly number[]; unsteady: readonly number[] },
+): Waited {
   const ready = readyTimes(times, j, waitsFor)
-  const beside = fitBeside(times, j, waitsFor, certainOf(times, j, waitsFor), ready)
+  const beside = fitBeside(times, j, waitsFor, certain, ready)
   if (beside !== undefined) return { waitsFor, beside }
+  if (unsteady.length === 0) return { waitsFor }
   const without = explained(gapsAfter(times, j, waitsFor))
-  for (const since of choice.possible) {
-    if (waitsFor.includes(since)) continue
+  for (const since of unsteady) {
     const more = [...waitsFor, since].sort((a, b) => a - b)
     const later = readyTimes(times, j, more)
     const found = fitBesideSince(times, j, since, later, without - explained(gapsAfter(times, j, more)))
     if (found !== undefined) return { waitsFor: more, beside: found }
   }
   return { waitsFor }
+}
+
+/**
+ * A parent ends after all its calls, however steady own work beside them makes its end: those that it does not wait for
+ * outlive it now and then.
+ */
+function afterAll(times: Times, j: number, possible: readonly number[], found: Waited): Waited {
+  if (found.waitsFor.length === possible.length) return found
+  const { beside } =
+    found.beside === undefined
+      ? besideOwnWork(times, j, possible, { certain: certainOf(times, j, possible), unsteady: NONE })
+      : found
+  return { waitsFor: possible, beside }
 }
 
 /** Whether site k had ended by event j in family f, but for what clocks get wrong. */
@@ -160,6 +195,17 @@ function disproved(times: Times, j: number, k: number) {
     if (!eventHadEnded(times, f, k, j)) during++
   }
   return { before, during, both }
+}
+
+/** Of the families that have both: in how many event j would come before the end of k if that had nothing to do with it. */
+function byChanceBefore({ width, count, starts, ends }: Times, j: number, k: number): number {
+  let before = 0
+  for (let f = 0; f < count; f++) {
+    // The call takes as long as it did in another family.
+    const other = ((f + (count >> 1)) % count) * width + k
+    if (starts[f * width + j]! < starts[f * width + k]! + (ends[other]! - starts[other]!)) before++
+  }
+  return before
 }
 
 /** Log-likelihood that one more predecessor must win, and that a counter-example costs. */

@@ -85,6 +85,27 @@ describe('what waited for what', () => {
     expect(best.reduce((a, b) => a + b, 0)).toBeGreaterThan(0.93 * 5 * 300)
   })
 
+  it('does not make the calls of a long branch wait for a short one beside it', () => {
+    const draw = times(6)
+    const families = Array.from({ length: 200 }, () => {
+      const calls: Call[] = []
+      const make = (site: string, after: number, medianMs: number) => {
+        const start = after + draw(1)
+        const end = start + draw(medianMs)
+        calls.push({ call: site.charCodeAt(0), site, start, end })
+        return end
+      }
+      // `c` has nearly always ended when `b` starts, and the call after it is still running.
+      const one = make('b', make('a', 0, 60), 40)
+      const other = make('d', make('c', 0, 2), 70)
+      return familyOf(calls, Math.max(one, other) + draw(2)).family
+    })
+    const { sites } = learnStructure(families, 1)!
+    expect(sites.map((site) => site.waitsFor)).toEqual([[], [0], [], [2]])
+    // Nothing shows the contrary: the range still has it.
+    expect(sites[1]!.possible).toEqual([0, 2])
+  })
+
   it('takes calls that come in either order, but never side by side, for one after the other', () => {
     const draw = times(3)
     const families = Array.from({ length: 200 }, (_, i) => {
