@@ -13,11 +13,12 @@ import { REFUSED, STORED, storeBlock } from './store-batch.ts'
 import { createStoreState } from './store-state.ts'
 
 export type BatchLimits = {
-  /** An insert starts at once with this many rows or bytes, ... */
+  /** If the store is idle, an insert starts at once with this many rows or bytes, ... */
   rows: number
   bytes: number
-  /** ... while all inserts are busy a batch grows to this many rows, ... */
+  /** ... while one is under way with this many (two at a time cost more, and fewer rows cost more each), ... */
   maxRows: number
+  maxBytes: number
   /** ... at the latest this long after its first export, ... */
   waitMs: number
   /** ... or this long while another insert is under way: two at a time share the processor, and both are late, ... */
@@ -34,9 +35,10 @@ export type BatchLimits = {
 }
 
 export const DEFAULT_BATCH_LIMITS: BatchLimits = {
-  rows: 40_000,
-  bytes: 32 * 1024 * 1024,
+  rows: 16_000,
+  bytes: 16 * 1024 * 1024,
   maxRows: 60_000,
+  maxBytes: 64 * 1024 * 1024,
   waitMs: 100,
   besideMs: 1000,
   quietMs: 20,
@@ -163,9 +165,11 @@ export function createBatcher(options: BatcherOptions): Batcher {
     if (open === undefined) return
     const isBusy = running.size >= limits.concurrentInserts
     const { rows } = open.block
-    if (rows >= limits.rows || open.bytes >= COPIES * limits.bytes || stopping) {
-      if (!isBusy) run(seal())
-      else if (rows >= limits.maxRows || open.bytes >= 2 * COPIES * limits.bytes) sealed.push(seal())
+    const [enoughRows, enoughBytes] =
+      running.size === 0 ? [limits.rows, limits.bytes] : [limits.maxRows, limits.maxBytes]
+    if (rows >= enoughRows || open.bytes >= COPIES * enoughBytes || (stopping && !isBusy)) {
+      if (isBusy) sealed.push(seal())
+      else run(seal())
       return
     }
     // The end of an insert comes back here.

@@ -86,14 +86,14 @@ describe('sharing inserts', () => {
     await until(() => sink.inserts.length === 2)
     open()
     await Promise.all(sent)
-    expect(sink.inserts.map(({ rows }) => rows)).toEqual([10, 10, 40, 40, 20])
+    expect(sink.inserts.map(({ rows }) => rows)).toEqual([10, 40, 40, 30])
   })
 
   it('a second insert begins beside another only for a full batch, or one that has waited long', async () => {
     const sink = createMemorySink()
     const { opened, open } = gate()
     sink.before = () => opened
-    const { send } = batcherOn(sink, { rows: 50, waitMs: 1, besideMs: 1e9, concurrentInserts: 3 })
+    const { send } = batcherOn(sink, { rows: 50, maxRows: 50, waitMs: 1, besideMs: 1e9, concurrentInserts: 3 })
     const sent = [send(sampleSpans(10))]
     await until(() => sink.inserts.length === 1)
     sent.push(send(sampleSpans(10, 11)))
