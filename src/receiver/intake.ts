@@ -1,11 +1,9 @@
 import type { Logger } from 'pino'
 import type { Batcher } from './batcher.ts'
 import type { ReceiverCounters } from './counters.ts'
-import { protobufOf } from './json-request.ts'
-import { jsonWeight } from './json-weight.ts'
+import type { JsonReader } from './json-reader.ts'
 import type { ExportOutcome } from './outcome.ts'
 import type { Unpack } from './unpack.ts'
-import { MalformedError } from './wire.ts'
 
 /** What both edges do with a request once they have its bytes. */
 export type Intake = {
@@ -28,13 +26,12 @@ export type Intake = {
 export type IntakeOptions = {
   batcher: Batcher
   unpack: Unpack
-  /** What the objects of a JSON request may take. */
-  maxJsonBytes: number
+  json: JsonReader
   counters: ReceiverCounters
   log: Logger
 }
 
-export function createIntake({ batcher, unpack, maxJsonBytes, counters, log }: IntakeOptions): Intake {
+export function createIntake({ batcher, unpack, json, counters, log }: IntakeOptions): Intake {
   const warned = new Set<string>()
 
   async function accept(
@@ -52,22 +49,10 @@ export function createIntake({ batcher, unpack, maxJsonBytes, counters, log }: I
     return decode(unpacked.bytes, format)
   }
 
-  function decode(bytes: Uint8Array, format: 'protobuf' | 'json'): Promise<ExportOutcome> {
+  async function decode(bytes: Uint8Array, format: 'protobuf' | 'json'): Promise<ExportOutcome> {
     if (format === 'protobuf') return batcher.submit(bytes)
-    try {
-      if (jsonWeight(bytes) > maxJsonBytes) {
-        return Promise.resolve({
-          kind: 'too-large',
-          message: 'the JSON of the request takes too much memory',
-        })
-      }
-      return batcher.submit(protobufOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()))
-    } catch (error) {
-      if (error instanceof MalformedError) {
-        return Promise.resolve({ kind: 'malformed', message: error.message })
-      }
-      throw error
-    }
+    const read = await json.read(bytes)
+    return read.kind === 'bytes' ? batcher.submit(read.bytes) : read
   }
 
   return {

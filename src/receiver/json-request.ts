@@ -1,7 +1,27 @@
 import { type ByteBuffer, copyBytes, createBytes, pushVarint, reserveBytes } from './column-buffers.ts'
 import { quoteLongIntegers } from './json-integers.ts'
+import { jsonWeight } from './json-weight.ts'
 import { pushString, viewOf } from './text.ts'
 import { MalformedError } from './wire.ts'
+
+export type JsonOutcome =
+  | { kind: 'bytes'; bytes: Uint8Array }
+  | { kind: 'too-large'; message: string }
+  | { kind: 'malformed'; message: string }
+
+/** The protobuf that a request in JSON stands for, unless its objects would take more than `maxObjectBytes`. */
+export function readJson(json: Uint8Array, maxObjectBytes: number): JsonOutcome {
+  try {
+    if (jsonWeight(json) > maxObjectBytes) {
+      return { kind: 'too-large', message: 'the JSON of the request takes too much memory' }
+    }
+    const text = Buffer.from(json.buffer, json.byteOffset, json.length).toString()
+    return { kind: 'bytes', bytes: protobufOf(text) }
+  } catch (error) {
+    if (error instanceof MalformedError) return { kind: 'malformed', message: error.message }
+    throw error
+  }
+}
 
 /**
  * OTLP/JSON to the protobuf it stands for, so that one decoder gives every request its meaning. Names in camel case

@@ -10,6 +10,7 @@ import { createSpanDecoder } from './decode-spans.ts'
 import { createGrpcServer } from './grpc-server.ts'
 import { createHttpServer } from './http-server.ts'
 import { createIntake } from './intake.ts'
+import { createJsonReader } from './json-reader.ts'
 import { DEFAULT_RECEIVER_LIMITS, type ReceiverLimits } from './limits.ts'
 import type { SpanSink } from './sink.ts'
 import { createUnpack } from './unpack.ts'
@@ -66,10 +67,11 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
     counters,
     log,
   })
+  const json = createJsonReader(limits.memoryBytes, log)
   const intake = createIntake({
     batcher,
     unpack: createUnpack(maxMessageBytes),
-    maxJsonBytes: limits.memoryBytes,
+    json,
     counters,
     log,
   })
@@ -99,6 +101,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
         new Promise<void>((resolve) => http.close(() => resolve())),
       ])
       await batcher.stop(graceMs)
+      json.close()
       // What was settled just now still has to be written; a connection is idle, and can go, once it is.
       const closing = setInterval(() => http.closeIdleConnections(), 10)
       const timer = setTimeout(() => {

@@ -93,7 +93,13 @@ describe('sharing inserts', () => {
     const sink = createMemorySink()
     const { opened, open } = gate()
     sink.before = () => opened
-    const { send } = batcherOn(sink, { rows: 50, maxRows: 50, waitMs: 1, besideMs: 1e9, concurrentInserts: 3 })
+    const { send } = batcherOn(sink, {
+      rows: 50,
+      maxRows: 50,
+      waitMs: 1,
+      besideMs: 1e9,
+      concurrentInserts: 3,
+    })
     const sent = [send(sampleSpans(10))]
     await until(() => sink.inserts.length === 1)
     sent.push(send(sampleSpans(10, 11)))
