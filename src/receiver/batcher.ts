@@ -121,6 +121,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     const { block } = batch
     const from = block.rows
     const outcome = decode(block, request, window())
+    count(batch)
     if (outcome.kind !== 'decoded') {
       if (from === 0) discardOpen()
       return Promise.resolve(
@@ -137,9 +138,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
       addCounts(counters.rejected, rejected)
       return Promise.resolve(stored(rejected))
     }
-    const bytes = COPIES * blockBytes(block)
-    budget.take(bytes - batch.bytes)
-    batch.bytes = bytes
     batch.lastAt = now
     return new Promise((settle) => {
       batch.waiters.push({ from, to: block.rows, rejected, settle })
@@ -147,8 +145,16 @@ export function createBatcher(options: BatcherOptions): Batcher {
     })
   }
 
+  function count(batch: Batch): void {
+    const bytes = COPIES * blockBytes(batch.block)
+    budget.take(bytes - batch.bytes)
+    batch.bytes = bytes
+  }
+
   function discardOpen(): void {
-    if (open !== undefined) recycle(open.block)
+    if (open === undefined) return
+    budget.give(open.bytes)
+    recycle(open.block)
     open = undefined
   }
 

@@ -21,7 +21,7 @@ import { RESOURCE_ROLE } from './lean-roles.ts'
 import { type CutCounts, noCuts, noRejects, type RejectCounts, type SpanLimits } from './limits.ts'
 import { FLAG_CUT, rollBack, type SpanBlock, takeMark } from './native-columns.ts'
 import { createSpanKernel } from './span-kernel.ts'
-import { numberOf } from './text-dictionary.ts'
+import { numberOf, type TextDictionary, truncateDictionary } from './text-dictionary.ts'
 import { closeWire, MalformedError, openWire, readLength, readTag, skipField } from './wire.ts'
 
 export type DecodeOptions = {
@@ -53,7 +53,7 @@ const SCOPE = { name: 0x0a, version: 0x12 } as const
 
 /**
  * A decoder of ExportTraceServiceRequest bytes: one pass, straight into the columns of a block, no object a span. What
- * is rejected span by span, or malformed as a whole, leaves nothing behind in the block.
+ * is rejected span by span, or malformed as a whole, leaves no row behind in the block.
  */
 export function createSpanDecoder({
   limits,
@@ -79,7 +79,7 @@ export function createSpanDecoder({
       const { received, rejected } = decoding
       return { kind: 'decoded', rows: block.rows - rowsBefore, received, rejected, cuts: log.cuts }
     } catch (error) {
-      rollBack(block, requestMark)
+      rollBack(block, requestMark, forgetMany)
       if (error instanceof MalformedError) return { kind: 'malformed', reason: error.message }
       if (error instanceof TooLargeError) return { kind: 'too-large' }
       throw error
@@ -87,6 +87,17 @@ export function createSpanDecoder({
       closeWire(wire)
     }
   }
+}
+
+/** So many values of a request that is taken back stay in each dictionary, unused. */
+const STRAY_VALUES = 64
+
+/**
+ * A few values stay: were they forgotten, all that is known by numbers would have to be learned again, and a stream of small
+ * malformed requests would make every good one take several times as long.
+ */
+function forgetMany(dictionary: TextDictionary, count: number): void {
+  if (dictionary.count > count + STRAY_VALUES) truncateDictionary(dictionary, count)
 }
 
 function decodeRequest(decoding: Decoding, end: number, maxRowBytes: number): void {

@@ -6,7 +6,10 @@ import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Engine, startEngine } from '../../src/engine/start.ts'
-import { SPAN_COLUMNS, TRACE_COLUMNS } from '../../src/receiver/native-columns.ts'
+import { createSpanDecoder } from '../../src/receiver/decode-spans.ts'
+import { DEFAULT_SPAN_LIMITS } from '../../src/receiver/limits.ts'
+import { encodeBlock } from '../../src/receiver/native-block.ts'
+import { createBlock, SPAN_COLUMNS, TRACE_COLUMNS } from '../../src/receiver/native-columns.ts'
 import type { ReceiverHandle } from '../../src/receiver/server.ts'
 import { isRefusal } from '../../src/receiver/sink.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
@@ -72,6 +75,30 @@ describe('the real engine', () => {
     const columns = await answer.json<{ name: string; type: string }>()
     const typeOf = new Map(columns.map(({ name, type }) => [name, type]))
     for (const { name, type } of SPAN_COLUMNS) expect(typeOf.get(name), name).toBe(type)
+  })
+
+  it('takes blocks with texts that no row has, of a request that was malformed', async () => {
+    const [first, other] = [sampleSpans(3), sampleSpans(3, 10)].map(
+      (spans) => ProtobufTraceSerializer.serializeRequest(readableOf(spans))!,
+    )
+    const named = sampleSpans(1, 20).map((span) => ({
+      ...span,
+      name: 'stray',
+      attributes: { stray: 'stray' },
+    }))
+    const stray = ProtobufTraceSerializer.serializeRequest(readableOf(named))!
+    const decode = createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 })
+    const block = createBlock()
+    const window = { earliestNs: 0, latestNs: Number.MAX_VALUE }
+    decode(block, first!, window)
+    expect(decode(block, Buffer.concat([stray, Buffer.from([0x0a, 0x7f])]), window).kind).toBe('malformed')
+    decode(block, other!, window)
+    const native = encodeBlock(block)
+    expect(native.includes('stray')).toBe(true)
+    const columns = SPAN_COLUMNS.map(({ name }) => name)
+    await store.insertSpans({ rows: 6, native, columns, token: 'stray' })
+    const spans = [...sampleSpans(3), ...sampleSpans(3, 10)]
+    expect((await stored()).map(({ SpanId }) => SpanId)).toEqual(spans.map(({ spanId }) => spanId))
   })
 
   it('stores every span as it was', async () => {
