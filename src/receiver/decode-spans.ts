@@ -41,7 +41,7 @@ export type SpanDecoder = (block: SpanBlock, request: Uint8Array, window: TimeWi
 
 class TooLargeError extends Error {}
 
-/** What a row takes beside its texts. */
+/** What a row takes beside its texts; a resource and a scope, which two bytes can stand for, count as much. */
 const ROW_OVERHEAD_BYTES = 240
 
 // Tags: field number << 3 | wire type.
@@ -115,6 +115,7 @@ function decodeRequest(decoding: Decoding, end: number, maxRowBytes: number): vo
 function decodeResourceSpans(decoding: Decoding, end: number, maxRowBytes: number): void {
   const { wire, log, shared } = decoding
   const from = wire.at
+  countBytes(decoding, ROW_OVERHEAD_BYTES, maxRowBytes)
   readResource(decoding, end)
   shared.isCut = log.anyCut
   wire.at = from
@@ -171,6 +172,7 @@ function decodeScopeSpans(decoding: Decoding, end: number, maxRowBytes: number):
   scopeName.length = 0
   scopeVersion.length = 0
   let isScopeCut = false
+  countBytes(decoding, ROW_OVERHEAD_BYTES, maxRowBytes)
   while (wire.at < end) {
     if (kernel !== undefined && wire.bytes[wire.at] === SCOPE_SPANS.span) {
       const { rows: read, bytes } = kernel.readSpans(decoding, end)

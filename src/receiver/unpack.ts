@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { unzip, unzipSync } from 'node:zlib'
 
 export type Unpack = (bytes: Uint8Array) => Promise<UnpackOutcome>
@@ -6,8 +7,13 @@ export type UnpackOutcome =
   | { kind: 'too-large' }
   | { kind: 'malformed'; message: string }
 
-/** At most this many at a time: what is unpacked and not yet counted stays within so many messages. */
-const CONCURRENT = 4
+/**
+ * At most this many at a time: what is unpacked and not yet counted stays within so many messages, and messages that
+ * unpack to a thousand times their size leave others half of the processors.
+ */
+const CONCURRENT = Math.min(4, Math.max(1, availableParallelism() >> 1))
+/** Each comes by the event loop; Node's 16 KiB take twice the time. */
+const CHUNK_BYTES = 256 * 1024
 
 /** Unpacks a body of gzip or zlib (`deflate`); one that grows beyond `maxBytes` is stopped there. */
 export function createUnpack(maxBytes: number): Unpack {
@@ -20,7 +26,7 @@ export function createUnpack(maxBytes: number): Unpack {
     else running++
     try {
       return await new Promise<UnpackOutcome>((resolve) => {
-        unzip(bytes, { maxOutputLength: maxBytes }, (error, unpacked) => {
+        unzip(bytes, { maxOutputLength: maxBytes, chunkSize: CHUNK_BYTES }, (error, unpacked) => {
           if (error === null) resolve({ kind: 'bytes', bytes: unpacked })
           else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
             resolve({ kind: 'too-large' })

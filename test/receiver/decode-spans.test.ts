@@ -357,6 +357,15 @@ describe('ids', () => {
 })
 
 describe('limits', () => {
+  it.each([
+    ['resources', Buffer.alloc(4000, Buffer.from([0x0a, 0x00]))],
+    ['scopes', message(1, Buffer.alloc(4000, Buffer.from([0x12, 0x00])))],
+  ])('%s count, though nothing is in them: two bytes each are work', (_, bytes) => {
+    const decoder = decoderOf({}, 100_000)
+    expect(decoder(createBlock(), bytes, WINDOW).kind).toBe('too-large')
+    expect(decoder(createBlock(), bytes.subarray(0, 3), WINDOW).kind).toBe('malformed')
+  })
+
   it('cut, count and mark', () => {
     const span = sampleSpan({
       name: 'n'.repeat(30),
