@@ -44,7 +44,10 @@ async function run({ address, seconds, gzip, concurrency, rate, shape, ...load }
   const places = requests.map(traceIdPlaces)
   const largest = PREFIX_BYTES + Math.max(...requests.map((request) => request.length))
   const run = Math.floor(Math.random() * 2 ** 32)
-  const sessions = Array.from({ length: CONNECTIONS }, () => connect(`http://${address}`))
+  // What waits to be sent is more than a session may hold unless told otherwise.
+  const sessions = Array.from({ length: CONNECTIONS }, () =>
+    connect(`http://${address}`, { maxSessionMemory: 1000 }),
+  )
   const free: Buffer[] = []
   const latenciesMs: number[] = []
   let sent = 0

@@ -30,7 +30,10 @@ import { exportRequests } from './otlp-requests.ts'
 import { rowsOf } from './protobufjs-rows.ts'
 
 const SHAPE = { spans: 512, attributes: 12, seed: 1 }
-const ROWS_A_BLOCK = 20_480
+/** As many as batches have on the average, where exports come as fast as they are taken. */
+const ROWS_A_BLOCK = 40_960
+/** Requests under way: what fills an insert while another runs. */
+const CONCURRENCY = 192
 const COLUMNS = SPAN_COLUMNS.map(({ name }) => name)
 
 type Figures = {
@@ -45,11 +48,11 @@ type Figures = {
 
 const PARTS: Record<string, () => Promise<Figures>> = {
   'engine alone, Native blocks': engineAlone,
-  ours: () => withOurs({ gzip: false, concurrency: 64 }),
-  'without an engine: ours': () => withoutEngine({ gzip: false, concurrency: 64 }),
-  'without an engine: ours, gzip': () => withoutEngine({ gzip: true, concurrency: 64 }),
-  'ours, gzip': () => withOurs({ gzip: true, concurrency: 64 }),
-  'ours, fsync': () => withFsync(() => withOurs({ gzip: false, concurrency: 64 })),
+  ours: () => withOurs({ gzip: false, concurrency: CONCURRENCY }),
+  'without an engine: ours': () => withoutEngine({ gzip: false, concurrency: CONCURRENCY }),
+  'without an engine: ours, gzip': () => withoutEngine({ gzip: true, concurrency: CONCURRENCY }),
+  'ours, gzip': () => withOurs({ gzip: true, concurrency: CONCURRENCY }),
+  'ours, fsync': () => withFsync(() => withOurs({ gzip: false, concurrency: CONCURRENCY })),
   'at 50k spans/s: ours': () => withOurs({ gzip: false, concurrency: 0, rate: 50_000 }),
   'protobufjs, JSONEachRow, an insert an export': () => withFirst(1, 8),
   'protobufjs, JSONEachRow, our batches': () => withFirst(20_000, 2),
@@ -250,6 +253,7 @@ async function withFirst(rowsAnInsert: number, concurrentInserts: number) {
       error === null ? resolve(bound) : reject(error),
     ),
   )
+  // As many as without batches can be served in a part's time.
   const result = await measure({ gzip: false, concurrency: 64, address: `127.0.0.1:${port}` })
   server.forceShutdown()
   return result
