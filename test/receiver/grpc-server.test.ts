@@ -341,6 +341,9 @@ describe('access', () => {
       readFileSync(tlsFile('client.pem')),
     )
     expect(await send(mutual.receiver, certified)).toBe(status.OK)
+    const ofOthers = await openReceiver({ tls: { ...tls, clientCaFile: tlsFile('server.pem') } })
+    expect(await send(ofOthers.receiver, certified)).toBe(status.UNAVAILABLE)
+    expect(ofOthers.receiver.counters.received).toBe(0)
   })
 })
 
