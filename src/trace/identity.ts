@@ -96,7 +96,12 @@ function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
   for (const first of repeated) {
     const group: number[] = []
     for (let i = first; i >= 0; i = scratch[i]!) group.push(i)
-    group.sort((a, b) => compareSameId(tree, a, b))
+    // What differs in no column differs in nothing that matters: no need of the text of spans that came twice. Of all
+    // spans of the id or of none, as an order by text for some pairs and by columns for others would be none.
+    const alike = group.every((i) => isAlike(tree, first, i))
+    group.sort(
+      (a, b) => compareSameId(tree, a, b) || (alike ? 0 : compareText(tieText(tree, a), tieText(tree, b))),
+    )
     const client = group.find((i) => kind[i] === CLIENT)
     const server = group.find((i) => kind[i] === SERVER)
     const pair = client !== undefined && server !== undefined
@@ -152,7 +157,7 @@ function renameInTable(tree: TraceTree, from: number, to: number): void {
   table[slot] = tableBase + to
 }
 
-/** Start, longest, service, kind, name, parent, status, attributes, resource. */
+/** Start, longest, service, kind, name, parent, status. */
 function compareSameId(tree: TraceTree, a: number, b: number): number {
   const { start, end, row, shape, kind, service, spans } = tree
   const { dictionary, parentId, status } = spans
@@ -166,16 +171,24 @@ function compareSameId(tree: TraceTree, a: number, b: number): number {
     compareText(dictionary.fields(shape[a]!).name, dictionary.fields(shape[b]!).name) ||
     parentId[2 * rowA + 1]! - parentId[2 * rowB + 1]! ||
     parentId[2 * rowA]! - parentId[2 * rowB]! ||
-    status[rowA]! - status[rowB]! ||
-    // What differs in no column differs in nothing that matters.
-    (shape[a] === shape[b] ? 0 : compareText(tieText(tree, a), tieText(tree, b))) ||
-    rowA - rowB
+    status[rowA]! - status[rowB]!
   )
 }
 
-/** Attributes and resource; where they are not at hand (the analyzer reads shapes only), what matters of them. */
+/** Columns that attributes and resource make. */
+const OF_ATTRIBUTES = ['shape', 'weight', 'detail', 'bodyBytes', 'returnedRows', 'valueHash'] as const
+
+function isAlike({ spans, row }: TraceTree, a: number, b: number): boolean {
+  return OF_ATTRIBUTES.every((column) => spans[column][row[a]!] === spans[column][row[b]!])
+}
+
+/** Attributes and resource, as far as they are at hand (the analyzer reads shapes only), then what columns say of them. */
 function tieText({ spans, row, shape }: TraceTree, i: number): string {
-  return spans.tieText?.(row[i]!) ?? JSON.stringify(spans.dictionary.fields(shape[i]!))
+  const { dictionary, detail, weight, bodyBytes, returnedRows, valueHash } = spans
+  const r = row[i]!
+  const text = spans.tieText?.(r) ?? JSON.stringify(dictionary.fields(shape[i]!))
+  const asked = dictionary.details.fields(detail[r]!)
+  return text + JSON.stringify([asked, weight[r], bodyBytes[r], returnedRows[r], valueHash[r]])
 }
 
 function compareText(a: string, b: string): number {

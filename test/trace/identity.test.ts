@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { analyzeSpans } from '../../src/analysis/analyze.ts'
 import { analyzed, componentsOf, type Details, draw, pathOf, repairsOf } from '../draw.ts'
 
 describe('repair 2: which of the spans with one id is kept', () => {
@@ -41,6 +42,21 @@ describe('repair 2: which of the spans with one id is kept', () => {
   })
 })
 
+describe('repair 2: attributes as JSON', () => {
+  const texts: Record<string, string> = { a: '{"a":"1"}', b: '{"a":"2","db.system":"x"}', c: '{"a":"3"}' }
+  const named = { name: 'n', id: 'a' }
+  const details = { a: named, b: { ...named, attributes: { 'db.system': 'x' } }, c: named }
+
+  it.each(['abc', 'acb', 'bac', 'bca', 'cab', 'cba'])(
+    'decide, also where charges do not differ: %s',
+    (order) => {
+      const columns = draw([...order].map((label) => `${label}   ====`).join('\n'), details)
+      columns.tieText = (row) => texts[order[row]!]!
+      expect(componentsOf(columns)).toEqual(['service s: 4 -> 0'])
+    },
+  )
+})
+
 describe('repair 2: without the attributes at hand', () => {
   it('what a span is charged to decides: never the order of arrival', () => {
     const details = { A: { attributes: { 'db.system': 'y' } }, B: { attributes: { 'db.system': 'x' } } }
@@ -48,6 +64,18 @@ describe('repair 2: without the attributes at hand', () => {
     for (const shuffle of [false, true]) {
       const columns = draw('A   ====\nB   ====', named, { shuffle })
       expect(analyzed(columns).entries[0]!.components.map((c) => c.name)).toEqual(['x'])
+    }
+  })
+
+  it('nor where they only stand for other numbers of requests', () => {
+    for (const weights of [
+      [2, 5],
+      [5, 2],
+    ]) {
+      const columns = draw('A   ====\nB   ====', { A: { name: 'n' }, B: { name: 'n', id: 'A' } })
+      columns.weight.set(weights)
+      const { samples } = analyzeSpans(columns)
+      expect([...samples.weight.subarray(0, samples.count)]).toEqual([2])
     }
   })
 })
