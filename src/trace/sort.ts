@@ -1,3 +1,5 @@
+import { type DealRoom, dealOut, FEW, rankFew } from './deal.ts'
+
 /** Runs of this length are sorted by insertion before they are merged. */
 const RUN = 12
 
@@ -70,10 +72,15 @@ export function sortRange<T>(
   }
 }
 
-/** From this length on, counting is cheaper than comparing. */
-const MANY = 128
+/** From this length on, keys are sorted by counting all of their digits. */
+const MANY = 1024
 const WORD = 2 ** 32
 const counts = new Int32Array(2048)
+const room: DealRoom = {
+  part: new Int32Array(MANY),
+  dealt: new Int32Array(MANY),
+  dealtPart: new Int32Array(MANY),
+}
 
 /**
  * Sorts `items[from..to)` by whole numbers `keys[item]` that lie less than 2^53 apart. Stable; O(n) for many items (a
@@ -86,10 +93,6 @@ export function sortByWhole(
   scratch: Int32Array,
   keys: Float64Array,
 ): void {
-  if (to - from < MANY) {
-    sortRange(items, from, to, scratch, keys, undefined, neverBefore)
-    return
-  }
   let least = keys[items[from]!]!
   let most = least
   let sorted = true
@@ -101,10 +104,49 @@ export function sortByWhole(
     last = key
   }
   if (sorted) return
+  if (to - from <= FEW) {
+    rankFew(items, from, to, scratch, keys, least, most)
+    insert(items, from, to, keys)
+    return
+  }
+  if (to - from < MANY) {
+    dealOut(items, from, to, room, keys, least, most)
+    sortParts(items, from, to, scratch, keys)
+    return
+  }
   const low = most - least < WORD ? most - least : WORD - 1
   sortByDigits(items, from, to, scratch, keys, least, 1, low)
   if (most - least >= WORD) {
     sortByDigits(items, from, to, scratch, keys, least, WORD, Math.floor((most - least) / WORD))
+  }
+}
+
+/** Sorts what was dealt out to one part each; of crowded ones by comparing. */
+function sortParts(
+  items: Int32Array,
+  from: number,
+  to: number,
+  scratch: Int32Array,
+  keys: Float64Array,
+): void {
+  const { part } = room
+  let first = from
+  for (let i = from + 1; i <= to; i++) {
+    if (i < to && part[i - from] === part[first - from]) continue
+    if (i - first > FEW) sortRange(items, first, i, scratch, keys, undefined, neverBefore)
+    else if (i - first > 1) insert(items, first, i, keys)
+    first = i
+  }
+}
+
+/** Stable; for few items, or those that are nearly sorted. */
+function insert(items: Int32Array, from: number, to: number, keys: Float64Array): void {
+  for (let i = from + 1; i < to; i++) {
+    const item = items[i]!
+    const key = keys[item]!
+    let j = i - 1
+    for (; j >= from && keys[items[j]!]! > key; j--) items[j + 1] = items[j]!
+    items[j + 1] = item
   }
 }
 
