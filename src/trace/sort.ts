@@ -1,4 +1,4 @@
-import { type DealRoom, dealOut, FEW, rankFew } from './deal.ts'
+import { type DealRoom, dealOut, FEW } from './deal.ts'
 
 /** Runs of this length are sorted by insertion before they are merged. */
 const RUN = 12
@@ -105,7 +105,6 @@ export function sortByWhole(
   }
   if (sorted) return
   if (to - from <= FEW) {
-    rankFew(items, from, to, scratch, keys, least, most)
     insert(items, from, to, keys)
     return
   }
