@@ -47,7 +47,8 @@ type Figures = {
 }
 
 const PARTS: Record<string, () => Promise<Figures>> = {
-  'engine alone, Native blocks': engineAlone,
+  'engine alone, Native blocks': () => engineAlone(ROWS_A_BLOCK),
+  'engine alone, blocks half as large': () => engineAlone(ROWS_A_BLOCK / 2),
   ours: () => withOurs({ gzip: false, concurrency: CONCURRENCY }),
   'without an engine: ours': () => withoutEngine({ gzip: false, concurrency: CONCURRENCY }),
   'without an engine: ours, gzip': () => withoutEngine({ gzip: true, concurrency: CONCURRENCY }),
@@ -118,11 +119,11 @@ function report(measured: Map<string, Figures[]>): void {
 }
 
 /** Ready-made blocks, two inserts at a time. */
-async function engineAlone(): Promise<Figures> {
+async function engineAlone(rowsABlock: number): Promise<Figures> {
   await empty(store)
   const block = createBlock()
   const decode = createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 })
-  for (const request of exportRequests({ requests: ROWS_A_BLOCK / SHAPE.spans, ...SHAPE })) {
+  for (const request of exportRequests({ requests: rowsABlock / SHAPE.spans, ...SHAPE })) {
     decode(block, request, { earliestNs: 0, latestNs: Number.MAX_VALUE })
   }
   const native = encodeBlock(block)
@@ -133,7 +134,7 @@ async function engineAlone(): Promise<Figures> {
     for (let i = 0; performance.now() - startedAt < seconds * 1000; i++) {
       const at = performance.now()
       await store.insertSpans({
-        rows: ROWS_A_BLOCK,
+        rows: rowsABlock,
         native,
         columns: COLUMNS,
         token: `${name}-${startedAt}-${i}`,
@@ -142,7 +143,7 @@ async function engineAlone(): Promise<Figures> {
     }
   }
   await Promise.all([loop('a'), loop('b')])
-  const rows = ROWS_A_BLOCK * latenciesMs.length
+  const rows = rowsABlock * latenciesMs.length
   const spansPerSecond = rows / ((performance.now() - startedAt) / 1000)
   latenciesMs.sort((a, b) => a - b)
   const quantile = (q: number) => latenciesMs[Math.floor(q * (latenciesMs.length - 1))]!
