@@ -8,6 +8,7 @@ import { callsOf } from './calls.ts'
 import { offsetsOf } from './clocks.ts'
 import { createPathWalk, type PathWalk } from './critical-path.ts'
 import {
+  type Applied,
   applyModel,
   clearReadings,
   createReadings,
@@ -15,12 +16,12 @@ import {
   type Readings,
 } from './dependencies.ts'
 import { createFamilyReader } from './family.ts'
-import { createFactorMeasurer, createMeasurer, type FactorOf, type Measure } from './measure.ts'
+import { createFactorMeasure, createMeasure, type FactorOf, type Measure } from './measure.ts'
 import { createMatcher, isKnown, type Model } from './model.ts'
 import { borrowReplayTable, returnReplayTable } from './replay.ts'
 import type { Analysis } from './result.ts'
 import { closeResult, createResultBuilder, type ResultBuilder } from './result-builder.ts'
-import { createSampler } from './sample.ts'
+import { createSampling, sampleTrace } from './sample.ts'
 import { type AnalysisTimings, createLaps } from './timings.ts'
 
 export type AnalysisOptions = {
@@ -74,7 +75,7 @@ export type ReplayOptions = AnalysisOptions & {
 export function analyzeSpans(spans: SpanColumns, options: AnalysisOptions = {}): Analysis {
   const table = borrowReplayTable()
   const analysis = analyzeBy(spans, options, (tree, result, readings, walk) =>
-    createMeasurer(tree, result, readings, table, walk),
+    createMeasure(tree, result, readings, table, walk),
   )
   returnReplayTable(table)
   return analysis
@@ -95,7 +96,7 @@ export function latenciesWith(
   const { reading = 'likely', inclusive = false } = options
   const measured = { ...options, range: reading !== 'likely' }
   const { samples, components } = analyzeBy(spans, measured, (tree, result, readings) =>
-    createFactorMeasurer(tree, result, readings?.[reading], factorOf, inclusive),
+    createFactorMeasure(tree, result, readings?.[reading], factorOf, inclusive),
   )
   return components.ifInstantNs.slice(0, samples.count)
 }
@@ -103,7 +104,7 @@ export function latenciesWith(
 function analyzeBy(
   spans: SpanColumns,
   options: AnalysisOptions,
-  createMeasure: (
+  createMeasureOf: (
     tree: TraceTree,
     result: ResultBuilder,
     readings: Readings | undefined,
@@ -117,21 +118,14 @@ function analyzeBy(
   const result = createResultBuilder(spans, groups.count, { range, serviceScope, callTrees })
   const tree = borrowTree(spans)
   const { model } = options
-  const matcher = model === undefined || model.structures.size === 0 ? undefined : createMatcher(model)
-  const readings = matcher === undefined ? undefined : createReadings(range)
+  const applied = model === undefined ? undefined : applicationOf(model, tree, range)
+  const readings = applied?.readings
   const clocks = model === undefined ? undefined : offsetsOf(model.clocks, spans.dictionary)
-  const reader =
-    matcher && createFamilyReader(tree, callsOf(spans.dictionary), (context) => isKnown(matcher, context))
-  const settled = (from: number, to: number, wholeMs: boolean) => {
-    if (matcher !== undefined && reader !== undefined && readings !== undefined)
-      applyModel(matcher, tree, reader, readings, from, to, wholeMs)
-  }
   const walk = createPathWalk()
-  const sampler = createSampler(tree, result, {
-    measure: createMeasure(tree, result, readings, walk),
+  const sampling = createSampling(tree, result, {
+    measure: createMeasureOf(tree, result, readings, walk),
     walk,
-    dependencies: readings?.likely,
-    settledAgain: settled,
+    applied,
     lap,
     serviceScope,
     callTrees,
@@ -156,12 +150,14 @@ function analyzeBy(
     origins[2 * at] = tree.originLow
     origins[2 * at + 1] = tree.originHigh
     traces.spanCount[at] = tree.count
-    if (readings !== undefined) clearReadings(readings, tree)
-    settled(0, orderFrom.at(-1)!, millisecondClock)
+    if (applied !== undefined) {
+      clearReadings(applied.readings, tree)
+      applyModel(applied, tree, 0, orderFrom.at(-1)!, millisecondClock)
+    }
     lap('assembleMs')
     observer?.assembled(tree, trace, assembled, readings?.likely)
     lap('findingsMs')
-    if (entries.length > 0) sampler.sampleTrace(entries, orderFrom, millisecondClock)
+    if (entries.length > 0) sampleTrace(sampling, entries, orderFrom, millisecondClock)
     lap('whatIfMs')
     observer?.sampled(result, trace)
   }
@@ -170,11 +166,22 @@ function analyzeBy(
     const from = groups.first[trace]!
     const to = groups.first[trace + 1]!
     const assembled = assembleTrace(tree, groups.rows, from, to, log, clocks)
-    if (readings !== undefined) clearReadings(readings, tree)
-    settled(0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
+    if (applied !== undefined) {
+      clearReadings(applied.readings, tree)
+      applyModel(applied, tree, 0, assembled.orderFrom.at(-1)!, assembled.millisecondClock)
+    }
     look(tree, assembled, readings?.likely)
   })
   lap('findingsMs')
   returnTree(tree)
   return closeResult(result)
+}
+
+/** Undefined: the model knows no dependencies. */
+function applicationOf(model: Model, tree: TraceTree, range: boolean): Applied | undefined {
+  if (model.structures.size === 0) return undefined
+  const matcher = createMatcher(model)
+  const calls = callsOf(tree.spans.dictionary)
+  const reader = createFamilyReader(tree, calls, (context) => isKnown(matcher, context))
+  return { matcher, reader, readings: createReadings(range) }
 }

@@ -82,12 +82,13 @@ export function clearReadings(readings: Readings, { capacity, count }: TraceTree
   }
 }
 
+/** A model as it is applied to one trace after the other. */
+export type Applied = { matcher: Matcher; reader: FamilyReader; readings: Readings }
+
 /** Works out the learned dependencies of a settled and charged root, behind those already in the lists. */
 export function applyModel(
-  matcher: Matcher,
+  { matcher, reader, readings }: Applied,
   tree: TraceTree,
-  reader: FamilyReader,
-  readings: Readings,
   from: number,
   to: number,
   wholeMs: boolean,

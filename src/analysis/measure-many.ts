@@ -10,6 +10,7 @@ import {
   type Row,
   replayColumns,
   rowAt,
+  type SampleSink,
 } from './measured-rows.ts'
 
 /** Up to so many components are all replayed: to find out first which will be needed takes longer. */
@@ -92,7 +93,7 @@ export function measureMany(
   entry: number,
   from: number,
   to: number,
-  addSample: (span: number) => void,
+  sink: SampleSink,
 ): void {
   listPresent(measurer, many, from, to)
   const { tree, table, readings } = measurer
@@ -174,7 +175,7 @@ export function measureMany(
     }
   })
   samples.forEach((span, s) => {
-    addSample(span)
+    sink.addSample(sink, span)
     for (const row of rows[s]!) addRow(measurer, row)
   })
 }

@@ -14,87 +14,125 @@ import {
   REPLAYED_COMPONENTS,
   replayColumns,
   rowAt,
+  type SampleSink,
 } from './measured-rows.ts'
 import type { ReplayTable } from './replay.ts'
 import { addTo } from './replay-cells.ts'
-import { createFactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
+import { createFactorTable, type FactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
+/** What measures roots, by every component or by factors. Functions of it are no closures (see measured-rows.ts). */
+export type Measure = ComponentMeasure | FactorMeasure
+
 /**
- * Measures samples of one settled root (the root, and SERVER spans below it): calls `addSample` for each in turn and
+ * Measures samples of one settled root (the root, and SERVER spans below it): tells `sink` of each in turn and
  * appends its components with critical time. `order[from..to)` are the spans of the root. Of the sample that is
  * `entry` (-1: none) every component is kept, of others those beyond REPLAYED_COMPONENTS are added up.
  */
-export type Measure = (
+export function measureRoot(
+  by: Measure,
   samples: readonly number[],
   entry: number,
   from: number,
   to: number,
-  addSample: (span: number) => void,
-) => void
+  sink: SampleSink,
+): void {
+  if (by.factorOf !== undefined) measureByFactors(by, samples, entry, from, to, sink)
+  else measureComponents(by, samples, entry, from, to, sink)
+}
 
 /** How many times as long a component's own work takes; undefined: nothing is said about it. */
 export type FactorOf = (component: Component) => number | undefined
+
+type FactorMeasure = {
+  tree: TraceTree
+  result: ResultBuilder
+  table: FactorTable
+  factorOf: FactorOf
+  inclusive: boolean
+  /** By component; NaN: as it is. */
+  factors: number[]
+}
 
 /**
  * Measures by what one re-schedule gives: every component's own work `factorOf(component)` times as long, undefined: as
  * it is, or with `inclusive` as what called it.
  */
-export function createFactorMeasurer(
+export function createFactorMeasure(
   tree: TraceTree,
   result: ResultBuilder,
   dependencies: Dependencies | undefined,
   factorOf: FactorOf,
   inclusive: boolean,
 ): Measure {
+  return { tree, result, table: createFactorTable(dependencies), factorOf, inclusive, factors: [] }
+}
+
+function measureByFactors(
+  { tree, result, table, factorOf, inclusive, factors }: FactorMeasure,
+  samples: readonly number[],
+  entry: number,
+  from: number,
+  to: number,
+  sink: SampleSink,
+): void {
   const { components } = result
   const { dictionary } = tree.spans
-  const table = createFactorTable(dependencies)
-  /** By component; NaN: as it is. */
-  const factors: number[] = []
-  return (samples, entry, from, to, addSample) => {
-    growFactorTable(table, tree.capacity)
-    const { factor } = table
-    for (let at = from; at < to; at++) {
-      const span = tree.order[at]!
-      const component = tree.component[span]!
-      const own = (factors[component] ??= factorOf(dictionary.components[component]!) ?? Number.NaN)
-      if (!Number.isNaN(own)) factor[span] = own
-      // What is settled again (entry -1) hangs below spans whose factors its entry's turn has left.
-      else factor[span] = inclusive && (at > from || entry < 0) ? factor[tree.parent[span]!]! : 1
-    }
-    replayFactors(tree, table, from, to)
-    for (const span of samples) {
-      addSample(span)
-      makeRoom(result, components, components.count + 1, components.component.length)
-      // One row a sample: the latency re-scheduled, of no component in particular.
-      components.ifInstantNs[components.count++] = Math.round(table.length[span]!)
-    }
+  growFactorTable(table, tree.capacity)
+  const { factor } = table
+  for (let at = from; at < to; at++) {
+    const span = tree.order[at]!
+    const component = tree.component[span]!
+    const own = (factors[component] ??= factorOf(dictionary.components[component]!) ?? Number.NaN)
+    if (!Number.isNaN(own)) factor[span] = own
+    // What is settled again (entry -1) hangs below spans whose factors its entry's turn has left.
+    else factor[span] = inclusive && (at > from || entry < 0) ? factor[tree.parent[span]!]! : 1
+  }
+  replayFactors(tree, table, from, to)
+  for (const span of samples) {
+    sink.addSample(sink, span)
+    makeRoom(result, components, components.count + 1, components.component.length)
+    // One row a sample: the latency re-scheduled, of no component in particular.
+    components.ifInstantNs[components.count++] = Math.round(table.length[span]!)
   }
 }
 
-export function createMeasurer(
+type ComponentMeasure = { factorOf: undefined; measurer: Measurer; many: Many; walk: PathWalk }
+
+export function createMeasure(
   tree: TraceTree,
   result: ResultBuilder,
   readings: Readings | undefined,
   table: ReplayTable,
   walk: PathWalk,
 ): Measure {
-  const measurer = newMeasurer(tree, result, readings, table)
-  const many = createMany()
-  return (samples, entry, from, to, addSample) => {
-    if (samples.length > 1 || entry < 0) {
-      measure(measurer, many, samples, entry, from, to, addSample)
-      return
-    }
-    // The walk of its path, which comes with the sample, may be all that is needed.
-    addSample(entry)
-    if (walk.sequential && addPath(measurer, walk, entry)) return
-    measure(measurer, many, samples, entry, from, to, addNothing)
+  return {
+    factorOf: undefined,
+    measurer: newMeasurer(tree, result, readings, table),
+    many: createMany(),
+    walk,
   }
 }
 
-function addNothing(): void {}
+function measureComponents(
+  { measurer, many, walk }: ComponentMeasure,
+  samples: readonly number[],
+  entry: number,
+  from: number,
+  to: number,
+  sink: SampleSink,
+): void {
+  if (samples.length > 1 || entry < 0) {
+    measure(measurer, many, samples, entry, from, to, sink)
+    return
+  }
+  // The walk of its path, which comes with the sample, may be all that is needed.
+  sink.addSample(sink, entry)
+  if (walk.sequential && addPath(measurer, walk, entry)) return
+  measure(measurer, many, samples, entry, from, to, NO_SINK)
+}
+
+const NO_SINK: SampleSink = { addSample() {} }
 
 /**
  * Appends the components of a path on which nothing ran beside anything else: without one of them an entry is shorter by
@@ -142,7 +180,7 @@ function measure(
   entry: number,
   from: number,
   to: number,
-  addSample: (span: number) => void,
+  sink: SampleSink,
 ): void {
   const { tree, readings } = measurer
   if (measurer.keep.length < tree.capacity) measurer.keep = new Uint8Array(tree.capacity)
@@ -154,11 +192,11 @@ function measure(
     hasMany(measurer, many, from, to) ||
     !replayColumns(measurer, from, to, tree.component, 0, length, TABLE_CELLS)
   ) {
-    measureMany(measurer, many, samples, entry, from, to, addSample)
+    measureMany(measurer, many, samples, entry, from, to, sink)
   } else {
     const { cells } = measurer.table.blocks
     for (const span of samples) {
-      addSample(span)
+      sink.addSample(sink, span)
       const from = cells.first[span]!
       const to = cells.last[span]!
       if (to - from > REPLAYED_COMPONENTS) addMostCritical(measurer, span, span === entry)

@@ -8,6 +8,9 @@ import { makeRoom, type ResultBuilder } from './result-builder.ts'
 /** This many components of a sample are replayed: those with the most critical time. */
 export const REPLAYED_COMPONENTS = 64
 
+/** Told of each sample in turn, before its components are appended. */
+export type SampleSink = { addSample(sink: SampleSink, span: number): void }
+
 /** What measuring roots takes. Functions of it are no closures: those would be compiled anew for each batch. */
 export type Measurer = {
   tree: TraceTree

@@ -7,22 +7,18 @@ import { CONSUMER, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
 import { type CallTree, createCallTree } from './call-tree.ts'
 import { type PathWalk, walkCriticalPath } from './critical-path.ts'
-import type { Dependencies } from './dependencies.ts'
-import type { Measure } from './measure.ts'
+import { type Applied, applyModel } from './dependencies.ts'
+import { type Measure, measureRoot } from './measure.ts'
 import { findProducers, queueWaitNs } from './queue-wait.ts'
 import { SERVICE } from './result.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 import type { Lap } from './timings.ts'
-import { createWeights, type Weights } from './weights.ts'
+import { createWeights, takeWeights, type Weights, weightOf } from './weights.ts'
 
 /** A cut SERVER with more cut SERVERs than this above it keeps the bounds of its entry's analysis. */
 const CUT_SERVERS_ABOVE = 16
 /** In `above`: belongs to a SERVER that is analyzed as a trace of its own. */
 const ELSEWHERE = -1
-
-export type Sampler = {
-  sampleTrace(entries: readonly number[], orderFrom: readonly number[], millisecondClock: boolean): void
-}
 
 /** A SERVER that is settled again within its own bounds; `whole`: with the SERVERs below it. */
 type Resettled = { server: number; millisecondClock: boolean; whole: boolean }
@@ -31,9 +27,8 @@ export type SamplerOptions = {
   measure: Measure
   /** Of the entry whose sample was appended last. */
   walk: PathWalk
-  dependencies: Dependencies | undefined
-  /** Called with what was settled and charged again. */
-  settledAgain: (from: number, to: number, millisecondClock: boolean) => void
+  /** The model, applied anew to what was settled and charged again. */
+  applied: Applied | undefined
   lap: Lap
   /** Whether SERVER spans that are no entries are samples too. */
   serviceScope: boolean
@@ -42,7 +37,7 @@ export type SamplerOptions = {
 }
 
 /** What sampling takes. Functions of it are no closures: those would be compiled anew for each batch. */
-type Sampling = SamplerOptions & {
+export type Sampling = SamplerOptions & {
   tree: TraceTree
   result: ResultBuilder
   callTree: CallTree | undefined
@@ -51,15 +46,13 @@ type Sampling = SamplerOptions & {
   /** The entry being measured, and its sample. */
   entryAtHand: number
   entrySample: number
-  addSample: (span: number) => void
+  addSample: (sampling: Sampling, span: number) => void
 }
 
-/** Appends the samples of settled and charged traces to the result: entries, primary first, then SERVER spans. */
-export function createSampler(tree: TraceTree, result: ResultBuilder, options: SamplerOptions): Sampler {
-  const sampling: Sampling = {
+export function createSampling(tree: TraceTree, result: ResultBuilder, options: SamplerOptions): Sampling {
+  return {
     measure: options.measure,
-    dependencies: options.dependencies,
-    settledAgain: options.settledAgain,
+    applied: options.applied,
     lap: options.lap,
     serviceScope: options.serviceScope,
     callTrees: options.callTrees,
@@ -71,23 +64,20 @@ export function createSampler(tree: TraceTree, result: ResultBuilder, options: S
     above: new Int32Array(0),
     entryAtHand: -1,
     entrySample: -1,
-    addSample: (span) => addEntryOrService(sampling, span),
-  }
-  return {
-    sampleTrace: (entries, orderFrom, millisecondClock) =>
-      sampleTrace(sampling, entries, orderFrom, millisecondClock),
+    addSample: addEntryOrService,
   }
 }
 
-function sampleTrace(
+/** Appends the samples of a settled and charged trace to the result: entries, primary first, then SERVER spans. */
+export function sampleTrace(
   sampling: Sampling,
   entries: readonly number[],
   orderFrom: readonly number[],
   millisecondClock: boolean,
 ): void {
-  const { tree, measure, serviceScope, addSample } = sampling
+  const { tree, measure, applied, serviceScope } = sampling
   const orderTo = orderFrom[entries.length]!
-  sampling.weights.take(orderTo)
+  takeWeights(sampling.weights, tree, orderTo)
   for (const entry of entries) {
     if (tree.entry[entry] !== CONSUMER_ENTRY) continue
     findProducers(tree, orderTo, tree.scratch2)
@@ -101,22 +91,25 @@ function sampleTrace(
     const to = orderFrom[e + 1]!
     const servers = listServers(sampling, entry, from, to, millisecondClock, subtrees, again)
     sampling.entryAtHand = entry
-    measure(servers, entry, from, to, addSample)
+    measureRoot(measure, servers, entry, from, to, sampling)
     if (sampling.callTree !== undefined) addCalls(sampling, sampling.callTree)
   }
   // Settling again overwrites what the entries' own analyses left, so it comes last.
   sampling.entryAtHand = -1
   for (let i = 0; i < again.length; i++) {
     const { server, millisecondClock, whole } = again[i]!
-    const end = settle(tree, server, 0, millisecondClock, undefined, () => {})
+    const end = settle(tree, server, 0, millisecondClock, undefined, forgetEntry)
     chargeSpans(tree, 0, end)
-    sampling.settledAgain(0, end, millisecondClock)
+    if (applied !== undefined) applyModel(applied, tree, 0, end, millisecondClock)
     const servers = whole
       ? listServers(sampling, server, 0, end, millisecondClock, undefined, again)
       : [server]
-    measure(servers, -1, 0, end, addSample)
+    measureRoot(measure, servers, -1, 0, end, sampling)
   }
 }
+
+/** Entries below what is settled again have been sampled. */
+function forgetEntry(): void {}
 
 /** The root and the SERVER spans below it whose samples this analysis gives; those to be settled again go to `again`. */
 function listServers(
@@ -196,16 +189,16 @@ function addSample({ tree, result, weights }: Sampling, span: number, kind: numb
   samples.startNs[at] = tree.cutStart[span]!
   samples.durationNs[at] = tree.cutEnd[span]! - tree.cutStart[span]!
   samples.queueWaitNs[at] = wait
-  samples.weight[at] = weights.of(span)
+  samples.weight[at] = weightOf(weights, span)
   samples.firstComponent[at] = result.components.count
   samples.firstSegment[at] = result.segments.count
   samples.firstNode[at] = result.nodes.count
 }
 
 /** The entry's path, ascending. */
-function addSegments({ tree, result, walk, dependencies, callTree, lap }: Sampling, entry: number): void {
+function addSegments({ tree, result, walk, applied, callTree, lap }: Sampling, entry: number): void {
   lap('whatIfMs')
-  walkCriticalPath(tree, walk, dependencies, entry)
+  walkCriticalPath(tree, walk, applied?.readings.likely, entry)
   const { count, piece, startNs } = walk
   if (callTree !== undefined) {
     callTree.begin(entry)

@@ -11,7 +11,7 @@ export type Lap = (phase: keyof AnalysisTimings) => void
 
 /** Without timings to keep, laps cost nothing worth measuring. */
 export function createLaps(timings: AnalysisTimings | undefined): Lap {
-  if (timings === undefined) return () => {}
+  if (timings === undefined) return noLap
   let last = performance.now()
   return (phase) => {
     const now = performance.now()
@@ -19,3 +19,5 @@ export function createLaps(timings: AnalysisTimings | undefined): Lap {
     last = now
   }
 }
+
+function noLap(): void {}

@@ -1,33 +1,31 @@
 import type { TraceTree } from '../trace/tree.ts'
 
-/** Requests that each span of the trace at hand stands for. */
-export type Weights = {
-  /** Works them out for the spans `order[0..orderTo)`, which have parents before children. */
-  take(orderTo: number): void
-  /** At least 1. */
-  of(span: number): number
+/** Requests that each span of the trace at hand stands for; undefined: no span of the batch stands for more than one. */
+export type Weights = { weight: Uint32Array } | undefined
+
+export function createWeights({ spans }: TraceTree): Weights {
+  return hasWeights(spans.weight, spans.count) ? { weight: new Uint32Array(0) } : undefined
 }
 
 /**
- * A span that does not say how it was sampled was kept with its parent: SDKs decide at the root, and some say so there
- * only. Where no span of the batch stands for more than one request this costs nothing.
+ * Works them out for the spans `order[0..orderTo)`, which have parents before children. A span that does not say how it
+ * was sampled was kept with its parent: SDKs decide at the root, and some say so there only.
  */
-export function createWeights(tree: TraceTree): Weights {
-  const { spans } = tree
-  if (!hasWeights(spans.weight, spans.count)) return { take() {}, of: () => 1 }
-  let weight = new Uint32Array(0)
-  return {
-    take(orderTo) {
-      if (weight.length < tree.count) weight = new Uint32Array(tree.capacity)
-      const { order, parent, row } = tree
-      for (let at = 0; at < orderTo; at++) {
-        const span = order[at]!
-        const above = parent[span]!
-        weight[span] = spans.weight[row[span]!]! || (above < 0 ? 1 : weight[above]!)
-      }
-    },
-    of: (span) => weight[span]!,
+export function takeWeights(weights: Weights, tree: TraceTree, orderTo: number): void {
+  if (weights === undefined) return
+  if (weights.weight.length < tree.count) weights.weight = new Uint32Array(tree.capacity)
+  const { weight } = weights
+  const { order, parent, row, spans } = tree
+  for (let at = 0; at < orderTo; at++) {
+    const span = order[at]!
+    const above = parent[span]!
+    weight[span] = spans.weight[row[span]!]! || (above < 0 ? 1 : weight[above]!)
   }
+}
+
+/** At least 1. */
+export function weightOf(weights: Weights, span: number): number {
+  return weights === undefined ? 1 : weights.weight[span]!
 }
 
 function hasWeights(weight: Uint32Array, count: number): boolean {
