@@ -35,8 +35,10 @@ export type Readings = {
   most: Dependencies | undefined
   /** Only what is proven was waited for; own work beside calls took all the time there was. */
   least: Dependencies | undefined
-  /** Whether they differ in the root at hand. */
+  /** Whether they differ in the trace at hand. */
   differ: boolean
+  /** Per span: 1: they may differ in it or below it. */
+  differIn: Uint8Array
 }
 
 function createDependencies(): Dependencies {
@@ -59,6 +61,7 @@ export function createReadings(range: boolean): Readings {
     most: range ? createDependencies() : undefined,
     least: range ? createDependencies() : undefined,
     differ: false,
+    differIn: new Uint8Array(0),
   }
 }
 
@@ -74,6 +77,10 @@ function growDependencies(dependencies: Dependencies, spans: number): void {
 /** Nothing is known of the trace that comes now. */
 export function clearReadings(readings: Readings, { capacity, count }: TraceTree): void {
   readings.differ = false
+  if (readings.most !== undefined) {
+    if (readings.differIn.length < capacity) readings.differIn = new Uint8Array(capacity)
+    readings.differIn.fill(0, 0, count)
+  }
   for (const dependencies of [readings.likely, readings.most, readings.least]) {
     if (dependencies === undefined) continue
     growDependencies(dependencies, capacity)
@@ -110,12 +117,19 @@ export function applyModel(
     const { structure, ambiguous } = matched.places
     const childAt = childrenOf(matched.places, family, matched.same)
     if (childAt === undefined) continue
-    if (ambiguous) readings.differ = true
+    if (ambiguous && most !== undefined) tellDifference(readings, tree, parent)
     const found = placeChildren(tree, family, childAt, parent)
     apply(structure, LIKELY, found, tree, likely)
     if (most !== undefined) apply(structure, ambiguous ? MOST : LIKELY, found, tree, most)
     if (least !== undefined) apply(structure, ambiguous ? LEAST : LIKELY, found, tree, least)
   }
+}
+
+/** Readings differ in a parent, and so in all spans above it. */
+function tellDifference(readings: Readings, { parent }: TraceTree, span: number): void {
+  const { differIn } = readings
+  readings.differ = true
+  for (let above = span; above >= 0 && differIn[above] === 0; above = parent[above]!) differIn[above] = 1
 }
 
 /** Which ends an event waited for, and how much of the time before it was work beside them. */

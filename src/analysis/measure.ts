@@ -7,6 +7,7 @@ import { createMany, hasMany, type Many, measureMany, TABLE_CELLS } from './meas
 import {
   addRow,
   boundRow,
+  hasRange,
   type Measurer,
   mostCritical,
   newMeasurer,
@@ -200,7 +201,7 @@ function measure(
       const from = cells.first[span]!
       const to = cells.last[span]!
       if (to - from > REPLAYED_COMPONENTS) addMostCritical(measurer, span, span === entry)
-      else if (!readings?.differ) addCells(measurer, span)
+      else if (readings === undefined || !hasRange(readings, span)) addCells(measurer, span)
       else {
         for (let cell = from; cell < to; cell++) {
           addRow(measurer, rowAt(measurer, span, cell, cells.column[cell]!))

@@ -64,15 +64,25 @@ export function replayColumns(
   last: number,
   mostCells: number,
 ): boolean {
-  for (let i = -1; i < (readings?.differ ? ends.length : 0); i++) {
-    const filled = i < 0 ? table : ends[i]!
-    filled.blocks.placeOf = placeOf
-    filled.blocks.firstPlace = first
-    filled.blocks.places = last - first
-    filled.blocks.keep = keep
-    if (!replayAll(tree, filled, from, to, mostCells)) return false
+  setPlaces(table, placeOf, first, last, keep)
+  if (readings === undefined || !readings.differ || readings.differIn[tree.order[from]!] === 0) {
+    return replayAll(tree, table, undefined, from, to, mostCells)
   }
-  return true
+  for (const end of ends) setPlaces(end, placeOf, first, last, keep)
+  return replayAll(tree, table, { tables: ends, differIn: readings.differIn }, from, to, mostCells)
+}
+
+function setPlaces(
+  { blocks }: ReplayTable,
+  placeOf: Int32Array,
+  first: number,
+  last: number,
+  keep: Uint8Array,
+): void {
+  blocks.placeOf = placeOf
+  blocks.firstPlace = first
+  blocks.places = last - first
+  blocks.keep = keep
 }
 
 /** What replaying left in a cell of a span. */
@@ -93,7 +103,7 @@ export function rowAt(
     latestNs: ifInstantNs,
     bound: false,
   }
-  if (readings?.differ) {
+  if (readings !== undefined && hasRange(readings, span)) {
     for (const end of ends) {
       const otherNs = durationNs - savedBy(end.blocks.cells, span, cells.column[cell]!)
       row.earliestNs = Math.min(row.earliestNs, otherNs)
@@ -101,6 +111,11 @@ export function rowAt(
     }
   }
   return row
+}
+
+/** Whether the evidence leaves anything open in a span or below it. */
+export function hasRange({ differ, differIn }: Readings, span: number): boolean {
+  return differ && differIn[span] === 1
 }
 
 /** What a reading of the dependencies saves of a span; nothing, where the component is off the path. */

@@ -76,6 +76,21 @@ export function takeSums(cells: Cells, sums: Sums, span: number): void {
   closeCells(cells, span, at)
 }
 
+/** Gives a span the cells that it has elsewhere. */
+export function copyCells(from: Cells, to: Cells, span: number): void {
+  const first = from.first[span]!
+  const last = from.last[span]!
+  makeCellRoom(to, last - first)
+  const at = to.count
+  to.first[span] = at
+  for (let cell = first; cell < last; cell++) {
+    to.column[at + cell - first] = from.column[cell]!
+    to.critical[at + cell - first] = from.critical[cell]!
+    to.saved[at + cell - first] = from.saved[cell]!
+  }
+  closeCells(to, span, at + last - first)
+}
+
 function closeCells(cells: Cells, span: number, end: number): void {
   cells.last[span] = end
   if (end === cells.count) return

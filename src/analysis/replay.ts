@@ -1,8 +1,15 @@
 import { SPARE_SPANS, type TraceTree } from '../trace/tree.ts'
-import { type BlockTable, columnOf, createBlockTable, growBlockTable, growColumns } from './block-table.ts'
+import {
+  type BlockTable,
+  columnOf,
+  createBlockTable,
+  growBlockTable,
+  growColumns,
+  isLeaf,
+} from './block-table.ts'
 import type { Dependencies } from './dependencies.ts'
 import { addBlock } from './replay-block.ts'
-import { addCells, addTo, growCells, makeCellRoom, takeSums } from './replay-cells.ts'
+import { addCells, addTo, type Cells, copyCells, growCells, makeCellRoom, takeSums } from './replay-cells.ts'
 import { type Block, isLearned } from './waits.ts'
 
 /**
@@ -62,32 +69,64 @@ function growReplayTable(table: ReplayTable, spans: number): void {
   table.open = new Int32Array(spans)
 }
 
+/** Other readings of what was learned: a table each, and by span, 1: they may differ in it or below it. */
+export type Others = { tables: readonly ReplayTable[]; differIn: Uint8Array }
+
 /**
- * Fills the cells of `order[orderFrom..orderTo)`; places, their range and what to keep are to be set. False: given up,
- * as there are more than `mostCells` at a time (dropped ones may count).
+ * Fills the cells of `order[orderFrom..orderTo)`; places, their range and what to keep are to be set. `others` have the
+ * cells of spans in which they may differ. False: given up, as there are more than `mostCells` at a time (dropped ones may
+ * count).
  */
 export function replayAll(
   tree: TraceTree,
   table: ReplayTable,
+  others: Others | undefined,
   orderFrom: number,
   orderTo: number,
   mostCells: number,
 ): boolean {
-  growReplayTable(table, tree.capacity)
-  growColumns(table.blocks)
+  emptyTable(tree, table)
+  if (others !== undefined) {
+    for (const other of others.tables) {
+      emptyTable(tree, other)
+      growBlockTable(other.blocks, tree.capacity)
+    }
+  }
   const count = listCollectors(tree, table, orderFrom, orderTo)
   const { collectors } = table
-  const { cells, sums } = table.blocks
-  cells.count = 0
-  cells.holderCount = 0
   for (let i = count - 1; i >= 0; i--) {
     const span = collectors[i]!
-    addBelow(tree, table, span)
-    makeCellRoom(cells, sums.count)
-    takeSums(cells, sums, span)
-    if (cells.count > mostCells) return false
+    // Others first: they look at cells that are dropped once the span has its own.
+    if (others !== undefined && others.differIn[span] === 1) {
+      for (const other of others.tables)
+        if (!collect(tree, other, span, mostCells, table, others)) return false
+    }
+    if (!collect(tree, table, span, mostCells, undefined, undefined)) return false
   }
   return true
+}
+
+function emptyTable({ capacity }: TraceTree, table: ReplayTable): void {
+  growReplayTable(table, capacity)
+  growColumns(table.blocks)
+  table.blocks.cells.count = 0
+  table.blocks.cells.holderCount = 0
+}
+
+/** Fills the cells of a collector; false: there are too many by now. */
+function collect(
+  tree: TraceTree,
+  table: ReplayTable,
+  span: number,
+  mostCells: number,
+  likely: ReplayTable | undefined,
+  others: Others | undefined,
+): boolean {
+  const { cells, sums } = table.blocks
+  addBelow(tree, table, span, likely, others)
+  makeCellRoom(cells, sums.count)
+  takeSums(cells, sums, span)
+  return cells.count <= mostCells
 }
 
 /** Lists the collectors, parents first; returns how many there are. */
@@ -128,8 +167,17 @@ function tellRoles(tree: TraceTree, table: ReplayTable, span: number): void {
   }
 }
 
-/** Adds up what is below a collector, down to the next ones, and its own work. */
-function addBelow(tree: TraceTree, table: ReplayTable, collector: number): void {
+/**
+ * Adds up what is below a collector, down to the next ones, and its own work. The table of another reading has the cells
+ * of spans in which it may differ; those of others are `likely`'s.
+ */
+function addBelow(
+  tree: TraceTree,
+  table: ReplayTable,
+  collector: number,
+  likely: ReplayTable | undefined,
+  others: Others | undefined,
+): void {
   const { firstChild, child, live, overlap, cutStart, cutEnd } = tree
   const { open, blocks } = table
   const { cells, sums, keep } = blocks
@@ -146,12 +194,13 @@ function addBelow(tree: TraceTree, table: ReplayTable, collector: number): void 
         const c = child[block.from]!
         if (isBlock(block)) {
           ownNs -= block.endNs - block.startNs
+          if (likely !== undefined) borrowCells(tree, blocks, block, likely, others!)
           addBlock(tree, blocks, block)
           dropCells(tree, blocks, block)
         } else {
           ownNs -= cutEnd[c]! - cutStart[c]!
           if (live[c] === 0) addOwn(blocks, c, cutEnd[c]! - cutStart[c]!)
-          else if (keep[c] === 1) addCells(cells, sums, c)
+          else if (keep[c] === 1) addCells(cellsOf(cells, c, likely, others), sums, c)
           else open[count++] = c
         }
       }
@@ -161,7 +210,7 @@ function addBelow(tree: TraceTree, table: ReplayTable, collector: number): void 
         const lengthNs = cutEnd[c]! - cutStart[c]!
         ownNs -= lengthNs
         if (live[c] === 0) addOwn(blocks, c, lengthNs)
-        else if (keep[c] === 1) addCells(cells, sums, c)
+        else if (keep[c] === 1) addCells(cellsOf(cells, c, likely, others), sums, c)
         else open[count++] = c
       }
     }
@@ -173,6 +222,30 @@ function addBelow(tree: TraceTree, table: ReplayTable, collector: number): void 
 function addOwn(blocks: BlockTable, span: number, ownNs: number): void {
   const k = columnOf(blocks, span)
   if (k >= 0 && ownNs > 0) addTo(blocks.sums, k, ownNs, ownNs)
+}
+
+/** Where the cells of a span are. */
+function cellsOf(
+  own: Cells,
+  span: number,
+  likely: ReplayTable | undefined,
+  others: Others | undefined,
+): Cells {
+  return likely === undefined || others!.differIn[span] === 1 ? own : likely.blocks.cells
+}
+
+/** Copies the cells of children in which the reading does not differ. */
+function borrowCells(
+  tree: TraceTree,
+  blocks: BlockTable,
+  { from, to }: Block,
+  likely: ReplayTable,
+  { differIn }: Others,
+): void {
+  for (let slot = from; slot < to; slot++) {
+    const c = tree.child[slot]!
+    if (differIn[c] === 0 && !isLeaf(tree, blocks, c)) copyCells(likely.blocks.cells, blocks.cells, c)
+  }
 }
 
 /** What was added up is needed no more, but for samples. */
