@@ -150,13 +150,15 @@ function intervalsOfBins(predicted: PredictedBins): Intervals {
 function rankedBins(histogram: Histogram, rollup: Rollup): Record<'values' | 'lowest' | 'highest', Ranked> {
   const samples = effectiveSamples(rollup)
   const { values, lowest, highest, cumulative } = cumulativeBins(histogram)
-  const rankedBy = (values: Float64Array): Ranked => ({
-    values,
-    cumulative,
-    samplesAt: () => samples,
-    samplesOfMean: () => samples,
-  })
-  return { values: rankedBy(values), lowest: rankedBy(lowest), highest: rankedBy(highest) }
+  return {
+    values: rankedBy(values, cumulative, samples),
+    lowest: rankedBy(lowest, cumulative, samples),
+    highest: rankedBy(highest, cumulative, samples),
+  }
+}
+
+function rankedBy(values: Float64Array, cumulative: Float64Array, samples: number): Ranked {
+  return { values, cumulative, samplesAt: () => samples, samplesOfMean: () => samples }
 }
 
 function meanOfBins({ values, cumulative }: Ranked): number {

@@ -39,6 +39,13 @@ export function keptExemplars(
   return { typical: ids(false), worst: ids(true) }
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+/** By a table: an answer has thousands of ids, and numbers beyond 2^31 are slow to write. */
 function traceIdOf({ id }: Exemplar): string {
-  return id.map((word) => (2 ** 32 + word).toString(16).slice(1)).join('')
+  let text = ''
+  for (const word of id) {
+    text += HEX[word >>> 24]! + HEX[(word >>> 16) & 255]! + HEX[(word >>> 8) & 255]! + HEX[word & 255]!
+  }
+  return text
 }

@@ -40,7 +40,12 @@ export const Verdict = z.enum(['bottleneck', 'contributor', 'not a bottleneck', 
 
 export const Exemplars = z
   .object({ typical: z.array(z.string()), worst: z.array(z.string()) })
-  .openapi('Exemplars', { description: 'Trace ids' })
+  .openapi('Exemplars', {
+    description:
+      'Trace ids. worst: the slowest, of a component where it would save most; typical: next to the median, of a component ' +
+      'to what it saves on average where it is present. A minute keeps one of each for a component: after the first there ' +
+      'may be others in between',
+  })
 
 const scope = z.enum(['trace', 'service'])
 
