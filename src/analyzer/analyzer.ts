@@ -20,10 +20,12 @@ import {
 import { tracesBlock } from '../store/results.ts'
 import { samplesBlock } from '../store/samples-block.ts'
 import { SLOWEST_INSERT_MS, type Store } from '../store/store.ts'
+import type { SpanColumns } from '../trace/columns.ts'
 import { createDictionary } from '../trace/dictionary.ts'
 import { type AnalyzerCounters, countAnalysis, createCounters } from './counters.ts'
 import { createDependencyModels, SINGLE_TRACE } from './dependency-models.ts'
 import { createEndpointNames, type EndpointNames } from './endpoint-names.ts'
+import { createInOrder } from './in-order.ts'
 import { firstStored, planReads, ROWS_AT_ONCE, rowsOf, sliceById } from './reads.ts'
 import { createRollupSchedule } from './rollup-schedule.ts'
 import { type Batch, batchOf, rowsIn } from './rows.ts'
@@ -37,6 +39,10 @@ const BACKLOG_ROWS = 2_000_000
 export const LARGEST_TRACE = 1_000_000
 /** Pause between cycles. */
 const CYCLE_MS = 1000
+/** Batches whose results are being stored, or wait for that, while the next one is analyzed. */
+const WRITES_AT_ONCE = 2
+/** So long what was asked for takes to leave, and what has come to be taken in. */
+const BREATH_MS = 2
 /** Shapes after which the dictionary starts anew: some instrumentation makes names without end. */
 const SHAPES_KEPT = 200_000
 /** The cursor is stored when it moved so far; the next process looks from there on. */
@@ -216,38 +222,50 @@ export function startAnalyzer(options: {
   ): Promise<void> {
     const flagOf = (trace: WaitingTrace) =>
       rowsOf(trace) > largest ? 'too-large' : unfinished.has(trace.traceId) ? 'unfinished' : ''
-    const { ranges, apart } = planReads(ready, largest)
-    // While one batch is stored, the next one is read and analyzed.
-    let writing: Promise<void> = Promise.resolve()
-    const writeNext = async (write: () => Promise<void>, done: Iterable<string>) => {
-      await writing
-      await rollups.whenFull()
-      writing = write().then(() => waiting.remove(done))
-      // Said by whoever waits for it.
-      writing.catch(() => {})
-    }
+    const writes = createInOrder(WRITES_AT_ONCE)
+    const batches = readBatches(ready)
+    let reading = batches.next()
     try {
-      for (const { fromMs, toMs, traces } of ranges) {
-        const stored = await countStored(store, fromMs - 1, toMs)
-        const rows = stored.reduce((sum, minute) => sum + minute.rows, 0)
-        for (const slice of sliceById(traces, Math.ceil(rows / ROWS_AT_ONCE))) {
-          const wanted = byId(slice.traces)
-          const window = { fromMs: fromMs - 1, toMs, ids: slice.ids }
-          const spans = await readStored(store, dictionary, window)
-          await writeNext(await analyze(batchOf(spans, wanted), wanted, flagOf), wanted.keys())
-        }
+      for (;;) {
+        const batch = await reading
+        if (batch.done === true) break
+        const { spans, wanted } = batch.value
+        reading = batches.next()
+        reading.catch(() => {})
+        await breathe()
+        const write = await analyze(batchOf(spans, wanted), wanted, flagOf)
+        await breathe()
+        await writes.give(async () => {
+          await write()
+          waiting.remove(wanted.keys())
+          await rollups.whenFull()
+        })
       }
-      for (const traces of apart) {
-        const wanted = byId(traces)
-        const fromMs = Math.min(...traces.map(firstStored))
-        const limit = traces.some((trace) => rowsOf(trace) > largest) ? largest : Number.POSITIVE_INFINITY
-        const spans = await readTraces(store, dictionary, [...wanted.keys()], fromMs, limit)
-        await writeNext(await analyze(batchOf(spans, wanted), wanted, flagOf), wanted.keys())
-      }
-      await writing
+      await writes.done()
     } finally {
-      // Where reading or analyzing failed: nothing is written any more when the next cycle begins.
-      await writing.catch(() => {})
+      // Where something failed: nothing is read or written any more when the next cycle begins.
+      await Promise.allSettled([reading, writes.done()])
+    }
+  }
+
+  /** Spans in batches that are analyzed together, with the traces wanted of each: what is ready, each trace once. */
+  async function* readBatches(
+    ready: readonly WaitingTrace[],
+  ): AsyncGenerator<{ spans: SpanColumns; wanted: ReadonlyMap<string, WaitingTrace> }, void> {
+    const { ranges, apart } = planReads(ready, largest)
+    for (const { fromMs, toMs, traces } of ranges) {
+      const stored = await countStored(store, fromMs - 1, toMs)
+      const rows = stored.reduce((sum, minute) => sum + minute.rows, 0)
+      for (const slice of sliceById(traces, Math.ceil(rows / ROWS_AT_ONCE))) {
+        const window = { fromMs: fromMs - 1, toMs, ids: slice.ids }
+        yield { spans: await readStored(store, dictionary, window), wanted: byId(slice.traces) }
+      }
+    }
+    for (const traces of apart) {
+      const wanted = byId(traces)
+      const fromMs = Math.min(...traces.map(firstStored))
+      const limit = traces.some((trace) => rowsOf(trace) > largest) ? largest : Number.POSITIVE_INFINITY
+      yield { spans: await readTraces(store, dictionary, [...wanted.keys()], fromMs, limit), wanted }
     }
   }
 
@@ -259,6 +277,7 @@ export function startAnalyzer(options: {
   ): Promise<() => Promise<void>> {
     if (spans.count === 0) return async () => {}
     const { number: modelVersion, model } = await models.learn(spans, groups)
+    await breathe()
     const analysis = analyzeSpans(spans, {
       model,
       groups,
@@ -266,6 +285,7 @@ export function startAnalyzer(options: {
       callTrees: true,
       observer: detector.observer,
     })
+    await breathe()
     const version = versionNow()
     const isAgain = ids.map((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
     const again = ids.filter((_, trace) => isAgain[trace])
@@ -307,6 +327,11 @@ export function startAnalyzer(options: {
     lastVersion = Math.max(Date.now() * 1000, lastVersion + 1)
     return lastVersion
   }
+}
+
+/** Requests and answers move only while this thread computes nothing, and a batch takes it seconds. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, BREATH_MS))
 }
 
 function byId(traces: readonly WaitingTrace[]): Map<string, WaitingTrace> {

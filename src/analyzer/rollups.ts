@@ -65,6 +65,8 @@ export type RollupBuilder = {
   isFull(): boolean
   /** Rebuilds every bucket that has changed since. */
   run(): Promise<void>
+  /** The same of minutes only: then samples wait no longer. */
+  runMinutes(): Promise<void>
 }
 
 /**
@@ -86,17 +88,25 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     add: (samples, version, isNew) => minutes.add(sampleBlock(samples, frames), version, isNew),
     isFull: () => minutes.isFull(),
     run,
+    async runMinutes() {
+      await buildMinutes(await begin())
+    },
   }
 
   async function run(): Promise<void> {
+    const cursors = await begin()
+    await buildMinutes(cursors)
+    for (let i = 1; i < STEPS.length; i++) await buildLonger(i, cursors)
+  }
+
+  async function begin(): Promise<number[]> {
     cursors ??= await Promise.all(
       STEPS.map(async ({ seconds }) => Number((await readState(store, cursorName(seconds))) ?? 0)),
     )
     // The process before may have ended between rows and what says that they changed.
     if (first) await writeRevision()
     first = false
-    await buildMinutes(cursors)
-    for (let i = 1; i < STEPS.length; i++) await buildLonger(i, cursors)
+    return cursors
   }
 
   async function buildMinutes(cursors: number[]): Promise<void> {
