@@ -25,6 +25,12 @@ export function pushNumber(list: WordList, value: number): void {
   pushPair(list, value, value / WORD)
 }
 
+/** A whole number up to 2^53, as the i-th value of 64 bits. */
+export function putNumber(words: Uint32Array, i: number, value: number): void {
+  words[2 * i] = value
+  words[2 * i + 1] = value / WORD
+}
+
 /** What is in it; a view, until more comes. */
 export function wordsIn({ words, length }: WordList): Uint32Array {
   return words.subarray(0, length)

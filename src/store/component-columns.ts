@@ -1,100 +1,95 @@
 import type { Analysis } from '../analysis/result.ts'
-import { createWords, pushNumber, type WordList, wordsIn } from '../analysis/word-list.ts'
+import { putNumber } from '../analysis/word-list.ts'
 import { OTHER_COMPONENT } from '../trace/component.ts'
 import type { NativeColumn } from './native-writer.ts'
-
-const WORD = 2 ** 32
+import { endsOfRows, NO_ROW } from './sample-order.ts'
 
 /**
- * The columns that say what each component has in the samples named, in that order; rows beyond them have none.
+ * The columns that say what each component has in the samples, each in the row that `rowOf` says; rows of none have none.
  * Components beyond the first 64 of a sample are one: service (other).
  */
-export function createComponentColumns(
-  { spans, samples, components }: Analysis,
-  order: Uint32Array,
-  rows: number,
-): NativeColumn[] {
+export function createComponentColumns(analysis: Analysis, rowOf: Uint32Array, rows: number): NativeColumn[] {
+  const { spans, samples, components } = analysis
   // Kind and name have the component's number as their code.
   const { kinds, names, other } = textsOf(spans.dictionary.components)
-  let most = order.length
-  for (let row = 0; row < order.length; row++) {
-    most += samples.firstComponent[order[row]! + 1]! - samples.firstComponent[order[row]!]!
-  }
-  const codes = new Uint32Array(most)
-  const criticalNs = new Uint32Array(2 * most)
-  const ifInstantNs = new Uint32Array(2 * most)
-  const calls = new Uint32Array(most)
-  const earlierNs = createWords()
-  const laterNs = createWords()
-  const ends = new Uint32Array(rows)
-  const callEnds = new Uint32Array(rows)
-  const rangeEnds = new Uint32Array(rows)
-  const hasRanges = components.earliestNs.length > 0
-  let count = 0
-  let callCount = 0
-  for (let row = 0; row < order.length; row++) {
-    const s = order[row]!
-    const from = samples.firstComponent[s]!
-    const end = samples.firstComponent[s + 1]!
-    // Only entries have call stacks.
-    const hasCalls = samples.firstNode[s + 1]! > samples.firstNode[s]!
-    const hasRange = hasRanges && isOpen(from, end)
+  const { counts, isOpen } = countsOf(analysis, rowOf)
+  // Only entries have call stacks.
+  const hasCalls = (s: number) => samples.firstNode[s + 1]! > samples.firstNode[s]!
+  const ends = endsOfRows(rows, rowOf, samples.count, (s) => counts[s]!)
+  const callEnds = endsOfRows(rows, rowOf, samples.count, (s) => (hasCalls(s) ? counts[s]! : 0))
+  const rangeEnds = endsOfRows(rows, rowOf, samples.count, (s) => (isOpen[s] === 1 ? counts[s]! : 0))
+  const last = (ends: Uint32Array) => (rows === 0 ? 0 : ends[rows - 1]!)
+  const codes = new Uint32Array(last(ends))
+  const criticalNs = new Uint32Array(2 * last(ends))
+  const ifInstantNs = new Uint32Array(2 * last(ends))
+  const calls = new Uint32Array(last(callEnds))
+  const earlierNs = new Uint32Array(2 * last(rangeEnds))
+  const laterNs = new Uint32Array(2 * last(rangeEnds))
+  for (let s = 0; s < samples.count; s++) {
+    const row = rowOf[s]!
+    if (row === NO_ROW) continue
+    let at = row === 0 ? 0 : ends[row - 1]!
+    let range = isOpen[s] === 0 ? -1 : row === 0 ? 0 : rangeEnds[row - 1]!
+    let call = !hasCalls(s) ? -1 : row === 0 ? 0 : callEnds[row - 1]!
     let otherNs = 0
     let otherCalls = 0
-    for (let i = from; i < end; i++) {
+    const end = samples.firstComponent[s + 1]!
+    for (let i = samples.firstComponent[s]!; i < end; i++) {
       if (components.bound[i] === 1) {
         otherNs += components.criticalNs[i]!
-        otherCalls += components.calls[i]!
+        if (call >= 0) otherCalls += components.calls[i]!
         continue
       }
-      put(components.component[i]!, components.criticalNs[i]!, components.ifInstantNs[i]!)
-      if (hasRange) {
-        pushNumber(earlierNs, components.ifInstantNs[i]! - components.earliestNs[i]!)
-        pushNumber(laterNs, components.latestNs[i]! - components.ifInstantNs[i]!)
-      }
-      if (hasCalls) calls[callCount++] = components.calls[i]!
+      const ns = components.ifInstantNs[i]!
+      codes[at] = components.component[i]!
+      putNumber(criticalNs, at, components.criticalNs[i]!)
+      putNumber(ifInstantNs, at++, ns)
+      if (call >= 0) calls[call++] = components.calls[i]!
+      if (range < 0) continue
+      putNumber(earlierNs, range, ns - components.earliestNs[i]!)
+      putNumber(laterNs, range++, components.latestNs[i]! - ns)
     }
-    if (otherNs > 0) {
-      put(other, otherNs, samples.durationNs[s]! - otherNs)
-      if (hasRange) for (const list of [earlierNs, laterNs]) pushNumber(list, 0)
-      if (hasCalls) calls[callCount++] = otherCalls
-    }
-    ends[row] = count
-    callEnds[row] = callCount
-    rangeEnds[row] = earlierNs.length / 2
+    if (otherNs === 0) continue
+    codes[at] = other
+    putNumber(criticalNs, at, otherNs)
+    putNumber(ifInstantNs, at, samples.durationNs[s]! - otherNs)
+    if (call >= 0) calls[call] = otherCalls
   }
-  ends.fill(count, order.length)
-  callEnds.fill(callCount, order.length)
-  rangeEnds.fill(earlierNs.length / 2, order.length)
-  const used = codes.subarray(0, count)
-  const pairs = (words: Uint32Array) => words.subarray(0, 2 * count)
-  const range = (list: WordList) => ({ ends: rangeEnds, words: wordsIn(list) })
   return [
-    { name: 'ComponentKinds', type: 'Array(LowCardinality(String))', ends, texts: kinds, codes: used },
-    { name: 'ComponentNames', type: 'Array(LowCardinality(String))', ends, texts: names, codes: used },
-    { name: 'CriticalNs', type: 'Array(UInt64)', ends, words: pairs(criticalNs) },
-    { name: 'IfInstantNs', type: 'Array(UInt64)', ends, words: pairs(ifInstantNs) },
-    { name: 'EarlierNs', type: 'Array(UInt64)', ...range(earlierNs) },
-    { name: 'LaterNs', type: 'Array(UInt64)', ...range(laterNs) },
-    { name: 'ComponentCalls', type: 'Array(UInt32)', ends: callEnds, values: calls.subarray(0, callCount) },
+    { name: 'ComponentKinds', type: 'Array(LowCardinality(String))', ends, texts: kinds, codes },
+    { name: 'ComponentNames', type: 'Array(LowCardinality(String))', ends, texts: names, codes },
+    { name: 'CriticalNs', type: 'Array(UInt64)', ends, words: criticalNs },
+    { name: 'IfInstantNs', type: 'Array(UInt64)', ends, words: ifInstantNs },
+    { name: 'EarlierNs', type: 'Array(UInt64)', ends: rangeEnds, words: earlierNs },
+    { name: 'LaterNs', type: 'Array(UInt64)', ends: rangeEnds, words: laterNs },
+    { name: 'ComponentCalls', type: 'Array(UInt32)', ends: callEnds, values: calls },
   ]
+}
 
-  function put(code: number, critical: number, ifInstant: number): void {
-    codes[count] = code
-    criticalNs[2 * count] = critical
-    criticalNs[2 * count + 1] = critical / WORD
-    ifInstantNs[2 * count] = ifInstant
-    ifInstantNs[2 * count + 1] = ifInstant / WORD
-    count++
-  }
-
-  /** Whether the evidence for dependencies leaves open what any component would save. */
-  function isOpen(from: number, end: number): boolean {
-    for (let i = from; i < end; i++) {
-      if (components.bound[i] === 0 && components.earliestNs[i] !== components.latestNs[i]) return true
+/** Components that are stored of each sample, and whether the evidence for dependencies leaves open what any would save. */
+function countsOf(
+  { samples, components }: Analysis,
+  rowOf: Uint32Array,
+): { counts: Uint32Array; isOpen: Uint8Array } {
+  const counts = new Uint32Array(samples.count)
+  const isOpen = new Uint8Array(samples.count)
+  const hasRanges = components.earliestNs.length > 0
+  for (let s = 0; s < samples.count; s++) {
+    if (rowOf[s] === NO_ROW) continue
+    const end = samples.firstComponent[s + 1]!
+    let count = 0
+    let hasOther = 0
+    for (let i = samples.firstComponent[s]!; i < end; i++) {
+      if (components.bound[i] === 1) {
+        if (components.criticalNs[i]! > 0) hasOther = 1
+        continue
+      }
+      count++
+      if (hasRanges && components.earliestNs[i] !== components.latestNs[i]) isOpen[s] = 1
     }
-    return false
+    counts[s] = count + hasOther
   }
+  return { counts, isOpen }
 }
 
 /** Texts by component, and the number of what stands for the rest. */

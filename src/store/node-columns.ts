@@ -1,5 +1,6 @@
 import type { Analysis } from '../analysis/result.ts'
 import type { NativeColumn } from './native-writer.ts'
+import { endsOfRows, NO_ROW } from './sample-order.ts'
 
 const WORD = 2 ** 32
 /** Stands between component kind, component name and operation in the text of a frame. */
@@ -13,40 +14,45 @@ export function framePartsOf(text: string): FrameParts {
   return { kind, component, operation: operation.join(' ') }
 }
 
-/** The columns that say the critical time by call stack of the samples named, in that order; rows beyond them have none. */
+/**
+ * The columns that say the critical time by call stack of the samples, each in the row that `rowOf` says; rows of none have
+ * none.
+ */
 export function createNodeColumns(
   { spans, samples, nodes }: Analysis,
-  order: Uint32Array,
+  rowOf: Uint32Array,
   rows: number,
 ): NativeColumn[] {
   const { frames, components } = spans.dictionary
-  let most = 0
-  for (let row = 0; row < order.length; row++) {
-    most += samples.firstNode[order[row]! + 1]! - samples.firstNode[order[row]!]!
-  }
+  const ends = endsOfRows(
+    rows,
+    rowOf,
+    samples.count,
+    (s) => samples.firstNode[s + 1]! - samples.firstNode[s]!,
+  )
+  const count = rows === 0 ? 0 : ends[rows - 1]!
   const texts: string[] = []
   /** From 1; 0: not used yet. */
   const codeOf = new Uint32Array(frames.length)
-  const codes = new Uint32Array(most)
-  const parents = new Uint32Array(most)
-  const ns = new Uint32Array(2 * most)
-  const calls = new Uint32Array(most)
-  const ends = new Uint32Array(rows)
-  let count = 0
-  for (let row = 0; row < order.length; row++) {
-    const end = samples.firstNode[order[row]! + 1]!
-    for (let i = samples.firstNode[order[row]!]!; i < end; i++) {
+  const codes = new Uint32Array(count)
+  const parents = new Uint32Array(count)
+  const ns = new Uint32Array(2 * count)
+  const calls = new Uint32Array(count)
+  for (let s = 0; s < samples.count; s++) {
+    const row = rowOf[s]!
+    if (row === NO_ROW) continue
+    let at = row === 0 ? 0 : ends[row - 1]!
+    const end = samples.firstNode[s + 1]!
+    for (let i = samples.firstNode[s]!; i < end; i++, at++) {
       const frame = nodes.frame[i]!
       if (codeOf[frame] === 0) codeOf[frame] = texts.push(textOf(frame))
-      codes[count] = codeOf[frame]! - 1
-      parents[count] = nodes.parent[i]! + 1
-      ns[2 * count] = nodes.criticalNs[i]!
-      ns[2 * count + 1] = nodes.criticalNs[i]! / WORD
-      calls[count++] = nodes.calls[i]!
+      codes[at] = codeOf[frame]! - 1
+      parents[at] = nodes.parent[i]! + 1
+      ns[2 * at] = nodes.criticalNs[i]!
+      ns[2 * at + 1] = nodes.criticalNs[i]! / WORD
+      calls[at] = nodes.calls[i]!
     }
-    ends[row] = count
   }
-  ends.fill(count, order.length)
   return [
     { name: 'NodeParents', type: 'Array(UInt16)', ends, values: parents },
     { name: 'NodeFrames', type: 'Array(LowCardinality(String))', ends, texts, codes },

@@ -2,6 +2,9 @@ import type { Scope } from '../analysis/bottlenecks.ts'
 import { type Analysis, SERVICE } from '../analysis/result.ts'
 import type { Endpoint } from '../trace/dictionary.ts'
 
+/** The row of samples that are not counted. */
+export const NO_ROW = 2 ** 32 - 1
+
 type Key = Endpoint & { scope: Scope }
 const PARTS = ['environment', 'namespace', 'service', 'operation', 'scope'] as const
 
@@ -9,16 +12,24 @@ const PARTS = ['environment', 'namespace', 'service', 'operation', 'scope'] as c
  * The counted samples as `samples` sorts them: by endpoint and scope, then by start (those of the same nanosecond in no
  * order). `nameOf` is asked sample by sample, in the order of the analysis. O(n) where starts lie scattered.
  *
- * @returns sample numbers in that order; the trace of each; the endpoint that a sample is stored under
+ * @returns sample numbers in that order; the trace of each; where each sample stands in it (NO_ROW: it is not counted);
+ *   the endpoint that a sample is stored under, and a number for it
  */
 export function orderSamples(
   { traces, samples }: Analysis,
   dictionary: { endpoints: readonly Endpoint[] },
   nameOf: (endpoint: number) => string,
-): { order: Uint32Array; traceOf: Uint32Array; keyOf(sample: number): Key } {
+): {
+  order: Uint32Array
+  traceOf: Uint32Array
+  rowOf: Uint32Array
+  placeOf(sample: number): number
+  keyOf(sample: number): Key
+} {
   const keys: Key[] = []
-  const place = (sample: number) => 2 * samples.endpoint[sample]! + (samples.kind[sample] === SERVICE ? 1 : 0)
-  const keyOf = (sample: number) => keys[place(sample)]!
+  const placeOf = (sample: number) =>
+    2 * samples.endpoint[sample]! + (samples.kind[sample] === SERVICE ? 1 : 0)
+  const keyOf = (sample: number) => keys[placeOf(sample)]!
   const counted: number[] = []
   const trace = new Uint32Array(samples.count)
   /** Since the first trace's origin: exact, unless they are months apart. */
@@ -32,7 +43,7 @@ export function orderSamples(
       trace[s] = t
       startNs[s] = originNs + samples.startNs[s]!
       const operation = nameOf(samples.endpoint[s]!)
-      keys[place(s)] ??= {
+      keys[placeOf(s)] ??= {
         ...dictionary.endpoints[samples.endpoint[s]!]!,
         operation,
         scope: samples.kind[s] === SERVICE ? 'service' : 'trace',
@@ -40,8 +51,27 @@ export function orderSamples(
     }
   }
   const ranks = rankKeys(keys)
-  const order = sortByRank(byStart(counted, startNs), (s) => ranks[place(s)]!, keys.length)
-  return { order, traceOf: order.map((s) => trace[s]!), keyOf }
+  const order = sortByRank(byStart(counted, startNs), (s) => ranks[placeOf(s)]!, keys.length)
+  const rowOf = new Uint32Array(samples.count).fill(NO_ROW)
+  const traceOf = new Uint32Array(order.length)
+  for (let row = 0; row < order.length; row++) {
+    rowOf[order[row]!] = row
+    traceOf[row] = trace[order[row]!]!
+  }
+  return { order, traceOf, rowOf, placeOf, keyOf }
+}
+
+/** Where the arrays of each row end: those of a sample have `lengthOf` values, those of a row without sample none. */
+export function endsOfRows(
+  rows: number,
+  rowOf: Uint32Array,
+  samples: number,
+  lengthOf: (sample: number) => number,
+): Uint32Array {
+  const ends = new Uint32Array(rows)
+  for (let s = 0; s < samples; s++) if (rowOf[s] !== NO_ROW) ends[rowOf[s]!] = lengthOf(s)
+  for (let row = 1; row < rows; row++) ends[row]! += ends[row - 1]!
+  return ends
 }
 
 /** Places of keys in their order; the same for the same key. */

@@ -1,5 +1,6 @@
 import { type Analysis, SAMPLE_KINDS } from '../analysis/result.ts'
 import { sinceNs } from '../analysis/rollup-samples.ts'
+import { putNumber } from '../analysis/word-list.ts'
 import type { EvidenceRows } from '../findings/evidence.ts'
 import { idHex, traceIdHex } from '../trace/columns.ts'
 import { STATUS_ERROR } from '../trace/span.ts'
@@ -42,7 +43,7 @@ export function samplesBlock(
 ): { rows: number; block: Buffer; stored: NativeTable; traceOf: Uint32Array } {
   const { spans, traces, samples } = analysis
   const { dictionary } = spans
-  const { order, traceOf, keyOf } = orderSamples(analysis, dictionary, nameOf)
+  const { order, rowOf, traceOf, placeOf, keyOf } = orderSamples(analysis, dictionary, nameOf)
   const deleted = gone.length === 0 ? [] : missingOf(gone, analysis, order, traceOf, keyOf)
   const counted = order.length
   const rows = counted + deleted.length
@@ -66,51 +67,44 @@ export function samplesBlock(
   const weight = new Uint32Array(rows)
   const isDeleted = new Uint32Array(rows)
   const minutes = new Uint32Array(counted)
-  const findings = createFindingColumns(evidence, samples.count)
 
   const origins = wordsOfTimes(traces.origin)
   const kindCodes = SAMPLE_KINDS.map(text.EntryKind.codeOf)
-  let key: ReturnType<typeof keyOf> | undefined
-  let codes: number[] = []
-  let shape = -1
-  let versionCode = 0
-  for (let row = 0; row < counted; row++) {
-    const s = order[row]!
-    const trace = traceOf[row]!
+  const codesOfPlace: number[][] = []
+  const versionOfShape: number[] = []
+  // In the order of the analysis: what is put lies scattered, but nobody waits for that as for what is looked up.
+  for (let trace = 0; trace < traces.count; trace++) {
     const traceSpan = traces.span[trace]!
-    const span = samples.span[s]!
-    // Most are of the endpoint, and of the shape, of the one before.
-    const ofSample = keyOf(s)
-    if (ofSample !== key) {
-      key = ofSample
-      codes = codesOf(key.environment, key.namespace, key.service, key.operation, key.scope)
+    for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
+      if (samples.counted[s] === 0) continue
+      const row = rowOf[s]!
+      const span = samples.span[s]!
+      putCodes(row, (codesOfPlace[placeOf(s)] ??= codesOfKey(keyOf(s))))
+      const shape = spans.shape[span]!
+      text.ServiceVersion.codes[row] = versionOfShape[shape] ??= text.ServiceVersion.codeOf(
+        dictionary.fields(shape).version,
+      )
+      text.EntryKind.codes[row] = kindCodes[samples.kind[s]!]!
+      const low = origins[2 * trace]! + samples.startNs[s]!
+      start[2 * row] = low
+      start[2 * row + 1] = origins[2 * trace + 1]! + Math.floor(low / WORD)
+      minutes[row] = minuteOf(start, row)
+      traceHigh[2 * row] = spans.traceHigh[2 * traceSpan]!
+      traceHigh[2 * row + 1] = spans.traceHigh[2 * traceSpan + 1]!
+      traceLow[2 * row] = spans.traceLow[2 * traceSpan]!
+      traceLow[2 * row + 1] = spans.traceLow[2 * traceSpan + 1]!
+      spanId[2 * row] = spans.spanId[2 * span]!
+      spanId[2 * row + 1] = spans.spanId[2 * span + 1]!
+      putNumber(durationNs, row, samples.durationNs[s]!)
+      putNumber(queueWaitNs, row, samples.queueWaitNs[s]!)
+      isError[row] = spans.status[span] === STATUS_ERROR ? 1 : 0
+      weight[row] = samples.weight[s]!
     }
-    putCodes(row, codes)
-    if (spans.shape[span] !== shape) {
-      shape = spans.shape[span]!
-      versionCode = text.ServiceVersion.codeOf(dictionary.fields(shape).version)
-    }
-    text.ServiceVersion.codes[row] = versionCode
-    text.EntryKind.codes[row] = kindCodes[samples.kind[s]!]!
-    const low = origins[2 * trace]! + samples.startNs[s]!
-    start[2 * row] = low
-    start[2 * row + 1] = origins[2 * trace + 1]! + Math.floor(low / WORD)
-    minutes[row] = minuteOf(start, row)
-    traceHigh[2 * row] = spans.traceHigh[2 * traceSpan]!
-    traceHigh[2 * row + 1] = spans.traceHigh[2 * traceSpan + 1]!
-    traceLow[2 * row] = spans.traceLow[2 * traceSpan]!
-    traceLow[2 * row + 1] = spans.traceLow[2 * traceSpan + 1]!
-    spanId[2 * row] = spans.spanId[2 * span]!
-    spanId[2 * row + 1] = spans.spanId[2 * span + 1]!
-    putNumber(durationNs, row, samples.durationNs[s]!)
-    putNumber(queueWaitNs, row, samples.queueWaitNs[s]!)
-    isError[row] = spans.status[span] === STATUS_ERROR ? 1 : 0
-    weight[row] = samples.weight[s]!
-    findings.addSample(s)
   }
   deleted.forEach((key, i) => {
     const row = counted + i
-    putCodes(row, codesOf(key.Environment, key.Namespace, key.Service, key.Operation, key.Scope))
+    const { Environment, Namespace, Service, Operation, Scope } = key
+    putCodes(row, codesOf(Environment, Namespace, Service, Operation, Scope))
     text.ServiceVersion.codes[row] = text.ServiceVersion.codeOf('')
     text.EntryKind.codes[row] = text.EntryKind.codeOf('')
     const startNs = BigInt(key.StartNs)
@@ -121,7 +115,6 @@ export function samplesBlock(
     putHex(spanId, row, key.SpanId)
     weight[row] = 1
     isDeleted[row] = 1
-    findings.addNothing()
   })
 
   const columns: NativeColumn[] = [
@@ -138,9 +131,9 @@ export function samplesBlock(
     { name: 'QueueWaitNs', type: 'UInt64', words: queueWaitNs },
     { name: 'IsError', type: 'UInt8', values: isError },
     { name: 'Weight', type: 'UInt32', values: weight },
-    ...createComponentColumns(analysis, order, rows),
-    ...createNodeColumns(analysis, order, rows),
-    ...findings.columns(),
+    ...createComponentColumns(analysis, rowOf, rows),
+    ...createNodeColumns(analysis, rowOf, rows),
+    ...createFindingColumns(evidence, samples.count, order, rows),
     { name: 'Version', type: 'UInt64', words: repeated(version, rows) },
     { name: 'ModelVersion', type: 'UInt64', words: repeated(modelVersion, rows) },
     { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
@@ -156,6 +149,10 @@ export function samplesBlock(
   // Where all of a column's arrays are empty, as the table has them anyway, their ends would be most of the block.
   const written = columns.filter((column) => !isEmpty(column))
   return { rows, block: writeBlock(rows, written), stored, traceOf }
+
+  function codesOfKey({ environment, namespace, service, operation, scope }: ReturnType<typeof keyOf>) {
+    return codesOf(environment, namespace, service, operation, scope)
+  }
 
   /** Of KEYS, in that order. */
   function codesOf(...key: [string, string, string, string, string]): number[] {
@@ -210,12 +207,6 @@ function minuteOf(times: Uint32Array, row: number): number {
 /** The words of epoch ns, low first. */
 function wordsOfTimes({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, 2 * length)
-}
-
-/** A whole number up to 2^53, as the i-th value of 64 bits. */
-function putNumber(words: Uint32Array, i: number, value: number): void {
-  words[2 * i] = value
-  words[2 * i + 1] = value / WORD
 }
 
 function putHex(words: Uint32Array, i: number, hex: string): void {
