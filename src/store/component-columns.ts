@@ -12,12 +12,10 @@ export function createComponentColumns(analysis: Analysis, rowOf: Uint32Array, r
   const { spans, samples, components } = analysis
   // Kind and name have the component's number as their code.
   const { kinds, names, other } = textsOf(spans.dictionary.components)
-  const { counts, isOpen } = countsOf(analysis, rowOf)
-  // Only entries have call stacks.
-  const hasCalls = (s: number) => samples.firstNode[s + 1]! > samples.firstNode[s]!
-  const ends = endsOfRows(rows, rowOf, samples.count, (s) => counts[s]!)
-  const callEnds = endsOfRows(rows, rowOf, samples.count, (s) => (hasCalls(s) ? counts[s]! : 0))
-  const rangeEnds = endsOfRows(rows, rowOf, samples.count, (s) => (isOpen[s] === 1 ? counts[s]! : 0))
+  const { counts, callCounts, rangeCounts } = countsOf(analysis, rowOf)
+  const ends = endsOfRows(rows, rowOf, counts)
+  const callEnds = endsOfRows(rows, rowOf, callCounts)
+  const rangeEnds = endsOfRows(rows, rowOf, rangeCounts)
   const last = (ends: Uint32Array) => (rows === 0 ? 0 : ends[rows - 1]!)
   const codes = new Uint32Array(last(ends))
   const criticalNs = new Uint32Array(2 * last(ends))
@@ -29,8 +27,8 @@ export function createComponentColumns(analysis: Analysis, rowOf: Uint32Array, r
     const row = rowOf[s]!
     if (row === NO_ROW) continue
     let at = row === 0 ? 0 : ends[row - 1]!
-    let range = isOpen[s] === 0 ? -1 : row === 0 ? 0 : rangeEnds[row - 1]!
-    let call = !hasCalls(s) ? -1 : row === 0 ? 0 : callEnds[row - 1]!
+    let range = rangeCounts[s] === 0 ? -1 : row === 0 ? 0 : rangeEnds[row - 1]!
+    let call = callCounts[s] === 0 ? -1 : row === 0 ? 0 : callEnds[row - 1]!
     let otherNs = 0
     let otherCalls = 0
     const end = samples.firstComponent[s + 1]!
@@ -66,30 +64,38 @@ export function createComponentColumns(analysis: Analysis, rowOf: Uint32Array, r
   ]
 }
 
-/** Components that are stored of each sample, and whether the evidence for dependencies leaves open what any would save. */
+/**
+ * Components that are stored of each sample; so many as well with calls (of entries, which have call stacks), and with the
+ * range of what they save (of samples where the evidence for dependencies leaves that open for any), else 0.
+ */
 function countsOf(
   { samples, components }: Analysis,
   rowOf: Uint32Array,
-): { counts: Uint32Array; isOpen: Uint8Array } {
+): Readonly<Record<'counts' | 'callCounts' | 'rangeCounts', Uint32Array>> {
   const counts = new Uint32Array(samples.count)
-  const isOpen = new Uint8Array(samples.count)
+  const callCounts = new Uint32Array(samples.count)
+  const rangeCounts = new Uint32Array(samples.count)
   const hasRanges = components.earliestNs.length > 0
   for (let s = 0; s < samples.count; s++) {
     if (rowOf[s] === NO_ROW) continue
     const end = samples.firstComponent[s + 1]!
     let count = 0
-    let hasOther = 0
+    let hasOther = false
+    let isOpen = false
     for (let i = samples.firstComponent[s]!; i < end; i++) {
       if (components.bound[i] === 1) {
-        if (components.criticalNs[i]! > 0) hasOther = 1
+        if (components.criticalNs[i]! > 0) hasOther = true
         continue
       }
       count++
-      if (hasRanges && components.earliestNs[i] !== components.latestNs[i]) isOpen[s] = 1
+      if (hasRanges && components.earliestNs[i] !== components.latestNs[i]) isOpen = true
     }
-    counts[s] = count + hasOther
+    if (hasOther) count++
+    counts[s] = count
+    if (samples.firstNode[s + 1]! > samples.firstNode[s]!) callCounts[s] = count
+    if (isOpen) rangeCounts[s] = count
   }
-  return { counts, isOpen }
+  return { counts, callCounts, rangeCounts }
 }
 
 /** Texts by component, and the number of what stands for the rest. */

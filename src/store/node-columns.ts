@@ -24,12 +24,9 @@ export function createNodeColumns(
   rows: number,
 ): NativeColumn[] {
   const { frames, components } = spans.dictionary
-  const ends = endsOfRows(
-    rows,
-    rowOf,
-    samples.count,
-    (s) => samples.firstNode[s + 1]! - samples.firstNode[s]!,
-  )
+  const lengths = new Uint32Array(samples.count)
+  for (let s = 0; s < lengths.length; s++) lengths[s] = samples.firstNode[s + 1]! - samples.firstNode[s]!
+  const ends = endsOfRows(rows, rowOf, lengths)
   const count = rows === 0 ? 0 : ends[rows - 1]!
   const texts: string[] = []
   /** From 1; 0: not used yet. */

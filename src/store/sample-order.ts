@@ -5,15 +5,15 @@ import type { Endpoint } from '../trace/dictionary.ts'
 /** The row of samples that are not counted. */
 export const NO_ROW = 2 ** 32 - 1
 
-type Key = Endpoint & { scope: Scope }
+export type Key = Endpoint & { scope: Scope }
 const PARTS = ['environment', 'namespace', 'service', 'operation', 'scope'] as const
 
 /**
  * The counted samples as `samples` sorts them: by endpoint and scope, then by start (those of the same nanosecond in no
  * order). `nameOf` is asked sample by sample, in the order of the analysis. O(n) where starts lie scattered.
  *
- * @returns sample numbers in that order; the trace of each; where each sample stands in it (NO_ROW: it is not counted);
- *   the endpoint that a sample is stored under, and a number for it
+ * @returns sample numbers in that order; the trace of each; by sample, its row in that order (NO_ROW: it is not counted),
+ *   and the place of its key in `keys`, what samples are stored under
  */
 export function orderSamples(
   { traces, samples }: Analysis,
@@ -23,14 +23,13 @@ export function orderSamples(
   order: Uint32Array
   traceOf: Uint32Array
   rowOf: Uint32Array
-  placeOf(sample: number): number
-  keyOf(sample: number): Key
+  placeOf: Uint32Array
+  keys: readonly Key[]
 } {
   const keys: Key[] = []
-  const placeOf = (sample: number) =>
-    2 * samples.endpoint[sample]! + (samples.kind[sample] === SERVICE ? 1 : 0)
-  const keyOf = (sample: number) => keys[placeOf(sample)]!
-  const counted: number[] = []
+  const placeOf = new Uint32Array(samples.count)
+  const counted = new Uint32Array(samples.count)
+  let count = 0
   const trace = new Uint32Array(samples.count)
   /** Since the first trace's origin: exact, unless they are months apart. */
   const startNs = new Float64Array(samples.count)
@@ -39,37 +38,37 @@ export function orderSamples(
     const originNs = Number(traces.origin[t]! - firstOrigin!)
     for (let s = traces.firstSample[t]!; s < traces.firstSample[t + 1]!; s++) {
       if (samples.counted[s] === 0) continue
-      counted.push(s)
+      counted[count++] = s
       trace[s] = t
       startNs[s] = originNs + samples.startNs[s]!
+      const isService = samples.kind[s] === SERVICE
+      const place = 2 * samples.endpoint[s]! + (isService ? 1 : 0)
+      placeOf[s] = place
       const operation = nameOf(samples.endpoint[s]!)
-      keys[placeOf(s)] ??= {
+      keys[place] ??= {
         ...dictionary.endpoints[samples.endpoint[s]!]!,
         operation,
-        scope: samples.kind[s] === SERVICE ? 'service' : 'trace',
+        scope: isService ? 'service' : 'trace',
       }
     }
   }
   const ranks = rankKeys(keys)
-  const order = sortByRank(byStart(counted, startNs), (s) => ranks[placeOf(s)]!, keys.length)
+  const rankOf = new Uint32Array(samples.count)
+  for (let i = 0; i < count; i++) rankOf[counted[i]!] = ranks[placeOf[counted[i]!]!]!
+  const order = sortByRank(byStart(counted.subarray(0, count), startNs), rankOf, keys.length)
   const rowOf = new Uint32Array(samples.count).fill(NO_ROW)
-  const traceOf = new Uint32Array(order.length)
-  for (let row = 0; row < order.length; row++) {
+  const traceOf = new Uint32Array(count)
+  for (let row = 0; row < count; row++) {
     rowOf[order[row]!] = row
     traceOf[row] = trace[order[row]!]!
   }
-  return { order, traceOf, rowOf, placeOf, keyOf }
+  return { order, traceOf, rowOf, placeOf, keys }
 }
 
-/** Where the arrays of each row end: those of a sample have `lengthOf` values, those of a row without sample none. */
-export function endsOfRows(
-  rows: number,
-  rowOf: Uint32Array,
-  samples: number,
-  lengthOf: (sample: number) => number,
-): Uint32Array {
+/** Where the arrays of each row end; `lengths`: of each sample's. Those of rows without sample have none. */
+export function endsOfRows(rows: number, rowOf: Uint32Array, lengths: Uint32Array): Uint32Array {
   const ends = new Uint32Array(rows)
-  for (let s = 0; s < samples; s++) if (rowOf[s] !== NO_ROW) ends[rowOf[s]!] = lengthOf(s)
+  for (let s = 0; s < rowOf.length; s++) if (rowOf[s] !== NO_ROW) ends[rowOf[s]!] = lengths[s]!
   for (let row = 1; row < rows; row++) ends[row]! += ends[row - 1]!
   return ends
 }
@@ -93,19 +92,23 @@ function compare(a: Key, b: Key): number {
 }
 
 /** Deals samples out to as many stretches of time as there are samples, and sorts the few in each by insertion. */
-function byStart(counted: readonly number[], startNs: Float64Array): Uint32Array {
+function byStart(counted: Uint32Array, startNs: Float64Array): Uint32Array {
   let least = Number.POSITIVE_INFINITY
   let most = Number.NEGATIVE_INFINITY
-  for (const s of counted) {
-    if (startNs[s]! < least) least = startNs[s]!
-    if (startNs[s]! > most) most = startNs[s]!
+  for (let i = 0; i < counted.length; i++) {
+    const ns = startNs[counted[i]!]!
+    if (ns < least) least = ns
+    if (ns > most) most = ns
   }
   const perNs = most > least ? (counted.length - 1) / (most - least) : 0
-  const order = sortByRank(counted, (s) => Math.floor((startNs[s]! - least) * perNs), counted.length)
-  // Where all of a long time lies in few stretches (a clock that is off), insertion would cost its square.
-  if (longestStretch(order, startNs, least, perNs) > 1000) {
-    return order.sort((a, b) => startNs[a]! - startNs[b]!)
+  const stretchOf = new Uint32Array(startNs.length)
+  for (let i = 0; i < counted.length; i++) {
+    const s = counted[i]!
+    stretchOf[s] = Math.floor((startNs[s]! - least) * perNs)
   }
+  const order = sortByRank(counted, stretchOf, counted.length)
+  // Where all of a long time lies in few stretches (a clock that is off), insertion would cost its square.
+  if (longestStretch(order, stretchOf) > 1000) return order.sort((a, b) => startNs[a]! - startNs[b]!)
   for (let at = 1; at < order.length; at++) {
     const s = order[at]!
     let into = at - 1
@@ -115,29 +118,22 @@ function byStart(counted: readonly number[], startNs: Float64Array): Uint32Array
   return order
 }
 
-function longestStretch(order: Uint32Array, startNs: Float64Array, least: number, perNs: number): number {
+function longestStretch(order: Uint32Array, stretchOf: Uint32Array): number {
   let longest = 0
   let length = 0
-  let last = -1
-  for (const s of order) {
-    const stretch = Math.floor((startNs[s]! - least) * perNs)
-    length = stretch === last ? length + 1 : 1
-    last = stretch
+  for (let i = 0; i < order.length; i++) {
+    length = i > 0 && stretchOf[order[i]!] === stretchOf[order[i - 1]!] ? length + 1 : 1
     if (length > longest) longest = length
   }
   return longest
 }
 
-/** A counting sort that keeps the order of what has the same rank. */
-function sortByRank(
-  samples: ArrayLike<number>,
-  rankOf: (sample: number) => number,
-  ranks: number,
-): Uint32Array {
+/** A counting sort that keeps the order of what has the same rank; `rankOf`: by sample. */
+function sortByRank(samples: Uint32Array, rankOf: Uint32Array, ranks: number): Uint32Array {
   const next = new Uint32Array(ranks + 1)
-  for (let i = 0; i < samples.length; i++) next[rankOf(samples[i]!) + 1]!++
+  for (let i = 0; i < samples.length; i++) next[rankOf[samples[i]!]! + 1]!++
   for (let rank = 0; rank < ranks; rank++) next[rank + 1]! += next[rank]!
   const sorted = new Uint32Array(samples.length)
-  for (let i = 0; i < samples.length; i++) sorted[next[rankOf(samples[i]!)]!++] = samples[i]!
+  for (let i = 0; i < samples.length; i++) sorted[next[rankOf[samples[i]!]!]!++] = samples[i]!
   return sorted
 }

@@ -11,7 +11,7 @@ import { type NativeTable, tableOf } from './native-table.ts'
 import { type NativeColumn, writeBlock } from './native-writer.ts'
 import { createNodeColumns } from './node-columns.ts'
 import type { ResultVersion } from './results.ts'
-import { orderSamples } from './sample-order.ts'
+import { type Key, orderSamples } from './sample-order.ts'
 
 /** Identity of a stored sample: the sorting key of `samples`. */
 export type SampleKey = {
@@ -43,8 +43,9 @@ export function samplesBlock(
 ): { rows: number; block: Buffer; stored: NativeTable; traceOf: Uint32Array } {
   const { spans, traces, samples } = analysis
   const { dictionary } = spans
-  const { order, rowOf, traceOf, placeOf, keyOf } = orderSamples(analysis, dictionary, nameOf)
-  const deleted = gone.length === 0 ? [] : missingOf(gone, analysis, order, traceOf, keyOf)
+  const { order, rowOf, traceOf, placeOf, keys } = orderSamples(analysis, dictionary, nameOf)
+  const deleted =
+    gone.length === 0 ? [] : missingOf(gone, analysis, order, traceOf, (s) => keys[placeOf[s]!]!)
   const counted = order.length
   const rows = counted + deleted.length
 
@@ -70,7 +71,10 @@ export function samplesBlock(
 
   const origins = wordsOfTimes(traces.origin)
   const kindCodes = SAMPLE_KINDS.map(text.EntryKind.codeOf)
-  const codesOfPlace: number[][] = []
+  const keyCodes = KEYS.map((name) => text[name].codes)
+  const codesOfPlace = keys.map((key) =>
+    codesOf(key.environment, key.namespace, key.service, key.operation, key.scope),
+  )
   const versionOfShape: number[] = []
   // In the order of the analysis: what is put lies scattered, but nobody waits for that as for what is looked up.
   for (let trace = 0; trace < traces.count; trace++) {
@@ -79,7 +83,8 @@ export function samplesBlock(
       if (samples.counted[s] === 0) continue
       const row = rowOf[s]!
       const span = samples.span[s]!
-      putCodes(row, (codesOfPlace[placeOf(s)] ??= codesOfKey(keyOf(s))))
+      const codes = codesOfPlace[placeOf[s]!]!
+      for (let i = 0; i < keyCodes.length; i++) keyCodes[i]![row] = codes[i]!
       const shape = spans.shape[span]!
       text.ServiceVersion.codes[row] = versionOfShape[shape] ??= text.ServiceVersion.codeOf(
         dictionary.fields(shape).version,
@@ -104,7 +109,9 @@ export function samplesBlock(
   deleted.forEach((key, i) => {
     const row = counted + i
     const { Environment, Namespace, Service, Operation, Scope } = key
-    putCodes(row, codesOf(Environment, Namespace, Service, Operation, Scope))
+    codesOf(Environment, Namespace, Service, Operation, Scope).forEach((code, i) => {
+      keyCodes[i]![row] = code
+    })
     text.ServiceVersion.codes[row] = text.ServiceVersion.codeOf('')
     text.EntryKind.codes[row] = text.EntryKind.codeOf('')
     const startNs = BigInt(key.StartNs)
@@ -150,21 +157,9 @@ export function samplesBlock(
   const written = columns.filter((column) => !isEmpty(column))
   return { rows, block: writeBlock(rows, written), stored, traceOf }
 
-  function codesOfKey({ environment, namespace, service, operation, scope }: ReturnType<typeof keyOf>) {
-    return codesOf(environment, namespace, service, operation, scope)
-  }
-
   /** Of KEYS, in that order. */
   function codesOf(...key: [string, string, string, string, string]): number[] {
     return KEYS.map((name, i) => text[name].codeOf(key[i]!))
-  }
-
-  function putCodes(row: number, codes: readonly number[]): void {
-    text.Environment.codes[row] = codes[0]!
-    text.Namespace.codes[row] = codes[1]!
-    text.Service.codes[row] = codes[2]!
-    text.Operation.codes[row] = codes[3]!
-    text.Scope.codes[row] = codes[4]!
   }
 }
 
@@ -174,7 +169,7 @@ function missingOf(
   { spans, traces, samples }: Analysis,
   order: Uint32Array,
   traceOf: Uint32Array,
-  keyOf: ReturnType<typeof orderSamples>['keyOf'],
+  keyOf: (sample: number) => Key,
 ): SampleKey[] {
   const names = new Set<string>()
   for (let row = 0; row < order.length; row++) {
