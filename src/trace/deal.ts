@@ -1,43 +1,7 @@
-/** So many items, or fewer, are ranked by comparing all with each other. */
+/** So many items, or fewer, are sorted by insertion. */
 export const FEW = 12
 /** Bits of a digit at most. */
 const MOST_BITS = 11
-
-/** Of the items being ranked: parts of the keys' range, and how many come before. */
-const partOf = new Int32Array(FEW)
-const rankOf = new Int32Array(FEW)
-
-/**
- * Sorts few `items[from..to)` by which of 2^30 equal parts of `least` to `most` their keys are in. Stable; without a
- * branch that depends on the keys: of unsorted ones a processor would guess every second one wrong.
- */
-export function rankFew(
-  items: Int32Array,
-  from: number,
-  to: number,
-  scratch: Int32Array,
-  keys: Float64Array,
-  least: number,
-  most: number,
-): void {
-  const count = to - from
-  const perUnit = 2 ** 30 / (most - least)
-  for (let i = 0; i < count; i++) {
-    const item = items[from + i]!
-    const part = ((keys[item]! - least) * perUnit) | 0
-    let rank = i
-    for (let j = 0; j < i; j++) {
-      // -1 if this one comes before the other, else 0.
-      const isBefore = (part - partOf[j]!) >> 31
-      rankOf[j] = rankOf[j]! - isBefore
-      rank += isBefore
-    }
-    scratch[i] = item
-    partOf[i] = part
-    rankOf[i] = rank
-  }
-  for (let i = 0; i < count; i++) items[from + rankOf[i]!] = scratch[i]!
-}
 
 /** Where dealing leaves things on its way: room for as many as there are items. */
 export type DealRoom = { part: Int32Array; dealt: Int32Array; dealtPart: Int32Array }

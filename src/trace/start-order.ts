@@ -1,4 +1,4 @@
-import { dealOut, FEW, rankFew } from './deal.ts'
+import { dealOut, FEW } from './deal.ts'
 import { sortRange } from './sort.ts'
 import type { TraceTree } from './tree.ts'
 
@@ -17,7 +17,6 @@ export function sortByStart(tree: TraceTree, count: number, earliest: number, la
   const { order } = tree
   for (let i = 0; i < count; i++) order[i] = i
   if (count <= FEW) {
-    if (earliest < latest) rankFew(order, 0, count, tree.scratch, tree.keys, earliest, latest)
     insert(tree, 0, count, tree.keys)
     return
   }
