@@ -1,7 +1,10 @@
-import { dealOut, FEW } from './deal.ts'
 import { sortRange } from './sort.ts'
 import type { TraceTree } from './tree.ts'
 
+/** So many spans, or fewer, are sorted by insertion. */
+const FEW = 12
+/** Bits of a digit at most. */
+const MOST_BITS = 11
 /** Ranges of `order` that are still to be sorted: from, to, and by which of the keys. */
 const open: number[] = []
 const BY_START = 0
@@ -10,8 +13,9 @@ const BY_ID = 2
 
 /**
  * Fills `order[0..count)` with 0 to count - 1 in span order; `keys` holds starts (from `earliest` to `latest`), `shift`
- * ends, `scratch2` rows. Spans are dealt out to parts of the trace's time; a part that gets more than a few is dealt out
- * again. O(n): a dealing cuts a part's time to less than a hundredth, so no span is dealt out more than 8 times by one key.
+ * ends, `scratch2` rows. Spans are dealt out to parts of the trace's time, as many as the square of their number (up to 4
+ * million), by one digit of the part after the other; a part that gets more than a few is dealt out again. O(n): a
+ * dealing cuts a part's time to less than a hundredth, so no span is dealt out more than 8 times by one key.
  */
 export function sortByStart(tree: TraceTree, count: number, earliest: number, latest: number): void {
   const { order } = tree
@@ -20,41 +24,37 @@ export function sortByStart(tree: TraceTree, count: number, earliest: number, la
     insert(tree, 0, count, tree.keys)
     return
   }
-  if (earliest < latest) deal(tree, 0, count, BY_START, earliest, latest)
-  else open.push(0, count, BY_END)
+  sortOrDeal(tree, 0, count, BY_START, earliest, latest)
   while (open.length > 0) {
     const key = open.pop()!
     const to = open.pop()!
     const from = open.pop()!
-    sortBy(tree, from, to, key)
-  }
-}
-
-/** Deals `order[from..to)` out by the first key, from `key` on, that is not the same for all of them. */
-function sortBy(tree: TraceTree, from: number, to: number, key: number): void {
-  const { order } = tree
-  for (let its = key; its <= BY_ID; its++) {
-    if (its === BY_END && haveOneEnd(tree, from, to)) continue
-    const keys = keysOf(tree, its)
-    if (its !== BY_START) fillKeys(tree, from, to, its)
-    let least = keys[order[from]!]!
-    let most = least
-    for (let at = from + 1; at < to; at++) {
+    const keys = keysOf(tree, key)
+    let least = Number.POSITIVE_INFINITY
+    let most = Number.NEGATIVE_INFINITY
+    for (let at = from; at < to; at++) {
       const value = keys[order[at]!]!
       if (value < least) least = value
       if (value > most) most = value
     }
-    if (least === most) continue
-    deal(tree, from, to, its, least, most)
-    return
+    sortOrDeal(tree, from, to, key, least, most)
   }
-  sortRange(order, from, to, tree.scratch, tree.cutStart, tree, comesFirst)
 }
 
-function haveOneEnd({ order, shift: ends }: TraceTree, from: number, to: number): boolean {
-  const end = ends[order[from]!]!
-  for (let at = from + 1; at < to; at++) if (ends[order[at]!]! !== end) return false
-  return true
+function sortOrDeal(
+  tree: TraceTree,
+  from: number,
+  to: number,
+  key: number,
+  least: number,
+  most: number,
+): void {
+  if (least < most) dealOut(tree, from, to, key, least, most)
+  else if (key === BY_ID) sortRange(tree.order, from, to, tree.scratch, tree.cutStart, tree, comesFirst)
+  else {
+    fillKeys(tree, from, to, key + 1)
+    open.push(from, to, key + 1)
+  }
 }
 
 /** What is sorted by: starts; of one start the last end first; of one end as much of the id as one number holds exactly. */
@@ -76,20 +76,51 @@ function fillKeys(tree: TraceTree, from: number, to: number, key: number): void 
   }
 }
 
+/** Spans by the low and by the high digit of their part: how many, then where the next one goes. */
+const low = new Int32Array(1 << MOST_BITS)
+const high = new Int32Array(1 << MOST_BITS)
+
 /** Deals `order[from..to)` out by keys from `least` to `most`; parts of more than a few are left in `open`. */
-function deal(tree: TraceTree, from: number, to: number, key: number, least: number, most: number): void {
-  const { order, scratch: part } = tree
+function dealOut(tree: TraceTree, from: number, to: number, key: number, least: number, most: number): void {
+  const { order, scratch: part, child: dealt } = tree
   const keys = keysOf(tree, key)
-  dealOut(order, from, to, { part, dealt: tree.child, dealtPart: tree.byEnd }, keys, least, most)
   const count = to - from
-  let first = 0
-  let last = part[0]!
-  for (let i = 1; i <= count; i++) {
-    const its = i < count ? part[i]! : -1
+  const bits = Math.min(MOST_BITS, 32 - Math.clz32(count))
+  const digits = 1 << bits
+  const perUnit = (digits * digits - 1) / (most - least)
+  low.fill(0, 0, digits)
+  high.fill(0, 0, digits)
+  for (let at = from; at < to; at++) {
+    const span = order[at]!
+    const its = ((keys[span]! - least) * perUnit) >>> 0
+    part[span] = its
+    low[its & (digits - 1)]!++
+    high[its >>> bits]!++
+  }
+  for (let digit = 0, nextLow = 0, nextHigh = from; digit < digits; digit++) {
+    const ofLow = low[digit]!
+    const ofHigh = high[digit]!
+    low[digit] = nextLow
+    high[digit] = nextHigh
+    nextLow += ofLow
+    nextHigh += ofHigh
+  }
+  for (let at = from; at < to; at++) {
+    const span = order[at]!
+    dealt[low[part[span]! & (digits - 1)]!++] = span
+  }
+  for (let i = 0; i < count; i++) {
+    const span = dealt[i]!
+    order[high[part[span]! >>> bits]!++] = span
+  }
+  let first = from
+  let last = part[order[from]!]!
+  for (let at = from + 1; at <= to; at++) {
+    const its = at < to ? part[order[at]!]! : -1
     if (its === last) continue
-    if (i - first > FEW) open.push(from + first, from + i, key)
-    else if (i - first > 1) insert(tree, from + first, from + i, keys)
-    first = i
+    if (at - first > FEW) open.push(first, at, key)
+    else if (at - first > 1) insert(tree, first, at, keys)
+    first = at
     last = its
   }
 }
