@@ -10,7 +10,7 @@ import { generateRequests, LANDSCAPE } from './requests.ts'
  * learning included"; `analyze` and the analyzer also tell the ranges that the evidence leaves open.
  */
 const spans = Number(process.argv[2] ?? 500_000)
-const rounds = Number(process.argv[3] ?? 5)
+const rounds = Number(process.argv[3] ?? 12)
 const columns = generateRequests(spans)
 const model = learnDependencies(columns)
 const least = leastTimes(
