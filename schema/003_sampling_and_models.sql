@@ -4,8 +4,9 @@ ALTER TABLE spans_lean ADD COLUMN IF NOT EXISTS `Weight` UInt32 DEFAULT 0 CODEC(
 
 -- Requests that a sample stands for, and the model (below) whose dependencies it was analyzed with, 0: those of the
 -- trace alone.
-ALTER TABLE samples ADD COLUMN IF NOT EXISTS `Weight` UInt32 DEFAULT 1 CODEC(ZSTD(1));
-ALTER TABLE samples ADD COLUMN IF NOT EXISTS `ModelVersion` UInt64 DEFAULT 0 CODEC(ZSTD(1));
+ALTER TABLE samples
+    ADD COLUMN IF NOT EXISTS `Weight` UInt32 DEFAULT 1 CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS `ModelVersion` UInt64 DEFAULT 0 CODEC(ZSTD(1));
 ALTER TABLE analyzed_traces ADD COLUMN IF NOT EXISTS `ModelVersion` UInt64 DEFAULT 0 CODEC(ZSTD(1));
 
 -- What was learned over many traces. A row never changes; its version is the deduplication token of its insert, so of
