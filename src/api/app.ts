@@ -17,6 +17,7 @@ import { addHealthRoutes } from './health.ts'
 import { onlyKnownParameters } from './known-parameters.ts'
 import { addMarkRoutes } from './marks.ts'
 import { createMetrics, type MetricSources } from './metrics.ts'
+import { addPage } from './page.ts'
 import { addTimelineRoute } from './timeline.ts'
 import { addTraceRoutes } from './traces.ts'
 import { addWhatIfRoutes } from './what-if.ts'
@@ -95,6 +96,7 @@ export function createApi({
   )
 
   addHealthRoutes(app, store, createMetrics(metrics, refreshMetrics), problem)
+  addPage(app)
   app.get('/', (c) =>
     c.json({
       name: 'longpole',

@@ -2,8 +2,9 @@ import { create } from 'xmlbuilder2'
 import { meetsTarget, type Target } from '../analysis/target.ts'
 import type { ExplainedBottleneck, Finding } from '../findings/findings.ts'
 import type { Component } from '../trace/component.ts'
+import { duration } from '../trace/figure-text.ts'
 import type { Budget } from './budget.ts'
-import { componentLabel, duration, printable } from './report-text.ts'
+import { componentLabel, printable } from './report-text.ts'
 import { wrapped } from './wrap.ts'
 
 export type BudgetVerdict = {

@@ -1,7 +1,8 @@
 import type { Bottleneck, BottleneckComponent } from '../analysis/bottlenecks.ts'
 import type { Intervals } from '../analysis/ranked.ts'
+import { duration } from '../trace/figure-text.ts'
 import { changeText, type Shown, shownInterval } from './report-statistic.ts'
-import { componentLabel, duration, fitted } from './report-text.ts'
+import { componentLabel, fitted } from './report-text.ts'
 import { WIDTH } from './wrap.ts'
 
 /** Components named in a tie. */

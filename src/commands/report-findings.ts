@@ -1,6 +1,7 @@
 import type { Finding } from '../findings/findings.ts'
 import { PATTERNS } from '../findings/patterns.ts'
-import { duration, printable } from './report-text.ts'
+import { duration } from '../trace/figure-text.ts'
+import { printable } from './report-text.ts'
 import { wrapped } from './wrap.ts'
 
 /** Findings a component that are told in full; those that would save most come first. */

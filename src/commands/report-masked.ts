@@ -1,5 +1,6 @@
 import type { Bottleneck } from '../analysis/bottlenecks.ts'
-import { componentLabel, fitted, percent } from './report-text.ts'
+import { percent } from '../trace/figure-text.ts'
+import { componentLabel, fitted } from './report-text.ts'
 
 /** Components with less of the time are not worth a line. */
 const NOTABLE_SHARE = 0.25

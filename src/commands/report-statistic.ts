@@ -1,6 +1,6 @@
 import type { Distribution, Intervals } from '../analysis/ranked.ts'
 import type { Target } from '../analysis/target.ts'
-import { duration } from './report-text.ts'
+import { duration } from '../trace/figure-text.ts'
 
 /** What the report tells of a distribution. */
 export type Shown = 'p50' | 'p95' | 'p99' | 'mean'

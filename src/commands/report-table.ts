@@ -3,11 +3,12 @@ import type { Distribution } from '../analysis/ranked.ts'
 import { meetsTarget, type Target } from '../analysis/target.ts'
 import type { ExplainedBottleneck } from '../findings/findings.ts'
 import { type ComponentKind, compareComponents, OTHER_COMPONENT } from '../trace/component.ts'
+import { duration, percent } from '../trace/figure-text.ts'
 import { doubtLines } from './report-doubts.ts'
 import { findingLines } from './report-findings.ts'
 import { maskedLines } from './report-masked.ts'
 import { changeText, type Shown, shownFor, shownNs } from './report-statistic.ts'
-import { componentLabel, duration, fitted, percent, printable } from './report-text.ts'
+import { componentLabel, fitted, printable } from './report-text.ts'
 import { WIDTH } from './wrap.ts'
 
 export type ReportOptions = {

@@ -1,7 +1,8 @@
 import type { EntryJson } from '../analysis/report-json.ts'
 import { traceJson } from '../analysis/report-json.ts'
 import type { Analysis } from '../analysis/result.ts'
-import { componentLabel, duration, printable } from './report-text.ts'
+import { duration } from '../trace/figure-text.ts'
+import { componentLabel, printable } from './report-text.ts'
 import { charactersOf, columnsOf, headOf } from './text-width.ts'
 import { WIDTH } from './wrap.ts'
 

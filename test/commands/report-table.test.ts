@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import type { Bottleneck, BottleneckComponent } from '../../src/analysis/bottlenecks.ts'
 import { parseTarget } from '../../src/analysis/target.ts'
 import { renderReport } from '../../src/commands/report-table.ts'
-import { duration, fitted, printable } from '../../src/commands/report-text.ts'
+import { fitted, printable } from '../../src/commands/report-text.ts'
 import { wrapped } from '../../src/commands/wrap.ts'
 import { type ExplainedBottleneck, explain, type Finding } from '../../src/findings/findings.ts'
+import { duration } from '../../src/trace/figure-text.ts'
 
 const distribution = (ns: number) => ({ p50Ns: ns / 2, p95Ns: ns, p99Ns: ns, meanNs: ns / 2 })
 const component = (
