@@ -10,6 +10,7 @@ const FILES: Readonly<Record<string, { file: string; type: string }>> = {
   '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
   '/page.js': { file: 'page.js', type: 'text/javascript; charset=utf-8' },
   '/page.css': { file: 'page.css', type: 'text/css; charset=utf-8' },
+  '/licenses.txt': { file: 'licenses.txt', type: 'text/plain; charset=utf-8' },
 }
 
 /** What is answered without a token: the page holds no data, and asks for the token itself. */

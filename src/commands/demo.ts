@@ -114,6 +114,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
       if (values.exit) return missed === 0 ? 0 : 1
 
       stdout.write(`\nstill serving until Ctrl-C; next:
+  ${url}/#/endpoints?from=now-6h (in a browser)
   curl -s '${url}/api/v1/bottlenecks?from=now-2h&scope=trace'
   curl -s '${url}/api/v1/traces?from=now-2h&sort=duration&limit=3'
   OTEL_EXPORTER_OTLP_ENDPOINT=http://${service.addresses.otlpGrpc} your-service

@@ -39,7 +39,7 @@ function Page() {
       </main>
       <footer>
         What is predicted is the same requests with load and queues as they were.{' '}
-        <a href="openapi.json">API</a>
+        <a href="openapi.json">API</a> <a href="licenses.txt">Licenses</a>
       </footer>
     </>
   )

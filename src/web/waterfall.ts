@@ -9,26 +9,27 @@ export function rowsOf(spans: readonly Span[]): Row[] {
   const starts = new Map(spans.map((span) => [span, BigInt(span.startUnixNano)]))
   const first = [...starts.values()].reduce((least, start) => (start < least ? start : least), 2n ** 64n)
   const startOf = (span: Span) => Number(starts.get(span)! - first)
-  const children = Map.groupBy(spans, ({ spanId, parentSpanId }) =>
-    ids.has(parentSpanId) && parentSpanId !== spanId ? parentSpanId : '',
-  )
+  const children = new Map<string, Span[]>()
+  for (const span of spans) {
+    const { spanId, parentSpanId } = span
+    const parent = ids.has(parentSpanId) && parentSpanId !== spanId ? parentSpanId : ''
+    const siblings = children.get(parent)
+    if (siblings === undefined) children.set(parent, [span])
+    else siblings.push(span)
+  }
   const latestFirst = (parent: string) =>
     (children.get(parent) ?? []).toSorted((a, b) => startOf(b) - startOf(a))
   const rows: Row[] = []
-  const open = latestFirst('').map((span) => ({ span, depth: 0 }))
   const seen = new Set<Span>()
-  for (;;) {
-    const next = open.pop()
-    if (next === undefined) {
-      // Who is its own ancestor hangs below nobody.
-      const left = spans.find((span) => !seen.has(span))
-      if (left === undefined) return rows
-      open.push({ span: left, depth: 0 })
-      continue
+  // Roots; then who is its own ancestor, below nobody.
+  for (const root of [...latestFirst('').reverse(), ...spans]) {
+    const open = [{ span: root, depth: 0 }]
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if (seen.has(next.span)) continue
+      seen.add(next.span)
+      rows.push({ ...next, startNs: startOf(next.span) })
+      for (const span of latestFirst(next.span.spanId)) open.push({ span, depth: next.depth + 1 })
     }
-    if (seen.has(next.span)) continue
-    seen.add(next.span)
-    rows.push({ ...next, startNs: startOf(next.span) })
-    for (const span of latestFirst(next.span.spanId)) open.push({ span, depth: next.depth + 1 })
   }
+  return rows
 }
