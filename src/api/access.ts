@@ -1,16 +1,15 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { MiddlewareHandler } from 'hono'
 import { ApiError, errorJson } from './errors.ts'
-import { PAGE_PATHS } from './page.ts'
 
 export type Access = {
-  /** Asked for as `Authorization: Bearer`, where set; /healthz, /readyz and the page answer without. */
+  /** Asked for as `Authorization: Bearer`, where set; /healthz and /readyz answer without. */
   token?: string | undefined
   /** The API listens on loopback: without a token it answers those only who name this machine as such. */
   localOnly?: boolean | undefined
 }
 
-const OPEN = new Set(['/healthz', '/readyz', ...PAGE_PATHS])
+const OPEN = new Set(['/healthz', '/readyz'])
 /** `localhost`, `127.0.0.1`, `[::1]`: no name that somebody else can point here. */
 const ADDRESS = /^(localhost|[\d.]+|\[[\da-f:.]+\])$/i
 

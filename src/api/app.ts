@@ -64,6 +64,8 @@ export function createApi({
     },
   })
 
+  // Before what is guarded: the page holds no data, and asks for the token itself.
+  addPage(app)
   app.use(guard({ token, localOnly }))
   app.use('/api/v1/*', onlyKnownParameters(app))
   app.use(
@@ -96,7 +98,6 @@ export function createApi({
   )
 
   addHealthRoutes(app, store, createMetrics(metrics, refreshMetrics), problem)
-  addPage(app)
   app.get('/', (c) =>
     c.json({
       name: 'longpole',

@@ -13,7 +13,6 @@ const FILES: Readonly<Record<string, { file: string; type: string }>> = {
   '/licenses.txt': { file: 'licenses.txt', type: 'text/plain; charset=utf-8' },
 }
 
-/** What is answered without a token: the page holds no data, and asks for the token itself. */
 export const PAGE_PATHS = Object.keys(FILES)
 
 /** Nothing but this service's own files and answers; styles also in elements, which charts set. */

@@ -34,5 +34,5 @@ it('comes without the token that it asks for, and holds no data', async () => {
   const api = createApi({ store, log: quiet, token: 'secret' })
   expect((await api.request('/', asBrowser)).status).toBe(200)
   expect((await api.request('/page.js')).status).toBe(200)
-  expect((await api.request('/api/v1/endpoints')).status).toBe(401)
+  for (const path of ['/', '/api/v1/endpoints']) expect((await api.request(path)).status).toBe(401)
 })
