@@ -5,7 +5,7 @@ import { CONSUMER_ENTRY, ORPHAN_ENTRY, ROOT_ENTRY } from '../trace/identity.ts'
 import { comesBefore, settle } from '../trace/settle.ts'
 import { CONSUMER, SERVER } from '../trace/span.ts'
 import type { TraceTree } from '../trace/tree.ts'
-import { type CallTree, createCallTree } from './call-tree.ts'
+import { addCritical, beginCalls, type CallTree, callsOf, createCallTree } from './call-tree.ts'
 import { type PathWalk, walkCriticalPath } from './critical-path.ts'
 import { type Applied, applyModel } from './dependencies.ts'
 import { type Measure, measureRoot } from './measure.ts'
@@ -174,7 +174,7 @@ function addCalls({ result, entrySample }: Sampling, callTree: CallTree): void {
   const { components, samples } = result
   const to = entrySample + 1 < samples.count ? samples.firstComponent[entrySample + 1]! : components.count
   for (let i = samples.firstComponent[entrySample]!; i < to; i++) {
-    components.calls[i] = callTree.callsOf(components.component[i]!)
+    components.calls[i] = callsOf(callTree, components.component[i]!)
   }
 }
 
@@ -201,10 +201,10 @@ function addSegments({ tree, result, walk, applied, callTree, lap }: Sampling, e
   walkCriticalPath(tree, walk, applied?.readings.likely, entry)
   const { count, piece, startNs } = walk
   if (callTree !== undefined) {
-    callTree.begin(entry)
+    beginCalls(callTree, entry)
     let endNs = tree.cutEnd[entry]!
     for (let i = 0; i < count; i++) {
-      callTree.add(piece[i]!, endNs - startNs[i]!)
+      addCritical(callTree, piece[i]!, endNs - startNs[i]!)
       endNs = startNs[i]!
     }
   }

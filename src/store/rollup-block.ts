@@ -9,7 +9,7 @@ import {
   type RollupKey,
 } from '../analysis/rollup.ts'
 import { createWords, pushNumber, pushPair, pushWord, type WordList, wordsIn } from '../analysis/word-list.ts'
-import { codedColumn, codesById, createCodedTexts } from './column-lists.ts'
+import { codedColumn, codesById, createCodedTexts, pushText } from './column-lists.ts'
 import { type NativeColumn, writeBlock } from './native-writer.ts'
 
 export type RollupToStore = {
@@ -115,12 +115,12 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     block.rows++
     scalars.UInt32.Step.push(step)
     scalars.DateTime.Bucket.push(bucket)
-    texts.Environment.push(key.environment)
-    texts.Namespace.push(key.namespace)
-    texts.Service.push(key.service)
-    texts.Operation.push(key.operation)
-    texts.Scope.push(key.scope)
-    texts.ServiceVersion.push(key.version)
+    pushText(texts.Environment, key.environment)
+    pushText(texts.Namespace, key.namespace)
+    pushText(texts.Service, key.service)
+    pushText(texts.Operation, key.operation)
+    pushText(texts.Scope, key.scope)
+    pushText(texts.ServiceVersion, key.version)
     scalars.UInt64.Version.push(version)
     scalars.UInt64.Samples.push(rollup.samples)
     scalars.UInt64.Weight.push(rollup.weight)
@@ -130,8 +130,8 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     scalars.Float64.P95Ns.push(histogramQuantile(rollup.observed, rollup.weight, 0.95))
     pushSum(durationNs, rollup.durationNs)
     const leader = step < LEADERS_FROM ? undefined : leaderOf(rollup)
-    texts.LeaderKind.push(leader?.component.kind ?? '')
-    texts.LeaderName.push(leader?.component.name ?? '')
+    pushText(texts.LeaderKind, leader?.component.kind ?? '')
+    pushText(texts.LeaderName, leader?.component.name ?? '')
     scalars.Float64.LeaderP95Ns.push(leader === undefined ? 0 : binValue(leader.bin))
 
     for (const sum of rollup.overlapNs) pushSum(words.OverlapNs, sum)
@@ -150,8 +150,8 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     const parts = [...components.keys()].sort().map((key) => components.get(key)!)
     for (let i = 0; i < parts.length; i++) {
       const part = parts[i]!
-      named.ComponentKinds.push(part.component.kind)
-      named.ComponentNames.push(part.component.name)
+      pushText(named.ComponentKinds, part.component.kind)
+      pushText(named.ComponentNames, part.component.name)
       pushNumber(words.Present, part.present)
       pushSum(words.PresentNs, part.presentNs)
       pushSum(words.IfInstantNs, part.ifInstantNs)

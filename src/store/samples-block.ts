@@ -4,7 +4,7 @@ import { putNumber } from '../analysis/word-list.ts'
 import type { EvidenceRows } from '../findings/evidence.ts'
 import { idHex, traceIdHex } from '../trace/columns.ts'
 import { STATUS_ERROR } from '../trace/span.ts'
-import { codedTexts } from './column-lists.ts'
+import { codedTexts, codeOf } from './column-lists.ts'
 import { createComponentColumns } from './component-columns.ts'
 import { createFindingColumns } from './finding-columns.ts'
 import { type NativeTable, tableOf } from './native-table.ts'
@@ -42,8 +42,7 @@ export function samplesBlock(
   evidence?: EvidenceRows,
 ): { rows: number; block: Buffer; stored: NativeTable; traceOf: Uint32Array } {
   const { spans, traces, samples } = analysis
-  const { dictionary } = spans
-  const { order, rowOf, traceOf, placeOf, keys } = orderSamples(analysis, dictionary, nameOf)
+  const { order, rowOf, traceOf, placeOf, keys } = orderSamples(analysis, spans.dictionary, nameOf)
   const deleted =
     gone.length === 0 ? [] : missingOf(gone, analysis, order, traceOf, (s) => keys[placeOf[s]!]!)
   const counted = order.length
@@ -58,62 +57,26 @@ export function samplesBlock(
     ServiceVersion: codedTexts(rows),
     EntryKind: codedTexts(rows),
   }
-  const start = new Uint32Array(2 * rows)
-  const traceHigh = new Uint32Array(2 * rows)
-  const traceLow = new Uint32Array(2 * rows)
-  const spanId = new Uint32Array(2 * rows)
-  const durationNs = new Uint32Array(2 * rows)
-  const queueWaitNs = new Uint32Array(2 * rows)
-  const isError = new Uint32Array(rows)
-  const weight = new Uint32Array(rows)
+  const columns = createRowColumns(rows, counted)
+  const { start, traceHigh, traceLow, spanId, durationNs, queueWaitNs, isError, weight, minutes } = columns
   const isDeleted = new Uint32Array(rows)
-  const minutes = new Uint32Array(counted)
-
-  const origins = wordsOfTimes(traces.origin)
-  const kindCodes = SAMPLE_KINDS.map(text.EntryKind.codeOf)
   const keyCodes = KEYS.map((name) => text[name].codes)
-  const codesOfPlace = keys.map((key) =>
-    codesOf(key.environment, key.namespace, key.service, key.operation, key.scope),
-  )
-  const versionOfShape: number[] = []
-  // In the order of the analysis: what is put lies scattered, but nobody waits for that as for what is looked up.
-  for (let trace = 0; trace < traces.count; trace++) {
-    const traceSpan = traces.span[trace]!
-    for (let s = traces.firstSample[trace]!; s < traces.firstSample[trace + 1]!; s++) {
-      if (samples.counted[s] === 0) continue
-      const row = rowOf[s]!
-      const span = samples.span[s]!
-      const codes = codesOfPlace[placeOf[s]!]!
-      for (let i = 0; i < keyCodes.length; i++) keyCodes[i]![row] = codes[i]!
-      const shape = spans.shape[span]!
-      text.ServiceVersion.codes[row] = versionOfShape[shape] ??= text.ServiceVersion.codeOf(
-        dictionary.fields(shape).version,
-      )
-      text.EntryKind.codes[row] = kindCodes[samples.kind[s]!]!
-      const low = origins[2 * trace]! + samples.startNs[s]!
-      start[2 * row] = low
-      start[2 * row + 1] = origins[2 * trace + 1]! + Math.floor(low / WORD)
-      minutes[row] = minuteOf(start, row)
-      traceHigh[2 * row] = spans.traceHigh[2 * traceSpan]!
-      traceHigh[2 * row + 1] = spans.traceHigh[2 * traceSpan + 1]!
-      traceLow[2 * row] = spans.traceLow[2 * traceSpan]!
-      traceLow[2 * row + 1] = spans.traceLow[2 * traceSpan + 1]!
-      spanId[2 * row] = spans.spanId[2 * span]!
-      spanId[2 * row + 1] = spans.spanId[2 * span + 1]!
-      putNumber(durationNs, row, samples.durationNs[s]!)
-      putNumber(queueWaitNs, row, samples.queueWaitNs[s]!)
-      isError[row] = spans.status[span] === STATUS_ERROR ? 1 : 0
-      weight[row] = samples.weight[s]!
-    }
+  const codes = {
+    kinds: SAMPLE_KINDS.map((kind) => codeOf(text.EntryKind, kind)),
+    keys: keys.map((key) => codesOf(key.environment, key.namespace, key.service, key.operation, key.scope)),
+    versions: [],
   }
+  const into = { text, keyCodes, codes, columns, origins: wordsOfTimes(traces.origin) }
+  // In the order of the analysis: what is put lies scattered, but nobody waits for that as for what is looked up.
+  for (let trace = 0; trace < traces.count; trace++) putSamples(into, analysis, trace, rowOf, placeOf)
   deleted.forEach((key, i) => {
     const row = counted + i
     const { Environment, Namespace, Service, Operation, Scope } = key
     codesOf(Environment, Namespace, Service, Operation, Scope).forEach((code, i) => {
       keyCodes[i]![row] = code
     })
-    text.ServiceVersion.codes[row] = text.ServiceVersion.codeOf('')
-    text.EntryKind.codes[row] = text.EntryKind.codeOf('')
+    text.ServiceVersion.codes[row] = codeOf(text.ServiceVersion, '')
+    text.EntryKind.codes[row] = codeOf(text.EntryKind, '')
     const startNs = BigInt(key.StartNs)
     start[2 * row] = Number(startNs & 0xffff_ffffn)
     start[2 * row + 1] = Number(startNs >> 32n)
@@ -124,7 +87,7 @@ export function samplesBlock(
     isDeleted[row] = 1
   })
 
-  const columns: NativeColumn[] = [
+  const stored: NativeColumn[] = [
     { name: 'Start', type: 'DateTime64(9)', words: start },
     ...Object.entries(text).map(([name, { texts, codes }]) => ({
       name,
@@ -145,8 +108,8 @@ export function samplesBlock(
     { name: 'ModelVersion', type: 'UInt64', words: repeated(modelVersion, rows) },
     { name: 'IsDeleted', type: 'UInt8', values: isDeleted },
   ]
-  const stored = tableOf(counted, [
-    ...columns,
+  const table = tableOf(counted, [
+    ...stored,
     { name: 'Minute', type: 'UInt32', values: minutes },
     { name: 'StartNs', type: 'UInt64', words: start },
     { name: 'TraceHigh', type: 'UInt64', words: traceHigh },
@@ -154,12 +117,80 @@ export function samplesBlock(
   ])
   const isEmpty = (column: NativeColumn) => 'ends' in column && (rows === 0 || column.ends[rows - 1] === 0)
   // Where all of a column's arrays are empty, as the table has them anyway, their ends would be most of the block.
-  const written = columns.filter((column) => !isEmpty(column))
-  return { rows, block: writeBlock(rows, written), stored, traceOf }
+  const written = stored.filter((column) => !isEmpty(column))
+  return { rows, block: writeBlock(rows, written), stored: table, traceOf }
 
   /** Of KEYS, in that order. */
   function codesOf(...key: [string, string, string, string, string]): number[] {
-    return KEYS.map((name, i) => text[name].codeOf(key[i]!))
+    return KEYS.map((name, i) => codeOf(text[name], key[i]!))
+  }
+}
+
+/** Columns of a row each, words of two; `minutes`: epoch seconds of the minute of each sample. */
+type RowColumns = ReturnType<typeof createRowColumns>
+
+function createRowColumns(rows: number, counted: number) {
+  return {
+    start: new Uint32Array(2 * rows),
+    traceHigh: new Uint32Array(2 * rows),
+    traceLow: new Uint32Array(2 * rows),
+    spanId: new Uint32Array(2 * rows),
+    durationNs: new Uint32Array(2 * rows),
+    queueWaitNs: new Uint32Array(2 * rows),
+    isError: new Uint32Array(rows),
+    weight: new Uint32Array(rows),
+    minutes: new Uint32Array(counted),
+  }
+}
+
+/** Where samples are put: the codes of their texts, by kind, place of the key (see sample-order.ts) and shape. */
+type Target = {
+  text: Record<(typeof KEYS)[number] | 'ServiceVersion' | 'EntryKind', ReturnType<typeof codedTexts>>
+  keyCodes: readonly Uint32Array[]
+  codes: { kinds: readonly number[]; keys: readonly number[][]; versions: number[] }
+  columns: RowColumns
+  origins: Uint32Array
+}
+
+/**
+ * Puts the samples of a trace into their rows. A function of its own: in the middle of a loop over all traces V8 would
+ * compile it anew for each block.
+ */
+function putSamples(
+  { text, keyCodes, codes, columns, origins }: Target,
+  { spans, traces, samples }: Analysis,
+  trace: number,
+  rowOf: Uint32Array,
+  placeOf: Uint32Array,
+): void {
+  const { start, traceHigh, traceLow, spanId, durationNs, queueWaitNs, isError, weight, minutes } = columns
+  const { versions } = codes
+  const traceSpan = traces.span[trace]!
+  const end = traces.firstSample[trace + 1]!
+  for (let s = traces.firstSample[trace]!; s < end; s++) {
+    if (samples.counted[s] === 0) continue
+    const row = rowOf[s]!
+    const span = samples.span[s]!
+    const keys = codes.keys[placeOf[s]!]!
+    for (let i = 0; i < keyCodes.length; i++) keyCodes[i]![row] = keys[i]!
+    const shape = spans.shape[span]!
+    versions[shape] ??= codeOf(text.ServiceVersion, spans.dictionary.fields(shape).version)
+    text.ServiceVersion.codes[row] = versions[shape]
+    text.EntryKind.codes[row] = codes.kinds[samples.kind[s]!]!
+    const low = origins[2 * trace]! + samples.startNs[s]!
+    start[2 * row] = low
+    start[2 * row + 1] = origins[2 * trace + 1]! + Math.floor(low / WORD)
+    minutes[row] = minuteOf(start, row)
+    traceHigh[2 * row] = spans.traceHigh[2 * traceSpan]!
+    traceHigh[2 * row + 1] = spans.traceHigh[2 * traceSpan + 1]!
+    traceLow[2 * row] = spans.traceLow[2 * traceSpan]!
+    traceLow[2 * row + 1] = spans.traceLow[2 * traceSpan + 1]!
+    spanId[2 * row] = spans.spanId[2 * span]!
+    spanId[2 * row + 1] = spans.spanId[2 * span + 1]!
+    putNumber(durationNs, row, samples.durationNs[s]!)
+    putNumber(queueWaitNs, row, samples.queueWaitNs[s]!)
+    isError[row] = spans.status[span] === STATUS_ERROR ? 1 : 0
+    weight[row] = samples.weight[s]!
   }
 }
 

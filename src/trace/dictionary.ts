@@ -61,6 +61,9 @@ export function createDictionary(): Dictionary {
   const frames: Frame[] = []
   const frameIds = new Map<string, number>()
   const frameOf = new Map<number, number>()
+  /** Of each shape, the component and frame asked for last: nearly always those asked for next. */
+  const frameAskedOf: number[] = []
+  const frameAsked: number[] = []
   const ids = {
     service: new Map<string, number>(),
     instance: new Map<string, number>(),
@@ -93,6 +96,8 @@ export function createDictionary(): Dictionary {
       const shape = shapeFieldsOf(key)
       fields.push(shape)
       endpointOfShape.push(-1)
+      frameAskedOf.push(-1)
+      frameAsked.push(-1)
       const kind = kindCode(shape.kind)
       const service = intern(ids.service, shape.service)
       if (service === services.length) services.push(shape.service)
@@ -154,6 +159,7 @@ export function createDictionary(): Dictionary {
     },
 
     frame(shape: number, component: number): number {
+      if (frameAskedOf[shape] === component) return frameAsked[shape]!
       const pair = shape * 2 ** 26 + component
       let id = frameOf.get(pair)
       if (id === undefined) {
@@ -162,6 +168,8 @@ export function createDictionary(): Dictionary {
         if (id === frames.length) frames.push({ component, name })
         frameOf.set(pair, id)
       }
+      frameAskedOf[shape] = component
+      frameAsked[shape] = id
       return id
     },
   }
