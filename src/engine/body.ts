@@ -17,8 +17,10 @@ const DATA_BYTES = 2 ** 30
 const MEMORY = freeBytes('/dev/shm') > 2 ** 28 ? '/dev/shm' : tmpdir()
 /** `longpole-insert-PID-RANDOM`: a directory of each engine. */
 const SPOOL = /^longpole-insert-(\d+)-/
-/** A file in it that somebody else has put there. */
+/** A file in it that somebody else has put there, or will fetch. */
 const GIVEN = /^[\w-]{1,64}$/
+/** An answer that nobody has fetched by then goes: whoever asked for it is gone. */
+const ANSWER_KEPT_MS = 300_000
 
 function freeBytes(directory: string): number {
   if (!existsSync(directory)) return 0
@@ -43,7 +45,7 @@ function sweep(): void {
 
 export type SpooledBody = { path: string; bytes: number; remove(): Promise<void> }
 
-/** Files of INSERT data, in a directory that only this user can look into. */
+/** Files of INSERT data, and of answers, in a directory that only this user can look into. */
 export type Spool = {
   directory: string
   /** Writes `first`, then the body. */
@@ -53,6 +55,11 @@ export type Spool = {
    * socket. @throws RefusedStatement where there is none
    */
   find(name: string): Promise<SpooledBody>
+  /**
+   * Where `write` is to put an answer, in a file that whoever asked for it reads and removes. @throws RefusedStatement
+   * where there is such a file already
+   */
+  answer(name: string, write: (path: string) => Promise<void>): Promise<void>
   close(): void
 }
 
@@ -67,6 +74,19 @@ export function openSpool(): Spool {
       const found = GIVEN.test(name) ? await lstat(path).catch(() => undefined) : undefined
       if (!found?.isFile()) throw new RefusedStatement(`no data ${name}`, 107, 'FILE_DOESNT_EXIST')
       return { path, bytes: found.size, remove: () => Promise.resolve() }
+    },
+    async answer(name, write) {
+      const path = join(directory, name)
+      if (!GIVEN.test(name) || (await lstat(path).catch(() => undefined)) !== undefined) {
+        throw new RefusedStatement(`no place for an answer ${name}`, 504, 'FILE_ALREADY_EXISTS')
+      }
+      try {
+        await write(path)
+      } catch (error) {
+        await rm(path, { force: true })
+        throw error
+      }
+      setTimeout(() => rmSync(path, { force: true }), ANSWER_KEPT_MS).unref()
     },
     close: () => rmSync(directory, { recursive: true, force: true }),
   }

@@ -19,7 +19,10 @@ const DEFAULT_FORMAT = 'TabSeparated'
 
 export type EngineServer = {
   port: number
-  /** A file of data put into this directory is inserted by a request that names it (`spooled`), without a body. */
+  /**
+   * A file of data put into this directory is inserted by a request that names it (`spooled`), without a body; a file that
+   * a query names (`spool_answer`) is written there instead of an answer.
+   */
   spool: string
   close(): Promise<void>
 }
@@ -89,7 +92,7 @@ export async function serveEngine(
         try {
           session = openSession()
           prepare(session, databaseOf(request, parameters), settings, isReader)
-          await execute(session, statement, data, request, response, parameters)
+          await execute(session, statement, data, spool, request, response, parameters)
         } finally {
           session?.close()
           turns.giveBack()
@@ -122,6 +125,9 @@ async function readRequest(
   const isInSystem = databaseOf(request, parameters) === 'system'
   if (user === 'reader' && (spies === 'yes' || (spies === 'in-system' && isInSystem))) {
     throw new RefusedStatement('readers do not see what others run', 497, 'ACCESS_DENIED')
+  }
+  if (isReader && parameters.has('spool_answer')) {
+    throw new RefusedStatement('readers are answered, no file is written', 164, 'READONLY')
   }
   const spooled = parameters.get('spooled')
   if (statement.kind === 'insert-data' && spooled === null) {
@@ -157,6 +163,7 @@ async function execute(
   session: Session,
   statement: Statement,
   data: SpooledBody | undefined,
+  spool: Spool,
   request: IncomingMessage,
   response: ServerResponse,
   parameters: URLSearchParams,
@@ -164,6 +171,12 @@ async function execute(
   if (statement.kind === 'insert-data') {
     if (data !== undefined && data.bytes > 0) await insert(session, statement, data)
     response.setHeader('X-ClickHouse-Summary', JSON.stringify({ read_rows: '0', written_rows: '0' }))
+    response.end()
+    return
+  }
+  const into = parameters.get('spool_answer')
+  if (into !== null) {
+    await spool.answer(into, (path) => writeAnswer(session, statement.text, path))
     response.end()
     return
   }
@@ -187,6 +200,16 @@ async function insert(
   await session.queryAsync(
     `${head} FROM INFILE ${quoteText(path)} COMPRESSION 'none' ${settings} FORMAT ${format}`,
   )
+}
+
+/** `SELECT ... FORMAT Native`: the file is named before the format. */
+const WITH_FORMAT = /^([\s\S]*\S)\s+(FORMAT\s+\w+)$/i
+
+async function writeAnswer(session: Session, text: string, path: string): Promise<void> {
+  const [, query, format] = WITH_FORMAT.exec(text) ?? []
+  if (query === undefined)
+    throw new RefusedStatement('a file takes a query with a format', 62, 'SYNTAX_ERROR')
+  await session.queryAsync(`${query}\nINTO OUTFILE ${quoteText(path)} COMPRESSION 'none' ${format}`)
 }
 
 function wantsGzip(request: IncomingMessage, parameters: URLSearchParams): boolean {

@@ -21,6 +21,7 @@ const PARAMETERS = new Set([
   'role',
   'quota_key',
   'spooled',
+  'spool_answer',
 ])
 
 /** Settings a request may make: what the client, Grafana's data source and the store send. */

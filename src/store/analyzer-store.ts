@@ -144,7 +144,7 @@ export async function readStored(
   window: { fromMs: number; toMs: number; ids?: IdRange | undefined; share?: number },
 ): Promise<SpanColumns> {
   const { fromMs, toMs, ids, share = 1 } = window
-  const bytes = await store.queryNative(`
+  const bytes = await store.queryLarge(`
     SELECT ${LEAN_COLUMNS} FROM spans_lean
     WHERE StoredAt > ${time(fromMs)} AND StoredAt <= ${time(toMs)}
     ${ids === undefined ? '' : `AND ${isWithin(ids)}`}
@@ -173,7 +173,7 @@ export async function readTraces(
   limit: number,
 ): Promise<SpanColumns> {
   const ids = traceIds.map((id) => `(${halvesOf(id).join(', ')})`).join(', ')
-  const bytes = await store.queryNative(`
+  const bytes = await store.queryLarge(`
     SELECT ${LEAN_COLUMNS} FROM spans_lean
     WHERE StoredAt >= ${time(fromMs)} AND (TraceHigh, TraceLow) IN (${ids})
     ${Number.isFinite(limit) ? `ORDER BY StoredAt, SpanId LIMIT ${limit}` : ''}`)

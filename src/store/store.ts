@@ -38,8 +38,9 @@ export type StoreOptions = {
   /** Inserts return when what they wrote is on the disk, come power loss. */
   fsync?: boolean | undefined
   /**
-   * Where a store on this machine looks for data that a request only names: blocks go there instead of through a socket,
-   * which moves only while this thread computes nothing. undefined: there is no such place, or none at the moment.
+   * Where a store on this machine looks for data that a request only names, and puts answers: blocks and large answers go
+   * there instead of through a socket, which moves only while this thread computes nothing. undefined: there is no such
+   * place, or none at the moment.
    */
   spool?: (() => string | undefined | Promise<string | undefined>) | undefined
   log: Logger
@@ -75,6 +76,8 @@ export type Store = {
   stream<Row>(name: string, params?: Record<string, unknown>): AsyncIterable<Row[]>
   /** The answer of a query as bytes of the Native format. */
   queryNative(sql: string, params?: Record<string, unknown>): Promise<Buffer>
+  /** The same of an answer that may be tens of megabytes. */
+  queryLarge(sql: string): Promise<Buffer>
   close(): Promise<void>
 }
 
@@ -145,11 +148,11 @@ export function openStore(options: StoreOptions): Store {
       for await (const rows of answer.stream()) yield rows.map((row) => row.json<Row>())
     },
 
-    async queryNative(sql, params = {}) {
-      const { stream } = await client.exec({ query: `${sql} FORMAT Native`, query_params: params })
-      const chunks: Buffer[] = []
-      for await (const chunk of stream) chunks.push(chunk as Buffer)
-      return Buffer.concat(chunks)
+    queryNative,
+
+    async queryLarge(sql) {
+      const directory = await options.spool?.()
+      return (directory === undefined ? undefined : await fetchAnswer(sql, directory)) ?? queryNative(sql)
     },
 
     close: () => client.close(),
@@ -162,6 +165,31 @@ export function openStore(options: StoreOptions): Store {
       texts.set(name, text)
     }
     return text
+  }
+
+  async function queryNative(sql: string, params: Record<string, unknown> = {}): Promise<Buffer> {
+    const { stream } = await client.exec({ query: `${sql} FORMAT Native`, query_params: params })
+    const chunks: Buffer[] = []
+    for await (const chunk of stream) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks)
+  }
+
+  /** undefined: it cannot be had this way, for there is no room for example. */
+  async function fetchAnswer(sql: string, directory: string): Promise<Buffer | undefined> {
+    const file = join(directory, randomUUID())
+    try {
+      const query = `${sql} FORMAT Native`
+      const { stream } = await client.exec({ query, clickhouse_settings: { spool_answer: basename(file) } })
+      for await (const _ of stream) {
+        // The answer is in the file; reading this one frees the connection.
+      }
+      return readFileSync(file)
+    } catch (error) {
+      log.debug({ err: error }, 'an answer comes through the socket')
+      return undefined
+    } finally {
+      rmSync(file, { force: true })
+    }
   }
 
   async function insertNative(

@@ -182,11 +182,12 @@ function timed(store: Store, parts: Record<string, number>): Store {
       parts[part] = (parts[part] ?? 0) + performance.now() - started
     }
   }
+  const tableOf = (sql: string) => /FROM\s+(\w+)/.exec(sql)?.[1]
   return {
     ...store,
     insertBlock: (table, native, token) => time(`insert ${table}`, store.insertBlock(table, native, token)),
-    queryNative: (sql, params) =>
-      time(`read ${/FROM\s+(\w+)/.exec(sql)?.[1]}`, store.queryNative(sql, params)),
+    queryNative: (sql, params) => time(`read ${tableOf(sql)}`, store.queryNative(sql, params)),
+    queryLarge: (sql) => time(`read ${tableOf(sql)}`, store.queryLarge(sql)),
   }
 }
 

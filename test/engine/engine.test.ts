@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from '@clickhouse/client'
@@ -80,6 +89,63 @@ describe('data that a request only names', () => {
     expect(existsSync(spool)).toBe(true)
     await other.stop()
     expect([existsSync(spool), other.spool()]).toEqual([false, undefined])
+  })
+})
+
+describe('an answer that is to be put into a file', () => {
+  const NUMBERS = 'SELECT number FROM numbers(300000) FORMAT Native'
+  const put = (name: string, body = NUMBERS, init: RequestInit = {}) =>
+    fetch(`${engine.url}/?spool_answer=${encodeURIComponent(name)}`, { method: 'POST', body, ...init })
+  const said = async (answer: Response) => [answer.status, await answer.text()]
+
+  it('is the one that would have come, in the place that the engine has for it', async () => {
+    const spool = engine.spool()!
+    expect(await said(await put('answer'))).toEqual([200, ''])
+    const sent = await fetch(engine.url, { method: 'POST', body: NUMBERS })
+    const bytes = readFileSync(join(spool, 'answer'))
+    expect(bytes.length).toBeGreaterThan(8 * 300_000)
+    expect(bytes.equals(Buffer.from(await sent.arrayBuffer()))).toBe(true)
+    // Nothing that is there is written over.
+    expect(await said(await put('answer'))).toEqual([400, expect.stringContaining('Code: 504')])
+    expect(readFileSync(join(spool, 'answer')).equals(bytes)).toBe(true)
+    rmSync(join(spool, 'answer'))
+    expect(readdirSync(spool)).toEqual([])
+  })
+
+  it('is put nowhere else, and not for readers', async () => {
+    const spool = engine.spool()!
+    const outside = join(directory, 'outside')
+    symlinkSync(outside, join(spool, 'link'))
+    for (const name of ['', '.', '..', outside, `../../${outside}`, '../outside', 'link', 'a'.repeat(65)]) {
+      expect([name, ...(await said(await put(name)))]).toEqual([
+        name,
+        400,
+        expect.stringContaining('Code: 504'),
+      ])
+    }
+    const asReader = { headers: { 'X-ClickHouse-User': 'reader' } }
+    expect(await said(await put('mine', NUMBERS, asReader))).toEqual([
+      403,
+      expect.stringContaining('readers'),
+    ])
+    const got = await fetch(`${engine.url}/?spool_answer=mine&query=${encodeURIComponent(NUMBERS)}`)
+    expect(await said(got)).toEqual([403, expect.stringContaining('readers')])
+    rmSync(join(spool, 'link'))
+    expect([existsSync(outside), readdirSync(spool)]).toEqual([false, []])
+  })
+
+  it('leaves no file where there is none', async () => {
+    const spool = engine.spool()!
+    for (const query of [
+      'SELECT throwIf(number = 200000) FROM numbers(300000) FORMAT Native',
+      'SELECT number FROM nowhere FORMAT Native',
+      'SELECT 1',
+      "SELECT 1 INTO OUTFILE '/tmp/elsewhere' FORMAT Native",
+      'CREATE TABLE spans.told (a String) ENGINE = Memory',
+    ]) {
+      const answer = await put('none', query)
+      expect([query, answer.ok, readdirSync(spool)]).toEqual([query, false, []])
+    }
   })
 })
 

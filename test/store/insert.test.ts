@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -78,6 +78,49 @@ it('a store on this machine finds the rows in a file, which is gone once it has 
       { query, file: 'rows', body: '' },
       { query, file: undefined, body: 'rows' },
     ])
+  } finally {
+    await store.close()
+    server.close()
+    rmSync(spool, { recursive: true })
+  }
+})
+
+it('a large answer comes in a file, which is gone once it is read, and through the socket where there is none', async () => {
+  const spool = mkdtempSync(join(tmpdir(), 'longpole-spool-'))
+  const asked: [query: string, named: boolean][] = []
+  let place: string | undefined = spool
+  let works = true
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk) => {
+      body += chunk
+    })
+    request.on('end', () => {
+      const name = new URL(request.url!, 'http://store').searchParams.get('spool_answer')
+      asked.push([body.trim(), name !== null])
+      if (name !== null) writeFileSync(join(spool, name), works ? 'in a file' : 'half of')
+      response.statusCode = name === null || works ? 200 : 500
+      response.end(name === null ? 'through the socket' : '')
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const options = { url, database: 'd', retentionDays: 7, rollupRetentionDays: 7, log: quiet }
+  const store = openStore({ ...options, spool: () => place })
+  const query = 'SELECT 1 FORMAT Native'
+  try {
+    expect(String(await store.queryLarge('SELECT 1'))).toBe('in a file')
+    works = false
+    expect(String(await store.queryLarge('SELECT 1'))).toBe('through the socket')
+    place = undefined
+    expect(String(await store.queryLarge('SELECT 1'))).toBe('through the socket')
+    expect(asked).toEqual([
+      [query, true],
+      [query, true],
+      [query, false],
+      [query, false],
+    ])
+    expect(readdirSync(spool)).toEqual([])
   } finally {
     await store.close()
     server.close()
