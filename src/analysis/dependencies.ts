@@ -3,6 +3,7 @@ import type { TraceTree } from '../trace/tree.ts'
 import { drawWork } from './beside.ts'
 import { uniformOf } from './calls.ts'
 import { type FamilyReader, familyOf, type KnownFamily, readParents, signatureOf } from './family.ts'
+import { chanceOfLater, type LaterPlace } from './later-place.ts'
 import { type Matcher, matchOf } from './model.ts'
 import { childrenOf, type Event, type Structure } from './structure.ts'
 
@@ -137,25 +138,32 @@ type Reading = {
   waits: (event: Event) => readonly number[]
   /** Of the time since the work began, given the time until the last end waited for. */
   workNs: (event: Event, callsNs: number, allNs: number, uniform: number) => number
+  /** A call was made at the later one of two places where that is at least so likely. */
+  leastChance: number
 }
 const LIKELY: Reading = {
   waits: (event) => event.waitsFor,
   workNs: (event, callsNs, allNs, uniform) => drawWork(callsNs, allNs, event.beside!, uniform),
+  leastChance: 0.5,
 }
-const MOST: Reading = { waits: (event) => event.possible, workNs: () => 0 }
-const LEAST: Reading = { waits: (event) => event.certain, workNs: (_event, _callsNs, allNs) => allNs }
+const MOST: Reading = { waits: (event) => event.possible, workNs: () => 0, leastChance: 0.01 }
+const LEAST: Reading = {
+  waits: (event) => event.certain,
+  workNs: (_event, _callsNs, allNs) => allNs,
+  leastChance: 0.99,
+}
 
 /**
  * A parent's children: the span at each site (-1: none, or detached), and those of which nothing was learned. These obey
  * the rules for one trace: they waited for all, and all waited for them.
  */
-type Placed = { parent: number; spanAt: Int32Array; others: readonly number[] }
+type Placed = { parent: number; spanAt: Int32Array; others: readonly number[]; wholeMs: boolean }
 
 const NOBODY: readonly number[] = []
 
 function placeChildren(
   tree: TraceTree,
-  { children }: KnownFamily,
+  { children, wholeMs }: KnownFamily,
   childAt: Int32Array,
   parent: number,
 ): Placed {
@@ -168,12 +176,13 @@ function placeChildren(
     const span = children[childAt[site]!]!
     if (detached[span] === 0) spanAt[site] = span
   }
-  if (placed === children.length) return { parent, spanAt, others: NOBODY }
+  if (placed === children.length) return { parent, spanAt, others: NOBODY, wholeMs }
   const known = new Uint8Array(children.length)
   for (let site = 0; site < childAt.length; site++) if (childAt[site]! >= 0) known[childAt[site]!] = 1
   return {
     parent,
     spanAt,
+    wholeMs,
     others: Array.from(children).filter((c, i) => known[i] === 0 && detached[c] === 0),
   }
 }
@@ -219,7 +228,7 @@ function hadEnded(tree: TraceTree, waited: number, momentNs: number, span: numbe
 function addEvent(
   event: Event,
   reading: Reading,
-  { parent, spanAt, others }: Placed,
+  placed: Placed,
   tree: TraceTree,
   dependencies: Dependencies,
   at: number,
@@ -228,6 +237,7 @@ function addEvent(
 ): void {
   const { cutStart, cutEnd } = tree
   const { list, first, last, besideFrom } = dependencies
+  const { parent, spanAt, others } = placed
   let ready = cutStart[parent]!
   first[at] = list.length
   const waits = reading.waits(event)
@@ -243,6 +253,9 @@ function addEvent(
     list.push(waited)
     if (cutEnd[waited]! > ready) ready = cutEnd[waited]!
   }
+  if (event.later !== undefined) {
+    addLater(event.later, reading, placed, tree, list, momentNs, span, ready)
+  }
   last[at] = list.length
   besideFrom[at] = NO_WORK
   if (event.beside === undefined) return
@@ -256,6 +269,30 @@ function addEvent(
   if (workNs <= 0) return
   besideFrom[at] = since === parent ? FROM_PARENT : since
   dependencies.besideNs[at] = Math.min(workNs, allNs)
+}
+
+/** Appends what a call waited for besides, if it was made at the later place. `ready`: at the first place, ns. */
+function addLater(
+  later: LaterPlace,
+  { leastChance }: Reading,
+  { parent, spanAt, wholeMs }: Placed,
+  tree: TraceTree,
+  list: number[],
+  momentNs: number,
+  span: number,
+  ready: number,
+): void {
+  const { waitsFor } = later
+  const before = list.length
+  let readyLater = ready
+  for (let i = 0; i < waitsFor.length; i++) {
+    const waited = spanAt[waitsFor[i]!]!
+    if (waited < 0 || !hadEnded(tree, waited, momentNs, span, parent)) continue
+    list.push(waited)
+    if (tree.cutEnd[waited]! > readyLater) readyLater = tree.cutEnd[waited]!
+  }
+  if (chanceOfLater(later, momentNs - ready, momentNs - readyLater, wholeMs) < leastChance)
+    list.length = before
 }
 
 /** The moment at which an event's own gap began: the last end or work that it waited for. */

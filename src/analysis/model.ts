@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Beside } from './beside.ts'
 import type { ClockPair } from './clocks.ts'
 import { type FamilyReader, familyOf, type KnownFamily } from './family.ts'
+import type { LaterPlace } from './later-place.ts'
 import type { LogNormal } from './log-normal.ts'
 import { addNumber, createNumberTable, type NumberTable, placeOfNumber } from './number-table.ts'
 import { type Event, type Places, placesOf, type Site, type Structure } from './structure.ts'
@@ -210,9 +211,19 @@ function eventFrom(from: Json, sites: number): Event {
     certain: sitesFrom(from.certain, sites),
     gap: logNormalFrom(from.gap),
   }
-  return from.beside === undefined
-    ? event
-    : { ...event, beside: besideFrom(recordOf(from.beside, 'beside'), sites) }
+  return {
+    ...event,
+    ...(from.beside === undefined ? {} : { beside: besideFrom(recordOf(from.beside, 'beside'), sites) }),
+    ...(from.later === undefined ? {} : { later: laterFrom(recordOf(from.later, 'later'), sites) }),
+  }
+}
+
+function laterFrom(from: Json, sites: number): LaterPlace {
+  return {
+    waitsFor: sitesFrom(from.waitsFor, sites),
+    share: numberOf(from, 'share'),
+    gap: logNormalFrom(from.gap),
+  }
 }
 
 function besideFrom(from: Json, sites: number): Beside {

@@ -3,6 +3,7 @@ import type { Beside } from './beside.ts'
 import { assignAll } from './climb.ts'
 import { createPairs, type EventPairs, eventPairsOf, fillPairs } from './event-pairs.ts'
 import { timesOf } from './event-times.ts'
+import type { LaterPlace } from './later-place.ts'
 import type { LogNormal } from './log-normal.ts'
 import { conservatively, isRuleForOne, undisproved, withWaits } from './waited-for.ts'
 
@@ -49,6 +50,8 @@ export type Event = {
   readonly gap: LogNormal
   /** Own work of the parent that went on beside its calls and was waited for too. */
   readonly beside?: Beside
+  /** Another place of the program at which the call is made in some families. */
+  readonly later?: LaterPlace
 }
 export type Site = Event & {
   readonly call: number
@@ -176,8 +179,9 @@ export function childrenOf(places: Places, family: Family, same: boolean): Int32
   return same || fitOf(assigner, pairs, childAt) >= structure.usual - WORSE ? childAt : undefined
 }
 
-function isOpen({ waitsFor, certain, possible, beside }: Event): boolean {
-  return beside !== undefined || certain.length < waitsFor.length || possible.length > waitsFor.length
+function isOpen({ waitsFor, certain, possible, beside, later }: Event): boolean {
+  if (beside !== undefined || later !== undefined) return true
+  return certain.length < waitsFor.length || possible.length > waitsFor.length
 }
 
 function hasOverlap({ starts, ends }: Family): boolean {

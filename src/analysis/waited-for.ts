@@ -1,6 +1,7 @@
 import { type Beside, fitBeside, fitBesideSince } from './beside.ts'
 import { type Choice, withoutCrossings } from './branches.ts'
 import type { Times } from './event-times.ts'
+import { fitLaterPlace, type LaterPlace } from './later-place.ts'
 import { bestLogDensity, logNormalOf } from './log-normal.ts'
 import { type Event, type Site, type Structure, toleranceNs } from './structure.ts'
 
@@ -38,12 +39,15 @@ type Kept = Pick<Event, 'waitsFor' | 'certain'>
 
 /** `certain`: of all that was chosen. */
 function eventOf(times: Times, j: number, choice: Choice, { waitsFor: kept, certain }: Kept): Event {
+  const isEnd = j === times.width - 1
+  const later = isEnd ? undefined : fitLaterPlace(times, j, kept)
+  if (later !== undefined) return laterEventOf(times, j, choice, kept, later)
   const isWhole = kept.length === choice.waitsFor.length
   const found = besideOwnWork(times, j, kept, {
     certain: isWhole ? certain : certainOf(times, j, kept),
     unsteady: choice.possible.filter((k) => !choice.waitsFor.includes(k)),
   })
-  const { waitsFor, beside } = j === times.width - 1 ? afterAll(times, j, choice.possible, found) : found
+  const { waitsFor, beside } = isEnd ? afterAll(times, j, choice.possible, found) : found
   const { n, sum, squares } = gapsAfter(times, j, waitsFor)
   return {
     waitsFor,
@@ -52,6 +56,19 @@ function eventOf(times: Times, j: number, choice: Choice, { waitsFor: kept, cert
     gap: logNormalOf(n, sum, squares),
     ...(beside === undefined ? {} : { beside }),
   }
+}
+
+/** Of two places: gaps that are long where a call is short look like own work beside it, so none is looked for. */
+function laterEventOf(
+  times: Times,
+  j: number,
+  { possible }: Choice,
+  waitsFor: readonly number[],
+  later: LaterPlace,
+): Event {
+  const { n, sum, squares } = gapsAfter(times, j, waitsFor)
+  const gap = logNormalOf(n, sum, squares)
+  return { waitsFor, possible, certain: certainOf(times, j, waitsFor), gap, later }
 }
 
 function likelyEventOf(times: Times, j: number): Event {

@@ -1,6 +1,7 @@
 import type { Assembled } from '../../src/analysis/assemble.ts'
 import { drawWork } from '../../src/analysis/beside.ts'
 import { callNumber, callsOf, hashPair, uniformOf } from '../../src/analysis/calls.ts'
+import type { LaterPlace } from '../../src/analysis/later-place.ts'
 import type { LogNormal } from '../../src/analysis/log-normal.ts'
 import type { Model } from '../../src/analysis/model.ts'
 import type { Event, Structure } from '../../src/analysis/structure.ts'
@@ -42,7 +43,14 @@ export type TwinEntry = {
   latencyNs: Record<Reading, number>
 }
 /** How often what there is to get wrong was met. */
-export type Met = { learned: number; repeated: number; alike: number; beside: number; open: number }
+export type Met = {
+  learned: number
+  repeated: number
+  alike: number
+  beside: number
+  later: number
+  open: number
+}
 
 export function analyzeByModel(
   tree: TraceTree,
@@ -143,7 +151,7 @@ function liveChildren(span: Span): Span[] {
 }
 
 /** The children of a parent whose structure is known, and the child at each site. */
-type Placed = { structure: Structure; at: (Span | undefined)[]; others: Span[] }
+type Placed = { structure: Structure; at: (Span | undefined)[]; others: Span[]; wholeMs: boolean }
 
 function placedChildren(parent: Span, model: Model, wholeMs: boolean, met: Met): Placed | undefined {
   const { children } = parent
@@ -170,8 +178,10 @@ function placedChildren(parent: Span, model: Model, wholeMs: boolean, met: Met):
   if (isAmbiguous(structure)) met.open++
   if (structure.end.beside !== undefined || structure.sites.some(({ beside }) => beside !== undefined))
     met.beside++
+  if (structure.sites.some(({ later }) => later !== undefined)) met.later++
   return {
     structure,
+    wholeMs,
     at: at.map((child) => (child?.detached ? undefined : child)),
     others: mine.filter((child) => !child.detached && !at.includes(child)),
   }
@@ -307,8 +317,11 @@ function density(ns: number, { mean, sigma }: LogNormal): number {
 
 function isAmbiguous({ sites, end }: Structure): boolean {
   return [...sites, end].some(
-    ({ waitsFor, certain, possible, beside }) =>
-      beside !== undefined || certain.length < waitsFor.length || possible.length > waitsFor.length,
+    ({ waitsFor, certain, possible, beside, later }) =>
+      beside !== undefined ||
+      later !== undefined ||
+      certain.length < waitsFor.length ||
+      possible.length > waitsFor.length,
   )
 }
 
@@ -329,8 +342,16 @@ function waitedFor(parent: Span, placed: Placed, span: Span, reading: Reading): 
   const ends = [...sites.map((site) => at[site]), ...others].filter(
     (other): other is Span => other !== undefined && hadEnded(other),
   )
+  const { beside, later } = event
+  if (later !== undefined) {
+    const more = later.waitsFor.map((site) => at[site])
+    const had = more.filter((other): other is Span => other !== undefined && hadEnded(other))
+    const gapAfter = (all: readonly Span[]) =>
+      momentNs - Math.max(parent.cutStart, ...all.map(({ cutEnd }) => cutEnd))
+    const chance = chanceOfLater(later, gapAfter(ends), gapAfter([...ends, ...had]), placed.wholeMs)
+    if (chance >= { likely: 0.5, most: 0.01, least: 0.99 }[its]) ends.push(...had)
+  }
   const nothing = { ends, since: undefined, workNs: 0 }
-  const { beside } = event
   if (beside === undefined || its === 'most') return nothing
   const since = beside.since < 0 ? parent : at[beside.since]
   if (since === undefined || since.cutStart >= momentNs || (since !== parent && !isBefore(since)))
@@ -339,6 +360,20 @@ function waitedFor(parent: Span, placed: Placed, span: Span, reading: Reading): 
   const callsNs = Math.max(0, Math.max(parent.cutStart, ...ends.map(({ cutEnd }) => cutEnd)) - since.cutStart)
   const workNs = its === 'least' ? allNs : Math.min(allNs, drawWork(callsNs, allNs, beside, since.uniform))
   return workNs > 0 ? { ends, since, workNs } : nothing
+}
+
+/** By Bayes: shares of the two places, and how likely the gap is at each. */
+function chanceOfLater(
+  { share, gap }: LaterPlace,
+  firstNs: number,
+  laterNs: number,
+  wholeMs: boolean,
+): number {
+  const at = (ns: number) => {
+    const log = Math.log(Math.max(ns, wholeMs ? 500_000 : 1000))
+    return -log - 0.5 * ((log - gap.mean) / gap.sigma) ** 2
+  }
+  return 1 / (1 + ((1 - share) / share) * Math.exp(at(firstNs) - at(laterNs)))
 }
 
 function pathOf(root: Span, learned: ReadonlyMap<Span, Placed>): TwinEntry['path'] {
