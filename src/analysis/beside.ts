@@ -9,6 +9,8 @@ import { bestLogDensity, LEAST_SIGMA, type LogNormal, logOf, normalBelow } from 
 export type Beside = {
   /** The site whose start began the work; -1: the parent's start. */
   readonly since: number
+  /** The work began at the site's end: what a branch does after its last call. */
+  readonly after?: true
   readonly work: LogNormal
   /** What comes after both. */
   readonly gap: LogNormal
@@ -29,53 +31,70 @@ export const LEAST_SHOWN = 30
 const ROUNDS = 12
 
 /** Work beside the calls, and the log-likelihood that it wins over none. */
-type Fitted = Beside & { gain: number }
+export type Fitted = { beside: Beside; gain: number }
 
-/** Work beside the calls that event j waited for, if the gaps after them (`ready`) show it. */
+/**
+ * Work beside the calls that event j waited for, if the gaps after them (`ready`) show it: since the start of one of them,
+ * or since the end of one that was `certain`ly waited for while another branch went on.
+ */
 export function fitBeside(
   times: Times,
   j: number,
   waitsFor: readonly number[],
   certain: readonly number[],
   ready: Float64Array,
-): Beside | undefined {
+): Fitted | undefined {
   let best: Fitted | undefined
   for (const since of waitsFor) {
     const shown = certain.length === 1 && certain[0] === since ? SHOWN_ALONE : SHOWN
-    const spans = spansOf(times, j, since, ready)
-    if (spans.allNs.length < LEAST_SHOWN || falling(spans) > shown.falling) continue
-    const fitted = fitBoth(spans)
-    if (fitted.gain > shown.worth && (best === undefined || fitted.gain > best.gain))
-      best = { since, ...fitted }
+    best = likelier(best, fitShown(spansOf(times, j, { since }, ready), { since }, shown))
   }
-  return best === undefined ? undefined : besideOf(best)
+  if (waitsFor.length === 1) return best
+  for (const since of certain) {
+    const after: Began = { since, after: true }
+    best = likelier(best, fitShown(spansOf(times, j, after, ready), after, SHOWN))
+  }
+  return best
 }
 
-/** Work since the start of one site, if it wins more than so much over none. */
+/** Work that began with a site, if it wins more than so much over none. */
 export function fitBesideSince(
   times: Times,
   j: number,
-  since: number,
+  began: Began,
   ready: Float64Array,
   worth: number,
-): Beside | undefined {
-  const spans = spansOf(times, j, since, ready)
-  if (spans.allNs.length < LEAST_SHOWN) return undefined
-  const fitted = fitBoth(spans)
-  return fitted.gain > worth ? besideOf({ since, ...fitted }) : undefined
+): Fitted | undefined {
+  return fitShown(spansOf(times, j, began, ready), began, { falling: Number.POSITIVE_INFINITY, worth })
 }
 
-function besideOf({ since, work, gap }: Fitted): Beside {
-  return { since, work, gap }
+/** With what the work began. */
+type Began = Pick<Beside, 'since' | 'after'>
+
+function fitShown(spans: Spans, began: Began, shown: typeof SHOWN): Fitted | undefined {
+  if (spans.allNs.length < LEAST_SHOWN || falling(spans) > shown.falling) return undefined
+  const { work, gap, gain } = fitBoth(spans)
+  return gain > shown.worth ? { beside: { ...began, work, gap }, gain } : undefined
 }
 
-function spansOf({ width, count, starts }: Times, j: number, since: number, ready: Float64Array): Spans {
+function likelier(one: Fitted | undefined, other: Fitted | undefined): Fitted | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return other.gain > one.gain ? other : one
+}
+
+function spansOf(
+  { width, count, starts, ends }: Times,
+  j: number,
+  { since, after }: Began,
+  ready: Float64Array,
+): Spans {
   const spans: Spans = { callsNs: [], allNs: [] }
+  const began = after ? ends : starts
   for (let f = 0; f < count; f++) {
-    const from = starts[f * width + since]!
+    const from = began[f * width + since]!
     const event = starts[f * width + j]!
     // Both must be there: comparisons with NaN are false.
-    if (!(ready[f]! > from && event >= ready[f]!)) continue
+    if (!((after ? ready[f]! >= from : ready[f]! > from) && event >= ready[f]!)) continue
     spans.callsNs.push(ready[f]! - from)
     spans.allNs.push(event - from)
   }

@@ -7,9 +7,13 @@ import { chanceOfLater, type LaterPlace } from './later-place.ts'
 import { type Matcher, matchOf } from './model.ts'
 import { childrenOf, type Event, type Structure } from './structure.ts'
 
-/** In `besideFrom`: no own work beside calls; work that began when the parent did. Else: the span at whose start. */
+/**
+ * In `besideFrom`: no own work beside calls; work that began when the parent did; from there down, at the end of a span.
+ * Else: the span at whose start.
+ */
 export const NO_WORK = -1
 export const FROM_PARENT = -2
+export const AFTER_SPAN = -3
 
 /**
  * Dependencies of the root at hand that were learned; where there are none the rules for one trace hold. An **event** is
@@ -260,14 +264,16 @@ function addEvent(
   besideFrom[at] = NO_WORK
   if (event.beside === undefined) return
   const since = event.beside.since < 0 ? parent : spanAt[event.beside.since]!
-  if (since < 0 || cutStart[since]! >= momentNs) return
+  if (since < 0) return
+  const beganNs = event.beside.after ? cutEnd[since]! : cutStart[since]!
+  if (beganNs >= momentNs) return
   if (since !== parent && span !== parent && !comesBefore(tree, since, span)) return
   // Events that waited for the same work draw alike.
   const uniform = uniformOf(tree.idLow[since]!, tree.idHigh[since]!, 1)
-  const allNs = momentNs - cutStart[since]!
-  const workNs = reading.workNs(event, Math.max(0, ready - cutStart[since]!), allNs, uniform)
+  const allNs = momentNs - beganNs
+  const workNs = reading.workNs(event, Math.max(0, ready - beganNs), allNs, uniform)
   if (workNs <= 0) return
-  besideFrom[at] = since === parent ? FROM_PARENT : since
+  besideFrom[at] = event.beside.after ? AFTER_SPAN - since : since === parent ? FROM_PARENT : since
   dependencies.besideNs[at] = Math.min(workNs, allNs)
 }
 
@@ -305,14 +311,15 @@ export function readyAt(tree: TraceTree, dependencies: Dependencies, parent: num
 }
 
 function workDoneAt(
-  tree: TraceTree,
+  { cutStart, cutEnd }: TraceTree,
   { besideFrom, besideNs }: Dependencies,
   parent: number,
   event: number,
 ): number {
   const since = besideFrom[event]!
   if (since === NO_WORK) return Number.NEGATIVE_INFINITY
-  return tree.cutStart[since === FROM_PARENT ? parent : since]! + besideNs[event]!
+  if (since <= AFTER_SPAN) return cutEnd[AFTER_SPAN - since]! + besideNs[event]!
+  return cutStart[since === FROM_PARENT ? parent : since]! + besideNs[event]!
 }
 
 /** Of those an event waited for, the last to end (ties: the first in span order); -1 if there is none. */
@@ -334,7 +341,8 @@ function lastToEnd(tree: TraceTree, { list, first, last }: Dependencies, event: 
 
 /**
  * The child before an event of a learned parent on the critical path; -1: the parent's start. Where own work beside the
- * calls took longer than they did, the path goes through it to what its beginning had waited for.
+ * calls took longer than they did, the path goes through it to the call after which it began, or to what its beginning
+ * had waited for.
  */
 export function lastWaitedFor(
   tree: TraceTree,
@@ -349,6 +357,7 @@ export function lastWaitedFor(
     if (workDoneAt(tree, dependencies, parent, at) <= endNs) return latest
     const since = dependencies.besideFrom[at]!
     if (since === FROM_PARENT) return -1
+    if (since <= AFTER_SPAN) return AFTER_SPAN - since
     at = dependencies.slotOf[since]!
   }
 }

@@ -229,7 +229,8 @@ function laterFrom(from: Json, sites: number): LaterPlace {
 function besideFrom(from: Json, sites: number): Beside {
   const since = numberOf(from, 'since')
   if (since < -1 || since >= sites) throw new RangeError('model: since: no such site')
-  return { since, work: logNormalFrom(from.work), gap: logNormalFrom(from.gap) }
+  const times = { work: logNormalFrom(from.work), gap: logNormalFrom(from.gap) }
+  return from.after === true ? { since, after: true, ...times } : { since, ...times }
 }
 
 function sitesFrom(value: unknown, sites: number): number[] {

@@ -110,15 +110,15 @@ function besideOwnWork(
   { certain, unsteady }: { certain: readonly number[]; unsteady: readonly number[] },
 ): Waited {
   const ready = readyTimes(times, j, waitsFor)
-  const beside = fitBeside(times, j, waitsFor, certain, ready)
-  if (beside !== undefined) return { waitsFor, beside }
+  const fitted = fitBeside(times, j, waitsFor, certain, ready)
+  if (fitted !== undefined) return { waitsFor, beside: fitted.beside }
   if (unsteady.length === 0) return { waitsFor }
   const without = explained(gapsAfter(times, j, waitsFor))
   for (const since of unsteady) {
     const more = [...waitsFor, since].sort((a, b) => a - b)
     const later = readyTimes(times, j, more)
-    const found = fitBesideSince(times, j, since, later, without - explained(gapsAfter(times, j, more)))
-    if (found !== undefined) return { waitsFor: more, beside: found }
+    const found = fitBesideSince(times, j, { since }, later, without - explained(gapsAfter(times, j, more)))
+    if (found !== undefined) return { waitsFor: more, beside: found.beside }
   }
   return { waitsFor }
 }

@@ -1,6 +1,6 @@
 import { comesBefore } from '../trace/settle.ts'
 import type { TraceTree } from '../trace/tree.ts'
-import { type Dependencies, endOf, FROM_PARENT, NO_WORK, readyAt } from './dependencies.ts'
+import { AFTER_SPAN, type Dependencies, endOf, FROM_PARENT, NO_WORK, readyAt } from './dependencies.ts'
 
 /** Scratch, per span: when a child would begin and end; per slot: which siblings a child waited for, its own gap. */
 export type Waits = {
@@ -117,6 +117,8 @@ function readyAgain({ begin, finish, dependencies }: Waits, event: number, works
   }
   const since = besideFrom[event]!
   if (since === NO_WORK) return latest
-  const done = (since === FROM_PARENT ? 0 : begin[since]!) + works * besideNs[event]!
+  const began =
+    since <= AFTER_SPAN ? finish[AFTER_SPAN - since]! : since === FROM_PARENT ? 0 : begin[since]!
+  const done = began + works * besideNs[event]!
   return done > latest ? done : latest
 }
