@@ -47,37 +47,33 @@ export function fitBeside(
   let best: Fitted | undefined
   for (const since of waitsFor) {
     const shown = certain.length === 1 && certain[0] === since ? SHOWN_ALONE : SHOWN
-    best = likelier(best, fitShown(spansOf(times, j, { since }, ready), { since }, shown))
+    best = likelier(best, fitShown(times, j, { since }, ready, shown))
   }
   if (waitsFor.length === 1) return best
   for (const since of certain) {
-    const after: Began = { since, after: true }
-    best = likelier(best, fitShown(spansOf(times, j, after, ready), after, SHOWN))
+    best = likelier(best, fitShown(times, j, { since, after: true }, ready, SHOWN))
   }
   return best
-}
-
-/** Work that began with a site, if it wins more than so much over none. */
-export function fitBesideSince(
-  times: Times,
-  j: number,
-  began: Began,
-  ready: Float64Array,
-  worth: number,
-): Fitted | undefined {
-  return fitShown(spansOf(times, j, began, ready), began, { falling: Number.POSITIVE_INFINITY, worth })
 }
 
 /** With what the work began. */
 type Began = Pick<Beside, 'since' | 'after'>
 
-function fitShown(spans: Spans, began: Began, shown: typeof SHOWN): Fitted | undefined {
+/** Work that began with one site, if it is shown. */
+export function fitShown(
+  times: Times,
+  j: number,
+  began: Began,
+  ready: Float64Array,
+  shown: typeof SHOWN,
+): Fitted | undefined {
+  const spans = spansOf(times, j, began, ready)
   if (spans.allNs.length < LEAST_SHOWN || falling(spans) > shown.falling) return undefined
   const { work, gap, gain } = fitBoth(spans)
   return gain > shown.worth ? { beside: { ...began, work, gap }, gain } : undefined
 }
 
-function likelier(one: Fitted | undefined, other: Fitted | undefined): Fitted | undefined {
+export function likelier(one: Fitted | undefined, other: Fitted | undefined): Fitted | undefined {
   if (one === undefined || other === undefined) return one ?? other
   return other.gain > one.gain ? other : one
 }

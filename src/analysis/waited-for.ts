@@ -1,4 +1,4 @@
-import { type Beside, fitBeside, fitBesideSince } from './beside.ts'
+import { type Beside, type Fitted, fitBeside, fitShown, likelier, SHOWN } from './beside.ts'
 import { type Choice, withoutCrossings } from './branches.ts'
 import type { Times } from './event-times.ts'
 import { fitLaterPlace, type LaterPlace } from './later-place.ts'
@@ -100,8 +100,9 @@ function waitsOf(times: Times, calls: readonly number[], events: readonly Event[
 type Waited = { waitsFor: readonly number[]; beside?: Beside | undefined }
 
 /**
- * With own work beside the calls, if the times show it. Work that nearly always outlasts a call makes the gaps steadier
- * without it, so it was not chosen (`unsteady`): it is tried once more, together with work since its start.
+ * With own work beside the calls, if the times show it. Such work makes gaps look unsteady after what it outlasts, so ends
+ * that were not chosen for that (`unsteady`) are tried once more: all of them together with work after a call that was
+ * certainly waited for, and each with work since its start.
  */
 function besideOwnWork(
   times: Times,
@@ -109,18 +110,33 @@ function besideOwnWork(
   waitsFor: readonly number[],
   { certain, unsteady }: { certain: readonly number[]; unsteady: readonly number[] },
 ): Waited {
-  const ready = readyTimes(times, j, waitsFor)
-  const fitted = fitBeside(times, j, waitsFor, certain, ready)
+  const fitted = fitBeside(times, j, waitsFor, certain, readyTimes(times, j, waitsFor))
+  if (unsteady.length === 0) return { waitsFor, beside: fitted?.beside }
+  const without = explained(gapsAfter(times, j, waitsFor)) + (fitted?.gain ?? 0)
+  const all = withOthers(waitsFor, unsteady)
+  const ready = readyTimes(times, j, all)
+  const worth = without - explained(gapsAfter(times, j, all)) + MORE_TIMES
+  let after: Fitted | undefined
+  for (const since of certain) {
+    after = likelier(after, fitShown(times, j, { since, after: true }, ready, { ...SHOWN, worth }))
+  }
+  if (after !== undefined) return { waitsFor: all, beside: after.beside }
   if (fitted !== undefined) return { waitsFor, beside: fitted.beside }
-  if (unsteady.length === 0) return { waitsFor }
-  const without = explained(gapsAfter(times, j, waitsFor))
   for (const since of unsteady) {
-    const more = [...waitsFor, since].sort((a, b) => a - b)
-    const later = readyTimes(times, j, more)
-    const found = fitBesideSince(times, j, { since }, later, without - explained(gapsAfter(times, j, more)))
+    const more = withOthers(waitsFor, [since])
+    const shown = { falling: ANYHOW, worth: without - explained(gapsAfter(times, j, more)) }
+    const found = fitShown(times, j, { since }, readyTimes(times, j, more), shown)
     if (found !== undefined) return { waitsFor: more, beside: found.beside }
   }
   return { waitsFor }
+}
+
+/** What work has two numbers more for, of its times, must be likelier by one for each (Akaike). */
+const MORE_TIMES = 2
+const ANYHOW = Number.POSITIVE_INFINITY
+
+function withOthers(some: readonly number[], others: readonly number[]): number[] {
+  return [...some, ...others].sort((a, b) => a - b)
 }
 
 /**
