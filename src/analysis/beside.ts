@@ -28,6 +28,8 @@ const SHOWN_ALONE = { falling: -3, worth: 6 }
 export const SHOWN = { falling: -4, worth: 10 }
 /** So many families must have both. */
 export const LEAST_SHOWN = 30
+/** ... and in so many another branch must have ended last: only these show the gap without the work. */
+const LEAST_LAST = 15
 const ROUNDS = 12
 
 /** Work beside the calls, and the log-likelihood that it wins over none. */
@@ -69,8 +71,16 @@ export function fitShown(
 ): Fitted | undefined {
   const spans = spansOf(times, j, began, ready)
   if (spans.allNs.length < LEAST_SHOWN || falling(spans) > shown.falling) return undefined
+  if (began.after && othersLast(spans) < LEAST_LAST) return undefined
   const { work, gap, gain } = fitBoth(spans)
   return gain > shown.worth ? { beside: { ...began, work, gap }, gain } : undefined
+}
+
+/** In how many families another branch ended later. */
+function othersLast({ callsNs }: Spans): number {
+  let last = 0
+  for (const ns of callsNs) if (ns > 0) last++
+  return last
 }
 
 export function likelier(one: Fitted | undefined, other: Fitted | undefined): Fitted | undefined {

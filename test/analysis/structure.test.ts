@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { drawWork } from '../../src/analysis/beside.ts'
+import { createModel, modelFromJson, modelToJson } from '../../src/analysis/model.ts'
 import { childrenOf, type Family, learnStructure, placesOf } from '../../src/analysis/structure.ts'
 import { seeded } from '../bench/random.ts'
 
@@ -175,6 +176,50 @@ describe('own work beside a call', () => {
     )!
     expect(structure.end.waitsFor).toContain(2)
     expect(structure.end.beside?.since).toBe(2)
+  })
+
+  describe('after the last call of a branch', () => {
+    /** `a` and work of `afterMs`, beside `b`; then `c`. */
+    function branchWithWork(lengths: { a: number; b: number; afterMs: number }) {
+      const next = times(8)
+      return Array.from({ length: 300 }, () => {
+        const [one, other] = [next(lengths.a), next(lengths.b)]
+        const start = Math.max(one + next(lengths.afterMs), other) + next(0.3)
+        const end = start + next(5)
+        const calls = [
+          { call: 10, site: 'a', start: next(0.05), end: one },
+          { call: 20, site: 'b', start: next(0.05), end: other },
+          { call: 30, site: 'c', start, end },
+        ]
+        return familyOf(calls, end + next(1)).family
+      })
+    }
+
+    it('began at its end, not at its start', () => {
+      const { sites } = learnStructure(branchWithWork({ a: 10, b: 12, afterMs: 4 }), 1)!
+      expect(sites[2]!.waitsFor).toEqual([0, 1])
+      expect(sites[2]!.beside).toMatchObject({ since: 0, after: true })
+      expect(Math.exp(sites[2]!.beside!.work.mean) / (4 * MS)).toBeGreaterThan(0.85)
+      expect(Math.exp(sites[2]!.beside!.work.mean) / (4 * MS)).toBeLessThan(1.15)
+      expect(Math.exp(sites[2]!.beside!.gap.mean) / MS).toBeLessThan(0.5)
+    })
+
+    it('is stored with the model', () => {
+      const model = createModel(new Map([[1, learnStructure(branchWithWork({ a: 10, b: 12, afterMs: 4 }), 1)!]]))
+      expect(modelFromJson(modelToJson(model))).toEqual(model)
+    })
+
+    it('does not hide that the other branch was waited for, which it nearly always outlasts', () => {
+      const { sites } = learnStructure(branchWithWork({ a: 10, b: 8, afterMs: 12 }), 1)!
+      expect(sites[2]!.waitsFor).toEqual([0, 1])
+      expect(sites[2]!.beside).toMatchObject({ since: 0, after: true })
+    })
+
+    it('is not taken for it where the gap is the same whichever branch ended last', () => {
+      const { sites } = learnStructure(branchWithWork({ a: 10, b: 12, afterMs: 0 }), 1)!
+      expect(sites[2]!.waitsFor).toEqual([0, 1])
+      expect(sites[2]!.beside).toBeUndefined()
+    })
   })
 
   it('is drawn as it was spread, and never more than there was time', () => {

@@ -104,7 +104,7 @@ function byName(a: readonly unknown[], b: readonly unknown[]): number {
 }
 
 describe('what a model says of programs is what the slow twin says', () => {
-  const met: Met = { learned: 0, repeated: 0, alike: 0, beside: 0, later: 0, open: 0 }
+  const met: Met = { learned: 0, repeated: 0, alike: 0, beside: 0, after: 0, later: 0, open: 0 }
 
   it.each(Object.keys(WORLDS))(
     '%s',

@@ -48,6 +48,7 @@ export type Met = {
   repeated: number
   alike: number
   beside: number
+  after: number
   later: number
   open: number
 }
@@ -176,8 +177,9 @@ function placedChildren(parent: Span, model: Model, wholeMs: boolean, met: Met):
   if (repeated) met.repeated++
   if (own === undefined) met.alike++
   if (isAmbiguous(structure)) met.open++
-  if (structure.end.beside !== undefined || structure.sites.some(({ beside }) => beside !== undefined))
-    met.beside++
+  const works = [structure.end, ...structure.sites].map(({ beside }) => beside)
+  if (works.some((beside) => beside !== undefined && !beside.after)) met.beside++
+  if (works.some((beside) => beside?.after)) met.after++
   if (structure.sites.some(({ later }) => later !== undefined)) met.later++
   return {
     structure,
@@ -325,8 +327,11 @@ function isAmbiguous({ sites, end }: Structure): boolean {
   )
 }
 
-/** What the start of a child (or the end of the parent itself) waited for: ends, and own work since a start. */
-type Waited = { ends: Span[]; since: Span | undefined; workNs: number }
+/**
+ * What the start of a child (or the end of the parent itself) waited for: ends, and own work since a start, or `after`
+ * that span's end.
+ */
+type Waited = { ends: Span[]; since: Span | undefined; after: boolean; workNs: number }
 
 function waitedFor(parent: Span, placed: Placed, span: Span, reading: Reading): Waited {
   const { structure, at, others } = placed
@@ -334,7 +339,7 @@ function waitedFor(parent: Span, placed: Placed, span: Span, reading: Reading): 
   const isBefore = (other: Span) => span === parent || (other !== span && comesBefore(other, span))
   const hadEnded = (other: Span) => other.cutEnd <= momentNs && isBefore(other)
   if (others.includes(span)) {
-    return { ends: liveChildren(parent).filter(hadEnded), since: undefined, workNs: 0 }
+    return { ends: liveChildren(parent).filter(hadEnded), since: undefined, after: false, workNs: 0 }
   }
   const event = span === parent ? structure.end : structure.sites[at.indexOf(span)]!
   const its = isAmbiguous(structure) ? reading : 'likely'
@@ -351,15 +356,17 @@ function waitedFor(parent: Span, placed: Placed, span: Span, reading: Reading): 
     const chance = chanceOfLater(later, gapAfter(ends), gapAfter([...ends, ...had]), placed.wholeMs)
     if (chance >= { likely: 0.5, most: 0.01, least: 0.99 }[its]) ends.push(...had)
   }
-  const nothing = { ends, since: undefined, workNs: 0 }
+  const nothing = { ends, since: undefined, after: false, workNs: 0 }
   if (beside === undefined || its === 'most') return nothing
   const since = beside.since < 0 ? parent : at[beside.since]
-  if (since === undefined || since.cutStart >= momentNs || (since !== parent && !isBefore(since)))
-    return nothing
-  const allNs = momentNs - since.cutStart
-  const callsNs = Math.max(0, Math.max(parent.cutStart, ...ends.map(({ cutEnd }) => cutEnd)) - since.cutStart)
+  if (since === undefined || (since !== parent && !isBefore(since))) return nothing
+  const after = beside.after === true
+  const beganNs = after ? since.cutEnd : since.cutStart
+  if (beganNs >= momentNs) return nothing
+  const allNs = momentNs - beganNs
+  const callsNs = Math.max(0, Math.max(parent.cutStart, ...ends.map(({ cutEnd }) => cutEnd)) - beganNs)
   const workNs = its === 'least' ? allNs : Math.min(allNs, drawWork(callsNs, allNs, beside, since.uniform))
-  return workNs > 0 ? { ends, since, workNs } : nothing
+  return workNs > 0 ? { ends, since, after, workNs } : nothing
 }
 
 /** By Bayes: shares of the two places, and how likely the gap is at each. */
@@ -412,9 +419,11 @@ function childBefore(
     )
     return lastToEnd(ended)
   }
-  const { ends, since, workNs } = waitedFor(parent, placed, event, 'likely')
+  const { ends, since, after, workNs } = waitedFor(parent, placed, event, 'likely')
   const last = lastToEnd(ends)
-  if (since === undefined || since.cutStart + workNs <= (last?.cutEnd ?? parent.cutStart)) return last
+  const beganNs = after ? since?.cutEnd : since?.cutStart
+  if (since === undefined || beganNs! + workNs <= (last?.cutEnd ?? parent.cutStart)) return last
+  if (after) return since
   return since === parent ? undefined : childBefore(parent, placed, since, momentNs)
 }
 
@@ -437,21 +446,22 @@ function replay(
   /** When all that an event waited for is done, and its own gap over. */
   const momentOf = (event: Span): number => {
     const momentNs = event === span ? span.cutEnd : event.cutStart
-    const { ends, since, workNs } =
+    const { ends, since, after, workNs } =
       placed === undefined
         ? {
             ends: children.filter(
               (c) => event === span || (c.cutEnd <= momentNs && c !== event && comesBefore(c, event)),
             ),
             since: undefined,
+            after: false,
             workNs: 0,
           }
         : waitedFor(span, placed, event, reading)
     let doneNs = Math.max(span.cutStart, ...ends.map(({ cutEnd }) => cutEnd))
     let ready = Math.max(0, ...ends.map((other) => finish.get(other)!))
     if (since !== undefined) {
-      doneNs = Math.max(doneNs, since.cutStart + workNs)
-      ready = Math.max(ready, begin.get(since)! + factor * workNs)
+      doneNs = Math.max(doneNs, (after ? since.cutEnd : since.cutStart) + workNs)
+      ready = Math.max(ready, (after ? finish : begin).get(since)! + factor * workNs)
     }
     return ready + factor * (momentNs - doneNs)
   }
