@@ -117,8 +117,7 @@ function readyAgain({ begin, finish, dependencies }: Waits, event: number, works
   }
   const since = besideFrom[event]!
   if (since === NO_WORK) return latest
-  const began =
-    since <= AFTER_SPAN ? finish[AFTER_SPAN - since]! : since === FROM_PARENT ? 0 : begin[since]!
+  const began = since <= AFTER_SPAN ? finish[AFTER_SPAN - since]! : since === FROM_PARENT ? 0 : begin[since]!
   const done = began + works * besideNs[event]!
   return done > latest ? done : latest
 }

@@ -205,7 +205,9 @@ describe('own work beside a call', () => {
     })
 
     it('is stored with the model', () => {
-      const model = createModel(new Map([[1, learnStructure(branchWithWork({ a: 10, b: 12, afterMs: 4 }), 1)!]]))
+      const model = createModel(
+        new Map([[1, learnStructure(branchWithWork({ a: 10, b: 12, afterMs: 4 }), 1)!]]),
+      )
       expect(modelFromJson(modelToJson(model))).toEqual(model)
     })
 
