@@ -72,7 +72,8 @@ export function createDictionary(): Dictionary {
   const callIds = new Map<number, number>()
   const componentIds = new Map<string, number>()
   const endpointIds = new Map<string, number>()
-  const transitIds = new Map<number, number>()
+  /** By caller, then callee. */
+  const transitIds: number[][] = []
 
   const dictionary = {
     components,
@@ -124,16 +125,11 @@ export function createDictionary(): Dictionary {
     },
 
     transit(caller: number, callee: number): number {
-      const pair = caller * 2 ** 26 + callee
-      let id = transitIds.get(pair)
-      if (id === undefined) {
-        id = dictionary.component({
-          kind: 'network',
-          name: transitName(services[caller]!, services[callee]!),
-        })
-        transitIds.set(pair, id)
-      }
-      return id
+      const ids = (transitIds[caller] ??= [])
+      return (ids[callee] ??= dictionary.component({
+        kind: 'network',
+        name: transitName(services[caller]!, services[callee]!),
+      }))
     },
 
     call(shape: number, component: number): number {

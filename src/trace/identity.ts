@@ -200,10 +200,11 @@ function compareText(a: string, b: string): number {
  * after their parents, as nearly all do, are placed at once, the others once no cycle is among them. Returns the spans without a parent.
  */
 function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] {
-  const { count, row, parent, entry, shift, hasRemote, firstChild } = tree
+  const { count, row, idLow, idHigh, parent, entry, shift, hasRemote, firstChild } = tree
   const { parentId } = tree.spans
   const mask = tableSize(count) - 1
-  // Siblings come one after the other as often as not.
+  const shared = halves.size > 0
+  // Most spans come right behind their parent or a sibling.
   let lastLow = 0
   let lastHigh = 0
   let last = -1
@@ -225,7 +226,8 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
       continue
     }
     if (low !== lastLow || high !== lastHigh) {
-      last = findSpan(tree, low, high, mask)
+      const follows = !shared && i > 0 && idLow[i - 1] === low && idHigh[i - 1] === high
+      last = follows ? i - 1 : findSpan(tree, low, high, mask)
       lastLow = low
       lastHigh = high
     }
@@ -238,11 +240,11 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
     } else if (last < i) place(tree, i, last)
     else beforeTheirParents.push(i)
   }
-  if (halves.size > 0) orphans = joinHalves(tree, halves)
+  if (shared) orphans = joinHalves(tree, halves)
   if (orphans > 0) {
     for (let i = 0; i < count; i++) if (entry[i] === ORPHAN_ENTRY) logRepair(log, ORPHAN, row[i]!)
   }
-  if (halves.size > 0 || hasCycle(tree, beforeTheirParents)) {
+  if (shared || hasCycle(tree, beforeTheirParents)) {
     cutCycles(tree, log)
     return placeAll(tree)
   }

@@ -51,10 +51,32 @@ function sortOrDeal(
 ): void {
   if (least < most) dealOut(tree, from, to, key, least, most)
   else if (key === BY_ID) sortRange(tree.order, from, to, tree.scratch, tree.cutStart, tree, comesFirst)
+  else if (key === BY_END) openBy(tree, from, to, BY_ID)
   else {
-    fillKeys(tree, from, to, key + 1)
-    open.push(from, to, key + 1)
+    // Spans that take no time come last, and are of one end.
+    const empty = emptyLast(tree, from, to)
+    openBy(tree, from, empty, BY_END)
+    openBy(tree, empty, to, BY_ID)
   }
+}
+
+function openBy(tree: TraceTree, from: number, to: number, key: number): void {
+  if (from === to) return
+  fillKeys(tree, from, to, key)
+  open.push(from, to, key)
+}
+
+/** Moves the spans of one start that take no time behind the others; returns where they begin. */
+function emptyLast(tree: TraceTree, from: number, to: number): number {
+  const { order, keys: starts, shift: ends } = tree
+  let empty = to
+  for (let at = to - 1; at >= from; at--) {
+    const span = order[at]!
+    if (ends[span]! > starts[span]!) continue
+    order[at] = order[--empty]!
+    order[empty] = span
+  }
+  return empty
 }
 
 /** What is sorted by: starts; of one start the last end first; of one end as much of the id as one number holds exactly. */
