@@ -66,16 +66,17 @@ function openBy(tree: TraceTree, from: number, to: number, key: number): void {
   open.push(from, to, key)
 }
 
-/** Moves the spans of one start that take no time behind the others; returns where they begin. */
+/** Moves the spans of one start that take no time behind the others, stably; returns where they begin. */
 function emptyLast(tree: TraceTree, from: number, to: number): number {
-  const { order, keys: starts, shift: ends } = tree
-  let empty = to
-  for (let at = to - 1; at >= from; at--) {
+  const { order, keys: starts, shift: ends, child: moved } = tree
+  let empty = from
+  let count = 0
+  for (let at = from; at < to; at++) {
     const span = order[at]!
-    if (ends[span]! > starts[span]!) continue
-    order[at] = order[--empty]!
-    order[empty] = span
+    if (ends[span]! > starts[span]!) order[empty++] = span
+    else moved[count++] = span
   }
+  for (let i = 0; i < count; i++) order[empty + i] = moved[i]!
   return empty
 }
 

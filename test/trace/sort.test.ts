@@ -40,8 +40,10 @@ describe('sorting by whole numbers', () => {
 describe('span order', () => {
   it('is by start, the longest first, then id, then kind, however many spans have the same', () => {
     const distinct = fc.constantFrom(1, 2, 30, 1_000, 1e9, 1e12)
+    const counts = fc.record({ starts: distinct, ends: distinct, ids: distinct })
+    const emptyShare = fc.constantFrom(0, 0.1, 0.9, 1)
     fc.assert(
-      fc.property(lengths, distinct, distinct, distinct, fc.integer(), (count, starts, ends, ids, seed) => {
+      fc.property(lengths, counts, emptyShare, fc.integer(), (count, { starts, ends, ids }, empty, seed) => {
         const random = seeded(seed)
         const dictionary = createDictionary()
         const shapes = ['SERVER', 'CLIENT', 'INTERNAL'].map((kind) =>
@@ -50,16 +52,9 @@ describe('span order', () => {
         const columns = createColumns(dictionary, count)
         const pick = (of: number) => Math.floor(random() * of)
         for (let i = 0; i < count; i++) {
-          putSpan(
-            columns,
-            { high: 1, trace: 1 },
-            i,
-            -1,
-            pick(starts),
-            1e12 + pick(ends),
-            false,
-            shapes[pick(3)]!,
-          )
+          const startNs = pick(starts)
+          const endNs = random() < empty ? startNs : 1e12 + pick(ends)
+          putSpan(columns, { high: 1, trace: 1 }, i, -1, startNs, endNs, false, shapes[pick(3)]!)
           columns.spanId[2 * i] = pick(Math.min(ids, 2 ** 32))
           columns.spanId[2 * i + 1] = pick(Math.min(ids, 3))
         }
