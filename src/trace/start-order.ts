@@ -51,52 +51,50 @@ function sortOrDeal(
 ): void {
   if (least < most) dealOut(tree, from, to, key, least, most)
   else if (key === BY_ID) sortRange(tree.order, from, to, tree.scratch, tree.cutStart, tree, comesFirst)
-  else if (key === BY_END) openBy(tree, from, to, BY_ID)
+  else if (key === BY_END) openById(tree, from, to)
   else {
-    // Spans that take no time come last, and are of one end.
-    const empty = emptyLast(tree, from, to)
-    openBy(tree, from, empty, BY_END)
-    openBy(tree, empty, to, BY_ID)
+    const empty = openByEnd(tree, from, to)
+    openById(tree, empty, to)
   }
 }
 
-function openBy(tree: TraceTree, from: number, to: number, key: number): void {
-  if (from === to) return
-  fillKeys(tree, from, to, key)
-  open.push(from, to, key)
-}
-
-/** Moves the spans of one start that take no time behind the others, stably; returns where they begin. */
-function emptyLast(tree: TraceTree, from: number, to: number): number {
-  const { order, keys: starts, shift: ends, child: moved } = tree
+/** Spans of one start that take no time, and so have one end, come last: moved behind the others, stably. Returns where they begin. */
+function openByEnd(tree: TraceTree, from: number, to: number): number {
+  const { order, shift: ends, child: moved } = tree
+  const keys = keysOf(tree, BY_END)
+  const start = tree.keys[order[from]!]!
   let empty = from
   let count = 0
   for (let at = from; at < to; at++) {
     const span = order[at]!
-    if (ends[span]! > starts[span]!) order[empty++] = span
-    else moved[count++] = span
+    const end = ends[span]!
+    if (end === start) moved[count++] = span
+    else {
+      keys[span] = -end
+      order[empty++] = span
+    }
   }
   for (let i = 0; i < count; i++) order[empty + i] = moved[i]!
+  if (empty > from) open.push(from, empty, BY_END)
   return empty
+}
+
+function openById(tree: TraceTree, from: number, to: number): void {
+  if (from === to) return
+  const { order, scratch2: rows } = tree
+  const { spanId } = tree.spans
+  const keys = keysOf(tree, BY_ID)
+  for (let at = from; at < to; at++) {
+    const span = order[at]!
+    const words = 2 * rows[span]!
+    keys[span] = spanId[words + 1]! * 2 ** 21 + (spanId[words]! >>> 11)
+  }
+  open.push(from, to, BY_ID)
 }
 
 /** What is sorted by: starts; of one start the last end first; of one end as much of the id as one number holds exactly. */
 function keysOf(tree: TraceTree, key: number): Float64Array {
   return key === BY_START ? tree.keys : key === BY_END ? tree.cutEnd : tree.cutStart
-}
-
-function fillKeys(tree: TraceTree, from: number, to: number, key: number): void {
-  const { order, shift: ends, scratch2: rows } = tree
-  const { spanId } = tree.spans
-  const keys = keysOf(tree, key)
-  for (let at = from; at < to; at++) {
-    const span = order[at]!
-    if (key === BY_END) keys[span] = -ends[span]!
-    else {
-      const words = 2 * rows[span]!
-      keys[span] = spanId[words + 1]! * 2 ** 21 + (spanId[words]! >>> 11)
-    }
-  }
 }
 
 /** Spans by the low and by the high digit of their part: how many, then where the next one goes. */
