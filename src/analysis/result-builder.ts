@@ -8,7 +8,7 @@ export type ResultBuilder = Analysis & { repairs: RepairLog; share: number }
 /** What the rows are for. */
 export type Wanted = { range: boolean; serviceScope: boolean; callTrees: boolean }
 
-/** Components of an entry for which there is room at first, and segments of a span: most batches have fewer. */
+/** Components of an entry for which there is room at first, and segments of a span (of nodes one): most batches have fewer. */
 const ENTRY_COMPONENTS = 16
 const SEGMENTS = 2
 /** How much columns grow, and how far beyond what is expected. */
@@ -27,7 +27,7 @@ export function createResultBuilder(
   const segmentRoom = SEGMENTS * spans.count + 2
   const componentRoom =
     (serviceScope ? spans.count : Math.min(spans.count, ENTRY_COMPONENTS * traceCount)) + 2
-  const nodeRoom = callTrees ? segmentRoom : 2
+  const nodeRoom = callTrees ? spans.count + 2 : 2
   return {
     spans,
     traces: {

@@ -13,6 +13,9 @@ import {
 export const LEAN_COLUMNS =
   'TraceHigh, TraceLow, SpanId, ParentId, StartNs, EndNs, Status, Shape, Weight, Detail, BodyBytes, ReturnedRows, ValueHash'
 
+/** A row has at least so many: six columns of eight, four of four, and three of at least one. */
+const ROW_BYTES = 67
+
 /**
  * Decodes a Native answer of LEAN_COLUMNS into columns, without an object a span: numbers are copied as they are,
  * shapes are looked up once a block and distinct value.
@@ -20,7 +23,7 @@ export const LEAN_COLUMNS =
  * @throws RangeError when the bytes are not such an answer
  */
 export function decodeLeanSpans(bytes: Buffer, dictionary: Dictionary): SpanColumns {
-  const columns = createColumns(dictionary, Math.max(1024, Math.floor(bytes.length / 40)))
+  const columns = createColumns(dictionary, Math.max(1024, Math.floor(bytes.length / ROW_BYTES)))
   const reader: NativeReader = { bytes, at: 0 }
   while (reader.at < bytes.length) {
     const width = readVarint(reader)

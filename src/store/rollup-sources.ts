@@ -171,7 +171,7 @@ export async function readSampleBlocks(
   buckets: readonly ChangedBucket[],
   frames: Frames,
 ): Promise<SampleBlock[]> {
-  const bytes = await store.queryNative(
+  const bytes = await store.queryLarge(
     `SELECT ${MINUTE_OF_START} AS Minute, ${ENDPOINT}, ServiceVersion,
             toUInt64(toUnixTimestamp64Nano(Start)) AS StartNs,
             reinterpretAsUInt64(reverse(unhex(substring(TraceId, 1, 16)))) AS TraceHigh,

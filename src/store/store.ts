@@ -77,7 +77,7 @@ export type Store = {
   /** The answer of a query as bytes of the Native format. */
   queryNative(sql: string, params?: Record<string, unknown>): Promise<Buffer>
   /** The same of an answer that may be tens of megabytes. */
-  queryLarge(sql: string): Promise<Buffer>
+  queryLarge(sql: string, params?: Record<string, unknown>): Promise<Buffer>
   close(): Promise<void>
 }
 
@@ -150,9 +150,10 @@ export function openStore(options: StoreOptions): Store {
 
     queryNative,
 
-    async queryLarge(sql) {
+    async queryLarge(sql, params = {}) {
       const directory = await options.spool?.()
-      return (directory === undefined ? undefined : await fetchAnswer(sql, directory)) ?? queryNative(sql)
+      const answer = directory === undefined ? undefined : await fetchAnswer(sql, params, directory)
+      return answer ?? queryNative(sql, params)
     },
 
     close: () => client.close(),
@@ -175,11 +176,16 @@ export function openStore(options: StoreOptions): Store {
   }
 
   /** undefined: it cannot be had this way, for there is no room for example. */
-  async function fetchAnswer(sql: string, directory: string): Promise<Buffer | undefined> {
+  async function fetchAnswer(
+    sql: string,
+    query_params: Record<string, unknown>,
+    directory: string,
+  ): Promise<Buffer | undefined> {
     const file = join(directory, randomUUID())
     try {
       const query = `${sql} FORMAT Native`
-      const { stream } = await client.exec({ query, clickhouse_settings: { spool_answer: basename(file) } })
+      const clickhouse_settings = { spool_answer: basename(file) }
+      const { stream } = await client.exec({ query, query_params, clickhouse_settings })
       for await (const _ of stream) {
         // The answer is in the file; reading this one frees the connection.
       }

@@ -30,12 +30,12 @@ const requests = (first: number, count: number) => collectorSpansOf(runWorld(WOR
 /** An analyzer, and how often it has read samples back. */
 function open() {
   let reads = 0
-  const queryNative: Store['queryNative'] = (sql, params) => {
+  const queryLarge: Store['queryLarge'] = (sql, params) => {
     if (/FROM samples/.test(sql)) reads++
-    return store.queryNative(sql, params)
+    return store.queryLarge(sql, params)
   }
   const analyzer = startAnalyzer({
-    store: { ...store, queryNative },
+    store: { ...store, queryLarge },
     settleSeconds: 0,
     log: quiet,
     loop: false,

@@ -105,6 +105,10 @@ describe('an answer that is to be put into a file', () => {
     const bytes = readFileSync(join(spool, 'answer'))
     expect(bytes.length).toBeGreaterThan(8 * 300_000)
     expect(bytes.equals(Buffer.from(await sent.arrayBuffer()))).toBe(true)
+    const withSettings = 'SELECT 1 AS one SETTINGS max_threads = 1 FORMAT Native'
+    expect(await said(await put('settings', withSettings))).toEqual([200, ''])
+    expect(readFileSync(join(spool, 'settings')).length).toBeGreaterThan(0)
+    rmSync(join(spool, 'settings'))
     // Nothing that is there is written over.
     expect(await said(await put('answer'))).toEqual([400, expect.stringContaining('Code: 504')])
     expect(readFileSync(join(spool, 'answer')).equals(bytes)).toBe(true)
