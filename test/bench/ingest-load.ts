@@ -1,10 +1,10 @@
 /**
- * Sends export requests over gRPC from a process of its own, every span a new one; reports on its channel. It speaks
- * HTTP/2 itself and uses its memory again: a gRPC client would take as much of the processor as the receiver.
+ * Sends export requests over gRPC from a process of its own, every span a new one: what it is told on its channel, one load
+ * after the other, until that closes. Its requests stay where they are, and get new trace ids when it is their turn.
  */
-import { type ClientHttp2Session, connect } from 'node:http2'
 import { promisify } from 'node:util'
 import { gzip as gzipped } from 'node:zlib'
+import { type Message, openExportConnection } from './export-connection.ts'
 import { exportRequests, renew, traceIdPlaces } from './otlp-requests.ts'
 
 export type Load = {
@@ -30,25 +30,20 @@ export type LoadResult = {
   p99Ms: number
 }
 
-const EXPORT = '/opentelemetry.proto.collector.trace.v1.TraceService/Export'
 const CONNECTIONS = 4
 /** Of a gRPC message: whether it is packed, and its length. */
 const PREFIX_BYTES = 5
 
-process.once('message', (load: Load) => {
-  void run(load).then((result) => process.send?.(result, () => process.exit()))
+process.on('message', (load: Load) => {
+  void run(load).then((result) => process.send?.(result))
 })
+process.on('disconnect', () => process.exit())
 
 async function run({ address, seconds, gzip, concurrency, rate, shape, ...load }: Load): Promise<LoadResult> {
-  const requests = exportRequests({ requests: 64, ...shape }).map((bytes) => Buffer.from(bytes))
-  const places = requests.map(traceIdPlaces)
-  const largest = PREFIX_BYTES + Math.max(...requests.map((request) => request.length))
-  const run = Math.floor(Math.random() * 2 ** 32)
-  // What waits to be sent is more than a session may hold unless told otherwise.
-  const sessions = Array.from({ length: CONNECTIONS }, () =>
-    connect(`http://${address}`, { maxSessionMemory: 1000 }),
+  const nextMessage = createMessages(shape, gzip)
+  const connections = Array.from({ length: CONNECTIONS }, () =>
+    openExportConnection(address, gzip ? 'gzip' : 'identity'),
   )
-  const free: Buffer[] = []
   const latenciesMs: number[] = []
   let sent = 0
   let failed = 0
@@ -56,23 +51,15 @@ async function run({ address, seconds, gzip, concurrency, rate, shape, ...load }
   const startedAt = performance.now()
   const until = startedAt + seconds * 1000
   const isOver = () => performance.now() >= until || sent >= (load.requests ?? Number.POSITIVE_INFINITY)
-  const sendOne = async () => {
-    const at = performance.now()
-    const n = sent++
-    const request = requests[n % requests.length]!
-    const memory = free.pop() ?? Buffer.alloc(largest)
-    const message = memory.subarray(0, PREFIX_BYTES + request.length)
-    message.writeUInt32BE(request.length, 1)
-    request.copy(message, PREFIX_BYTES)
-    renew(message.subarray(PREFIX_BYTES), places[n % requests.length]!, (run + n) >>> 0)
-    const session = sessions[n % CONNECTIONS]!
-    const isTaken = gzip
-      ? await call(session, await packed(message.subarray(PREFIX_BYTES)), 'gzip')
-      : await call(session, message, 'identity')
-    free.push(memory)
-    if (isTaken) latenciesMs.push(performance.now() - at)
-    else failed++
-  }
+  const sendOne = () =>
+    new Promise<void>((resolve) => {
+      const at = performance.now()
+      connections[sent++ % CONNECTIONS]!.send(nextMessage, (isOk) => {
+        if (isOk) latenciesMs.push(performance.now() - at)
+        else failed++
+        resolve()
+      })
+    })
 
   if (rate === undefined) {
     const loop = async () => {
@@ -90,7 +77,7 @@ async function run({ address, seconds, gzip, concurrency, rate, shape, ...load }
   }
   const elapsed = (performance.now() - startedAt) / 1000
   const { user, system } = process.cpuUsage(cpuBefore)
-  for (const session of sessions) session.close()
+  for (const connection of connections) connection.close()
   latenciesMs.sort((a, b) => a - b)
   const quantile = (q: number) => latenciesMs[Math.floor(q * (latenciesMs.length - 1))] ?? Number.NaN
   return {
@@ -103,37 +90,30 @@ async function run({ address, seconds, gzip, concurrency, rate, shape, ...load }
   }
 }
 
-/** One unary call; true: its status is OK. */
-function call(session: ClientHttp2Session, message: Buffer, encoding: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    let status: unknown
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': EXPORT,
-      'content-type': 'application/grpc',
-      'grpc-encoding': encoding,
-      te: 'trailers',
-    })
-    // A call that fails at once has its status in the headers.
-    stream.on('response', (headers) => {
-      status = headers['grpc-status']
-    })
-    stream.on('trailers', (headers) => {
-      status = headers['grpc-status']
-    })
-    stream.on('error', () => {})
-    stream.on('close', () => resolve(status === '0'))
-    stream.resume()
-    stream.end(message)
+/** The answer gives the next message: one of 64, whose spans have become new ones. */
+function createMessages(shape: Load['shape'], gzip: boolean): () => Message | Promise<Message> {
+  const run = Math.floor(Math.random() * 2 ** 32)
+  let sent = 0
+  const free = exportRequests({ requests: 64, ...shape }).map((request) => {
+    const bytes = Buffer.concat([Buffer.alloc(PREFIX_BYTES), request])
+    bytes.writeUInt32BE(request.length, 1)
+    return { bytes, places: traceIdPlaces(bytes) }
   })
+  return () => {
+    const message = free.shift()!
+    renew(message.bytes, message.places, (run + sent++) >>> 0)
+    const isFree = () => void free.push(message)
+    return gzip ? packed(message.bytes, isFree) : { bytes: message.bytes, sent: isFree }
+  }
 }
 
 const compress = promisify(gzipped)
 
-async function packed(message: Buffer): Promise<Buffer> {
-  const bytes = await compress(message)
+async function packed(message: Buffer, isPacked: () => void): Promise<Message> {
+  const body = await compress(message.subarray(PREFIX_BYTES))
+  isPacked()
   const prefix = Buffer.alloc(PREFIX_BYTES)
   prefix[0] = 1
-  prefix.writeUInt32BE(bytes.length, 1)
-  return Buffer.concat([prefix, bytes])
+  prefix.writeUInt32BE(body.length, 1)
+  return { bytes: Buffer.concat([prefix, body]), sent() {} }
 }

@@ -9,12 +9,10 @@
  *
  *   npm run bench:ingest -- [seconds a part] [rounds] [parts, as a regular expression]
  */
-import { fork } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
 import { pino } from 'pino'
 import { startEngine } from '../../src/engine/start.ts'
@@ -25,7 +23,8 @@ import { createBlock, SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
 import { startReceiver } from '../../src/receiver/server.ts'
 import type { SpanSink } from '../../src/receiver/sink.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
-import type { Load, LoadResult } from './ingest-load.ts'
+import type { Load } from './ingest-load.ts'
+import { startLoadGenerator } from './load-generator.ts'
 import { exportRequests } from './otlp-requests.ts'
 import { rowsOf } from './protobufjs-rows.ts'
 
@@ -63,7 +62,7 @@ const seconds = Number(process.argv[2] ?? 10)
 const rounds = Number(process.argv[3] ?? 1)
 const wanted = new RegExp(process.argv[4] ?? '')
 /** Until the code is compiled, but no longer than this. */
-const WARM_UP = { requests: 2000, seconds: 10 }
+const WARM_UP = { requests: 6000, seconds: 15 }
 const log = pino({ level: 'warn' })
 const directory = await mkdtemp(join(tmpdir(), 'longpole-bench-'))
 const engine = await startEngine({ dataDir: directory, host: '127.0.0.1', port: 0, log })
@@ -261,11 +260,13 @@ async function withFirst(rowsAnInsert: number, concurrentInserts: number) {
 }
 
 async function measure(load: Omit<Load, 'shape' | 'seconds'>, isStored = true): Promise<Figures> {
-  await runLoad({ ...load, ...WARM_UP, shape: SHAPE })
+  const generator = startLoadGenerator()
+  await generator.run({ ...load, ...WARM_UP, shape: SHAPE })
   await empty(store)
   const cpu = cpuClock()
-  const { acknowledged, failed, ...result } = await runLoad({ ...load, seconds, shape: SHAPE })
+  const { acknowledged, failed, ...result } = await generator.run({ ...load, seconds, shape: SHAPE })
   const used = cpu(acknowledged)
+  generator.stop()
   if (failed > 0) console.error(`${failed} requests failed`)
   const answer = await store.client.query({
     query: 'SELECT count() AS n FROM otel_traces',
@@ -280,17 +281,6 @@ async function measure(load: Omit<Load, 'shape' | 'seconds'>, isStored = true): 
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
   }
-}
-
-function runLoad(load: Load): Promise<LoadResult> {
-  const file = fileURLToPath(new URL('./ingest-load.ts', import.meta.url))
-  const child = fork(file, { execArgv: ['--import', import.meta.resolve('tsx')] })
-  return new Promise((resolve, reject) => {
-    child.once('message', (result) => resolve(result as LoadResult))
-    child.once('error', reject)
-    child.once('exit', (code) => code !== 0 && reject(new Error(`the load generator ended with ${code}`)))
-    child.send(load)
-  })
 }
 
 async function empty({ client }: Store): Promise<void> {

@@ -6,14 +6,13 @@
  *
  * `apart`: receiver, and analyzer with API, in processes of their own; memory and figures are then those of the latter.
  */
-import { fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { createClient } from '@clickhouse/client'
 import { enginePid } from '../service/kill.ts'
 import { createDataDir, startService } from '../support/service.ts'
-import type { Load, LoadResult } from './ingest-load.ts'
+import type { LoadResult } from './ingest-load.ts'
+import { startLoadGenerator } from './load-generator.ts'
 
 const minutes = Number(process.argv[2] ?? 10)
 const rate = Number(process.argv[3] ?? 30_000)
@@ -127,21 +126,16 @@ function residentMiB(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 }
 
-function runLoad(): Promise<LoadResult> {
-  const file = fileURLToPath(new URL('./ingest-load.ts', import.meta.url))
-  const child = fork(file, { execArgv: ['--import', import.meta.resolve('tsx')] })
-  const load: Load = {
+async function runLoad(): Promise<LoadResult> {
+  const generator = startLoadGenerator()
+  const result = await generator.run({
     address: receiver.otlpGrpc,
     seconds: minutes * 60,
     gzip: false,
     concurrency: 0,
     rate,
     shape: SHAPE,
-  }
-  return new Promise((resolve, reject) => {
-    child.once('message', (result) => resolve(result as LoadResult))
-    child.once('error', reject)
-    child.once('exit', (code) => code !== 0 && reject(new Error(`the load generator ended with ${code}`)))
-    child.send(load)
   })
+  generator.stop()
+  return result
 }
