@@ -62,7 +62,7 @@ const seconds = Number(process.argv[2] ?? 10)
 const rounds = Number(process.argv[3] ?? 1)
 const wanted = new RegExp(process.argv[4] ?? '')
 /** Until the code is compiled, but no longer than this. */
-const WARM_UP = { requests: 6000, seconds: 15 }
+const WARM_UP = { requests: 8000, seconds: 20 }
 const log = pino({ level: 'warn' })
 const directory = await mkdtemp(join(tmpdir(), 'longpole-bench-'))
 const engine = await startEngine({ dataDir: directory, host: '127.0.0.1', port: 0, log })
