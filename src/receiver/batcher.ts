@@ -5,7 +5,6 @@ import { addCounts, type ReceiverCounters } from './counters.ts'
 import type { SpanDecoder } from './decode-spans.ts'
 import type { TimeWindow } from './decoding.ts'
 import { describeRejects, type RejectCounts } from './limits.ts'
-import type { NativeMemory } from './native-block.ts'
 import { blockBytes, blockCapacity, clearBlock, createBlock, type SpanBlock } from './native-columns.ts'
 import type { ExportOutcome } from './outcome.ts'
 import type { SpanSink } from './sink.ts'
@@ -57,7 +56,7 @@ export type BatcherOptions = {
   window: () => TimeWindow
   limits: BatchLimits
   budget: MemoryBudget
-  /** The memory of batches is used again, unless it has grown beyond this. Up to three blocks and three inserts of it. */
+  /** The memory of batches is used again, unless it has grown beyond this. Up to three blocks of it. */
   maxKeptBytes: number
   counters: ReceiverCounters
   log: Logger
@@ -85,7 +84,7 @@ type Batch = {
 }
 
 const RETRY_AFTER_MS = 1000
-/** A block is held as columns and as the bytes of the insert. */
+/** A block is held as columns and, while it is inserted, in a file in memory or in the buffers of a socket. */
 const COPIES = 2
 
 export function createBatcher(options: BatcherOptions): Batcher {
@@ -96,7 +95,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
   const sealed: Batch[] = []
   const running = new Set<Batch>()
   const spare: SpanBlock[] = []
-  const memory: NativeMemory = { buffers: [], maxBytes: options.maxKeptBytes }
   let timer: NodeJS.Timeout | undefined
   let timerAt = 0
   let lastStartAt = Number.NEGATIVE_INFINITY
@@ -212,16 +210,17 @@ export function createBatcher(options: BatcherOptions): Batcher {
     running.add(batch)
     lastStartAt = performance.now()
     const token = `${prefix}-${sequence++}`
+    let isFree = false
     try {
-      const { rows, failure } = await storeBlock(batch.block, token, {
+      const { rows, failure, ...after } = await storeBlock(batch.block, token, {
         sink,
         log,
         counters,
         insertTimeoutMs: limits.insertTimeoutMs,
         retryForMs: limits.retryForMs,
         mayRetry: () => !stopping && !state.isDown(),
-        memory,
       })
+      isFree = after.isFree
       if (failure === undefined || rows.includes(STORED)) state.took()
       else state.failed(failure)
       settle(batch, rows)
@@ -232,7 +231,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     } finally {
       running.delete(batch)
       budget.give(batch.bytes)
-      recycle(batch.block)
+      if (isFree) recycle(batch.block)
       schedule()
     }
   }

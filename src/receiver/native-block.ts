@@ -1,6 +1,5 @@
 import type { ByteBuffer, WordList } from './column-buffers.ts'
 import {
-  blockBytes,
   type CodedColumn,
   type MapColumn,
   SPAN_COLUMNS,
@@ -9,15 +8,21 @@ import {
 } from './native-columns.ts'
 
 /**
+ * Bytes in the making: the columns' own memory where they are there as they are to be written, what has to be made (names,
+ * lengths, narrow numbers) in between.
+ */
+type Output = { parts: Uint8Array[]; made: Buffer; from: number; at: number }
+
+/**
+ * Rows `from` up to `to` of the block as the parts of a Native block: views of the block's own columns for the most part,
+ * which hold as long as it is left alone.
+ *
  * ClickHouse's Native format at revision 0 (what its HTTP interface reads and writes): number of columns and rows as
  * varints; then a column after the other: name, type, the state of its dictionaries, its data.
  * https://clickhouse.com/docs/interfaces/formats/Native
  */
-type Output = { bytes: Buffer; at: number }
-
-/** Rows `from` up to `to` of the block as Native bytes, in memory that is nobody else's. */
-export function encodeBlock(block: SpanBlock, from = 0, to = block.rows, memory?: NativeMemory): Buffer {
-  const out: Output = { bytes: takeBuffer(sizeBound(block), memory), at: 0 }
+export function encodeParts(block: SpanBlock, from = 0, to = block.rows): Uint8Array[] {
+  const out: Output = { parts: [], made: Buffer.allocUnsafeSlow(madeBound(block, from, to)), from: 0, at: 0 }
   writeVarint(out, SPAN_COLUMNS.length)
   writeVarint(out, to - from)
   for (const { name, type } of SPAN_COLUMNS) {
@@ -25,29 +30,31 @@ export function encodeBlock(block: SpanBlock, from = 0, to = block.rows, memory?
     writeName(out, type)
     if (to > from) WRITERS[name](out, block, from, to)
   }
-  return out.bytes.subarray(0, out.at)
+  endMade(out)
+  return out.parts
 }
 
-/**
- * Buffers of blocks that are in the store. Each insert takes tens of megabytes: made anew and left to the garbage
- * collector, they keep it busy all the time.
- */
-export type NativeMemory = { buffers: Buffer[] /** A larger one is not kept. */; maxBytes: number }
-
-const MAX_KEPT_BUFFERS = 3
-
-function takeBuffer(size: number, memory: NativeMemory | undefined): Buffer {
-  const kept = memory?.buffers.pop()
-  if (kept !== undefined && kept.length >= size) return kept
-  // With room for the next ones to be somewhat larger.
-  return Buffer.allocUnsafeSlow(memory === undefined ? size : Math.ceil(1.25 * size))
+/** The same in one piece, of its own memory. */
+export function encodeBlock(block: SpanBlock, from = 0, to = block.rows): Buffer {
+  return Buffer.concat(encodeParts(block, from, to))
 }
 
-/** Gives back what `encodeBlock` returned, once nothing reads it any more. */
-export function giveBack(native: Buffer, memory: NativeMemory): void {
-  const { buffers, maxBytes } = memory
-  if (buffers.length >= MAX_KEPT_BUFFERS || native.buffer.byteLength > maxBytes) return
-  buffers.push(Buffer.from(native.buffer as ArrayBuffer))
+function endMade(out: Output): void {
+  if (out.at > out.from) out.parts.push(out.made.subarray(out.from, out.at))
+  out.from = out.at
+}
+
+/** Less than this is copied: a part of its own is not worth it. */
+const SMALL_BYTES = 256
+
+function writeBytes(out: Output, bytes: Uint8Array): void {
+  if (bytes.length <= SMALL_BYTES) {
+    out.made.set(bytes, out.at)
+    out.at += bytes.length
+    return
+  }
+  endMade(out)
+  out.parts.push(bytes)
 }
 
 type Writer = (out: Output, block: SpanBlock, from: number, to: number) => void
@@ -161,17 +168,15 @@ function writeOffsets(out: Output, ends: WordList, from: number, to: number): [f
     writeWords(out, ends, 2 * from, 2 * to)
   } else {
     for (let i = from; i < to; i++) {
-      out.at = out.bytes.writeUInt32LE(ends.words[2 * i]! - first, out.at)
-      out.at = out.bytes.writeUInt32LE(0, out.at)
+      out.at = out.made.writeUInt32LE(ends.words[2 * i]! - first, out.at)
+      out.at = out.made.writeUInt32LE(0, out.at)
     }
   }
   return [first, endOf(ends, to)]
 }
 
 function writeWords(out: Output, { words }: WordList, from: number, to: number): void {
-  const size = 4 * (to - from)
-  out.bytes.set(new Uint8Array(words.buffer, words.byteOffset + 4 * from, size), out.at)
-  out.at += size
+  writeBytes(out, new Uint8Array(words.buffer, words.byteOffset + 4 * from, 4 * (to - from)))
 }
 
 /** Values `from` up to `to` of `count`; where only some are wanted, their place is found by walking. */
@@ -184,8 +189,7 @@ function writeTexts(
 ): void {
   const start = from === 0 ? 0 : skipTexts(bytes, 0, from)
   const end = to === count ? length : skipTexts(bytes, start, to - from)
-  out.bytes.set(bytes.subarray(start, end), out.at)
-  out.at += end - start
+  writeBytes(out, bytes.subarray(start, end))
 }
 
 function skipTexts(bytes: Uint8Array, at: number, count: number): number {
@@ -215,47 +219,67 @@ function writeCoded(out: Output, { dictionary, codes }: CodedColumn, from: numbe
   // A column without rows has no dictionary either.
   if (from === to) return
   const { count, values } = dictionary
-  // Index type: 0, 1, 2 for 1, 2, 4 bytes.
-  const indexType = count <= 0x100 ? 0 : count <= 0x1_0000 ? 1 : 2
+  const indexType = indexTypeOf(count)
   writeWide(out, OWN_KEYS + indexType)
   writeWide(out, count)
-  out.bytes.set(values.bytes.subarray(0, values.length), out.at)
-  out.at += values.length
+  writeBytes(out, values.bytes.subarray(0, values.length))
   writeWide(out, to - from)
   const words = codes.words.subarray(from, to)
   if (indexType === 0) {
-    out.bytes.set(words, out.at)
+    out.made.set(words, out.at)
     out.at += words.length
   } else if (indexType === 1) {
-    const short = new Uint8Array(new Uint16Array(words).buffer)
-    out.bytes.set(short, out.at)
-    out.at += short.length
+    writeBytes(out, new Uint8Array(new Uint16Array(words).buffer))
   } else writeWords(out, codes, from, to)
 }
 
+/** 0, 1, 2 for numbers of 1, 2, 4 bytes. */
+function indexTypeOf(count: number): number {
+  return count <= 0x100 ? 0 : count <= 0x1_0000 ? 1 : 2
+}
+
 function writeWide(out: Output, value: number): void {
-  out.bytes.writeUInt32LE(value >>> 0, out.at)
-  out.bytes.writeUInt32LE(Math.floor(value / 0x1_0000_0000), out.at + 4)
+  out.made.writeUInt32LE(value >>> 0, out.at)
+  out.made.writeUInt32LE(Math.floor(value / 0x1_0000_0000), out.at + 4)
   out.at += 8
 }
 
 function writeVarint(out: Output, value: number): void {
   while (value >= 0x80) {
-    out.bytes[out.at++] = (value & 0x7f) | 0x80
+    out.made[out.at++] = (value & 0x7f) | 0x80
     value >>>= 7
   }
-  out.bytes[out.at++] = value
+  out.made[out.at++] = value
 }
 
 function writeName(out: Output, name: string): void {
   writeVarint(out, name.length)
-  out.at += out.bytes.write(name, out.at, 'latin1')
+  out.at += out.made.write(name, out.at, 'latin1')
 }
 
-/** Event and link offsets are written once a column of theirs, and every LowCardinality column has a header. */
-function sizeBound(block: SpanBlock): number {
-  const repeatedOffsets = 8 * 8 * block.rows
-  const headers = 64 * 1024
-  const fixedDictionaries = 1024
-  return blockBytes(block) + repeatedOffsets + headers + fixedDictionaries
+const HEADER_BYTES = 64 * 1024
+/** At the most: of a map in an array the ends of both, keys, their codes, values. */
+const RUNS_A_COLUMN = 5
+/** Resource and span attributes, three columns of events, four of links. */
+const ENDS_OF_ROWS = 9
+
+/** Headers, what is copied for being small, codes of a byte, and ends that do not begin with the first row. */
+function madeBound(block: SpanBlock, from: number, to: number): number {
+  const { resource, attributes, eventName, eventAttributes, linkAttributes } = block
+  const maps = [resource.keys, attributes.keys, eventName, eventAttributes.keys, linkAttributes.keys]
+  const coded = [
+    block.spanName,
+    block.spanKind,
+    block.serviceName,
+    block.statusCode,
+    block.shape,
+    block.detail,
+  ]
+  let bytes = HEADER_BYTES + SMALL_BYTES * RUNS_A_COLUMN * SPAN_COLUMNS.length
+  for (const { dictionary, codes } of [...maps, ...coded]) {
+    if (indexTypeOf(dictionary.count) === 0) bytes += codes.length
+  }
+  if (from === 0) return bytes
+  const nested = 4 * (eventAttributes.ends.length + linkAttributes.ends.length)
+  return bytes + 8 * ENDS_OF_ROWS * (to - from) + nested
 }

@@ -9,8 +9,8 @@ export type SpanSink = {
 
 export type SpanBatch = {
   rows: number
-  /** One Native block of these columns of `received_spans`. Once the insert has succeeded the memory is used again. */
-  native: Uint8Array
+  /** One Native block, in parts, of these columns of `received_spans`. Once the insert has succeeded the memory is used again. */
+  native: readonly Uint8Array[]
   columns: readonly string[]
   /** Makes a repetition of the same bytes harmless. */
   token: string

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { observe, type ReceiverCounters } from './counters.ts'
-import { encodeBlock, giveBack, type NativeMemory } from './native-block.ts'
+import { encodeParts } from './native-block.ts'
 import { SPAN_COLUMNS, type SpanBlock } from './native-columns.ts'
 import { isAnswer, isRefusal, type SpanBatch, type SpanSink } from './sink.ts'
 
@@ -13,7 +13,6 @@ export type StoreOptions = {
   retryForMs: number
   /** False once repeating is pointless: the service stops, or the store was down already. */
   mayRetry: () => boolean
-  memory: NativeMemory
 }
 
 /** What became of a row. */
@@ -29,30 +28,34 @@ const MAX_REFUSALS = 2000
 
 /**
  * Puts a block's rows into the store. Those it refuses for their data are searched for by halving and left out; `rows`
- * says what became of each. PENDING ones: the store is in trouble, `failure` says which. Never rejects.
+ * says what became of each. PENDING ones: the store is in trouble, `failure` says which. `isFree`: nobody reads the block any
+ * more; after an attempt that failed somebody may. Never rejects.
  */
 export async function storeBlock(
   block: SpanBlock,
   token: string,
   options: StoreOptions,
-): Promise<{ rows: Uint8Array; failure: unknown }> {
-  const { log, counters, mayRetry, memory } = options
+): Promise<{ rows: Uint8Array; failure: unknown; isFree: boolean }> {
+  const { log, counters, mayRetry } = options
   const rows = new Uint8Array(block.rows)
   /** On the monotonic clock. */
   const giveUpAt = performance.now() + options.retryForMs
   let refusals = 0
+  let isFree = true
+  const failedOnce = () => {
+    isFree = false
+  }
 
   /** undefined: stored. */
   const insert = async (from: number, to: number): Promise<unknown> => {
     const isWhole = to - from === block.rows
-    const native = encodeBlock(block, from, to, memory)
     const batch = {
       rows: to - from,
-      native,
+      native: encodeParts(block, from, to),
       columns: COLUMNS,
       token: isWhole ? token : `${token}:${from}-${to}`,
     }
-    const failure = await insertWithRetries(batch, giveUpAt, options)
+    const failure = await insertWithRetries(batch, giveUpAt, options, failedOnce)
     if (failure === undefined) rows.fill(STORED, from, to)
     return failure
   }
@@ -96,27 +99,27 @@ export async function storeBlock(
   const failed = await insert(0, block.rows)
   const failure = failed === undefined ? undefined : await settle(0, block.rows, failed)
   if (failure !== undefined) counters.insertFailures++
-  return { rows, failure }
+  return { rows, failure, isFree }
 }
 
 /** undefined: inserted. Else the last error. The same bytes with the same token each time. */
 async function insertWithRetries(
-  batch: Omit<SpanBatch, 'signal'> & { native: Buffer },
+  batch: Omit<SpanBatch, 'signal'>,
   giveUpAt: number,
-  { sink, log, counters, insertTimeoutMs, mayRetry, memory }: StoreOptions,
+  { sink, log, counters, insertTimeoutMs, mayRetry }: StoreOptions,
+  failedOnce: () => void,
 ): Promise<unknown> {
   for (let attempt = 0; ; attempt++) {
     const delayMs = Math.min(FIRST_RETRY_MS * 2 ** attempt, MAX_RETRY_MS)
     const startedAt = performance.now()
     try {
       await withTimeout(insertTimeoutMs, (signal) => sink.insert({ ...batch, signal }))
-      // After a failure somebody may still be reading it.
-      if (attempt === 0) giveBack(batch.native, memory)
       counters.inserts++
       observe(counters.batchRows, batch.rows)
       observe(counters.insertSeconds, (performance.now() - startedAt) / 1000)
       return undefined
     } catch (error) {
+      failedOnce()
       if (isRefusal(error)) return error
       if (performance.now() + delayMs > giveUpAt || !mayRetry()) return error
       counters.insertRetries++

@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type ClickHouseClient, type ClickHouseSettings, createClient } from '@clickhouse/client'
 import type { Logger } from 'pino'
 import type { Retention } from '../analysis/steps.ts'
 import { migrate } from './migrate.ts'
+import { createSpoolFiles } from './spool-files.ts'
 
 const QUERIES = join(import.meta.dirname, '..', '..', 'schema', 'queries')
 
@@ -48,7 +48,8 @@ export type StoreOptions = {
 
 export type SpanBatch = {
   rows: number
-  native: Uint8Array
+  /** The block, in parts. */
+  native: readonly Uint8Array[]
   /** Columns of the block; the table's others take their defaults. */
   columns: readonly string[]
   /** Makes a repetition of the same bytes harmless. */
@@ -95,6 +96,7 @@ export function openStore(options: StoreOptions): Store {
     log: { level: 127 },
   })
   const texts = new Map<string, string>()
+  const files = createSpoolFiles()
 
   return {
     client,
@@ -132,7 +134,7 @@ export function openStore(options: StoreOptions): Store {
     },
 
     insertBlock: (table, native, token) =>
-      insertNative(`INSERT INTO ${table} FORMAT Native`, native, token, OF_RESULTS),
+      insertNative(`INSERT INTO ${table} FORMAT Native`, [native], token, OF_RESULTS),
 
     async query(name, params = {}) {
       const answer = await client.query({ query: textOf(name), query_params: params, format: 'JSONEachRow' })
@@ -156,7 +158,10 @@ export function openStore(options: StoreOptions): Store {
       return answer ?? queryNative(sql, params)
     },
 
-    close: () => client.close(),
+    close() {
+      files.close()
+      return client.close()
+    },
   }
 
   function textOf(name: string): string {
@@ -200,32 +205,32 @@ export function openStore(options: StoreOptions): Store {
 
   async function insertNative(
     query: string,
-    native: Uint8Array,
+    native: readonly Uint8Array[],
     token: string,
     settings: ClickHouseSettings,
     signal?: AbortSignal,
   ): Promise<void> {
     const directory = await options.spool?.()
-    const file = directory === undefined ? undefined : join(directory, randomUUID())
+    const file = directory === undefined ? undefined : files.write(directory, native)
+    let isRead = false
     try {
-      // At once: each step of it would wait for a turn behind the exports that have come, tens of milliseconds of decoding.
-      if (file !== undefined) writeFileSync(file, native, { flag: 'wx', mode: 0o600 })
       const { stream } = await client.exec({
         query,
-        ...(file === undefined ? { values: Readable.from([native]) } : {}),
+        ...(file === undefined ? { values: Readable.from(native) } : {}),
         clickhouse_settings: {
           ...DEDUPLICATED,
           ...settings,
           insert_deduplication_token: token,
-          ...(file === undefined ? {} : { spooled: basename(file) }),
+          ...(file === undefined ? {} : { spooled: file.name }),
         },
         ...(signal === undefined ? {} : { abort_signal: signal }),
       })
       for await (const _ of stream) {
         // The answer is empty; reading it frees the connection.
       }
+      isRead = true
     } finally {
-      if (file !== undefined) rmSync(file, { force: true })
+      if (file !== undefined) files.release(file, isRead)
     }
   }
 }

@@ -134,7 +134,7 @@ async function engineAlone(rowsABlock: number): Promise<Figures> {
       const at = performance.now()
       await store.insertSpans({
         rows: rowsABlock,
-        native,
+        native: [native],
         columns: COLUMNS,
         token: `${name}-${startedAt}-${i}`,
       })

@@ -9,7 +9,7 @@ import { startEngine } from '../../src/engine/start.ts'
 import { createSpanDecoder } from '../../src/receiver/decode-spans.ts'
 import { DEFAULT_SPAN_LIMITS, type SpanLimits } from '../../src/receiver/limits.ts'
 import { murmurHash3 } from '../../src/receiver/murmur.ts'
-import { encodeBlock } from '../../src/receiver/native-block.ts'
+import { encodeBlock, encodeParts } from '../../src/receiver/native-block.ts'
 import { clearBlock, createBlock, SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
 import { readMigrations } from '../../src/store/migrate.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
@@ -64,7 +64,7 @@ async function bothWays(requests: Uint8Array[], limits: Partial<SpanLimits> = {}
       expect(decode(block, request, WINDOW).kind).toBe('decoded')
     }
     rows += block.rows
-    const native = encodeBlock(block)
+    const native = encodeParts(block)
     await received.insertSpans({ rows: block.rows, native, columns: COLUMNS, token: `${at}` })
   }
   await collected.client.command({
@@ -304,7 +304,7 @@ describe('inserts of the receiver', () => {
     const block = createBlock()
     const request = ProtobufTraceSerializer.serializeRequest(readableOf([sampleSpan()]))!
     createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 })(block, request, WINDOW)
-    await store.insertSpans({ rows: 1, native: encodeBlock(block), columns: COLUMNS, token })
+    await store.insertSpans({ rows: 1, native: [encodeBlock(block)], columns: COLUMNS, token })
   }
   const counts = async ({ client }: Store) => {
     const query = `SELECT (SELECT count() FROM otel_traces), (SELECT count() FROM otel_traces_trace_id_ts),

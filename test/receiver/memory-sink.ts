@@ -19,9 +19,10 @@ export function createMemorySink(): MemorySink {
     inserts: [],
     before: () => {},
     after: () => {},
-    async insert({ rows: count, native, token }) {
+    async insert({ rows: count, native: parts, token }) {
       const attempt = sink.inserts.length
-      sink.inserts.push({ rows: count, token, native: Buffer.from(native) })
+      const native = Buffer.concat(parts)
+      sink.inserts.push({ rows: count, token, native })
       const rows = readNative(native)
       if (rows.length !== count) throw new Error(`${rows.length} rows in a batch of ${count}`)
       await sink.before(rows, attempt)

@@ -23,7 +23,7 @@ it('spans are inserted with their token, into views as well, and answered once s
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const store = openStore({ url, database: 'd', retentionDays: 7, rollupRetentionDays: 7, log: quiet })
   try {
-    const native = Buffer.from('rows')
+    const native = [Buffer.from('ro'), Buffer.from('ws')]
     await store.insertSpans({ rows: 1, native, columns: ['TraceId', 'Events.Name'], token: 'once' })
     expect(asked.map(({ body }) => body)).toEqual(['rows'])
     const parameters = Object.fromEntries(asked[0]!.url.searchParams)
@@ -40,7 +40,7 @@ it('spans are inserted with their token, into views as well, and answered once s
   }
 })
 
-it('a store on this machine finds the rows in a file, which is gone once it has answered, however it did', async () => {
+it('a store on this machine finds the rows in a file, which is used again, but not after a failure', async () => {
   const spool = mkdtempSync(join(tmpdir(), 'longpole-spool-'))
   const asked: { query: string; file: string | undefined; body: string }[] = []
   let place: string | undefined = spool
@@ -65,10 +65,17 @@ it('a store on this machine finds the rows in a file, which is gone once it has 
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const options = { url, database: 'd', retentionDays: 7, rollupRetentionDays: 7, log: quiet }
   const store = openStore({ ...options, spool: () => place })
-  const batch = { rows: 1, native: Buffer.from('rows'), columns: ['TraceId'], token: 'once' }
+  const batch = {
+    rows: 1,
+    native: [Buffer.from('ro'), Buffer.from('ws')],
+    columns: ['TraceId'],
+    token: 'once',
+  }
   const query = 'INSERT INTO received_spans (`TraceId`) FORMAT Native'
   try {
     await store.insertSpans(batch)
+    const files = readdirSync(spool)
+    expect(files).toHaveLength(1)
     await expect(store.insertSpans(batch)).rejects.toThrow()
     expect(readdirSync(spool)).toEqual([])
     place = undefined
