@@ -258,6 +258,20 @@ describe('a store in trouble', () => {
     expect((await send(sampleSpans(2))).kind).toBe('unavailable')
     expect(counters.bytesInFlight).toBe(0)
   })
+
+  it('that was given up may still be reading: what it was given stays as it was', async () => {
+    const sink = createMemorySink()
+    const given: { native: readonly Uint8Array[]; then: Buffer }[] = []
+    sink.insert = async ({ native }) => {
+      given.push({ native, then: Buffer.concat(native) })
+      if (given.length === 1) await new Promise(() => {})
+    }
+    const { send } = batcherOn(sink, { insertTimeoutMs: 50, retryForMs: 0 })
+    expect((await send(sampleSpans(200))).kind).toBe('unavailable')
+    sink.insert = async () => {}
+    for (let i = 1; i <= 3; i++) expect((await send(sampleSpans(200, 1000 * i))).kind).toBe('stored')
+    expect(Buffer.concat(given[0]!.native).equals(given[0]!.then)).toBe(true)
+  })
 })
 
 describe('rows the store refuses', () => {
