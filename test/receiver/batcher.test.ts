@@ -261,16 +261,16 @@ describe('a store in trouble', () => {
 
   it('that was given up may still be reading: what it was given stays as it was', async () => {
     const sink = createMemorySink()
-    const given: { native: readonly Uint8Array[]; then: Buffer }[] = []
+    const given: { native: readonly Uint8Array[]; before: Buffer }[] = []
     sink.insert = async ({ native }) => {
-      given.push({ native, then: Buffer.concat(native) })
+      given.push({ native, before: Buffer.concat(native) })
       if (given.length === 1) await new Promise(() => {})
     }
     const { send } = batcherOn(sink, { insertTimeoutMs: 50, retryForMs: 0 })
     expect((await send(sampleSpans(200))).kind).toBe('unavailable')
     sink.insert = async () => {}
     for (let i = 1; i <= 3; i++) expect((await send(sampleSpans(200, 1000 * i))).kind).toBe('stored')
-    expect(Buffer.concat(given[0]!.native).equals(given[0]!.then)).toBe(true)
+    expect(Buffer.concat(given[0]!.native).equals(given[0]!.before)).toBe(true)
   })
 })
 
