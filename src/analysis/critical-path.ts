@@ -77,7 +77,8 @@ export function walkCriticalPath(
       span = above[--depth]!
       slot = slotAbove[depth]!
       from = firstChild[span]!
-    } else if (live[next] === 0) {
+    } else if (live[next] === 0 || cutStart[next] === moment) {
+      // A leaf, or a span that takes no time, nor does anything below it.
       if (cutStart[next]! < moment) {
         piece[count] = last = next
         startNs[count++] = moment = cutStart[next]!

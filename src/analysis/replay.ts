@@ -208,6 +208,8 @@ function addBelow(
       for (let slot = from; slot < to; slot++) {
         const c = child[slot]!
         const lengthNs = cutEnd[c]! - cutStart[c]!
+        // Nor does anything below it take time.
+        if (lengthNs === 0) continue
         ownNs -= lengthNs
         if (live[c] === 0) addOwn(blocks, c, lengthNs)
         else if (keep[c] === 1) addCells(cellsOf(cells, c, likely, others), sums, c)
