@@ -92,8 +92,8 @@ export function callsOf({ calls, callStamps, stamp }: CallTree, component: numbe
 function growCalls(calls: CallTree): void {
   const { count, capacity, spans } = calls.tree
   if (calls.nodeOf.length < count) {
-    for (const of of ['nodeOf', 'enteredBy', 'stampOf', 'timedOf', 'calledOf'] as const) {
-      calls[of] = new Int32Array(capacity)
+    for (const column of ['nodeOf', 'enteredBy', 'stampOf', 'timedOf', 'calledOf'] as const) {
+      calls[column] = new Int32Array(capacity)
     }
   }
   const components = spans.dictionary.components.length
