@@ -5,14 +5,15 @@ import type { CommandContext } from './context.ts'
 import { ROLES, type Role, startService } from './service.ts'
 import { UsageError } from './usage.ts'
 
-export const summary = 'receivers, analyzer and API in one process'
+export const summary = 'receivers, analyzer, API and its page in one process'
 
 const HELP = `usage: longpole serve [--roles receiver,analyzer,api]
                       [--dependencies learned|single]
 
-Starts the OTLP receivers (gRPC 4317, HTTP 4318), the analyzer and the API
-(8080). Without LONGPOLE_CLICKHOUSE_URL the embedded ClickHouse engine keeps its
-data in LONGPOLE_DATA_DIR. Settings are environment variables, see the README.
+Starts the OTLP receivers (gRPC 4317, HTTP 4318), the analyzer, and the API with
+the web page (8080). Without LONGPOLE_CLICKHOUSE_URL the embedded ClickHouse
+engine keeps its data in LONGPOLE_DATA_DIR. Settings are environment variables,
+see the README.
 
   --roles LIST         run a part: any of receiver, analyzer, api (default: all)
   --dependencies MODE  learned (default) or single: what calls waited for,
