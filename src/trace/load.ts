@@ -2,7 +2,7 @@ import { epochNs } from './columns.ts'
 import { NEGATIVE_DURATION, NO_TIME } from './repair.ts'
 import { logRepair, type RepairLog } from './repair-log.ts'
 import { STATUS_ERROR } from './span.ts'
-import { sortByStart } from './start-order.ts'
+import { comesFirst, FEW, sortByStart } from './start-order.ts'
 import type { TraceTree } from './tree.ts'
 
 const WORD = 2 ** 32
@@ -11,7 +11,8 @@ export const FIFTY_DAYS_NS = 50 * 86_400 * 1e9
 
 /**
  * Repair 1, then the kept spans sorted into span order: fills row, shape, kind, service, failed, start, end, origin
- * and count of the tree. Where nothing was to be repaired `rows` are left in that order.
+ * and count of the tree. Where nothing was to be repaired `rows` are left in that order. `few`: they are sorted as they
+ * are read.
  */
 export function loadSpans(
   tree: TraceTree,
@@ -19,6 +20,7 @@ export function loadSpans(
   from: number,
   to: number,
   log: RepairLog,
+  few = to - from <= FEW,
 ): void {
   const { start: startWords, end: endWords, spanId } = tree.spans
   const { keys, scratch2, order } = tree
@@ -58,15 +60,36 @@ export function loadSpans(
       baseHigh = startHigh
     }
     const start = (startHigh - baseHigh) * WORD + (startLow - baseLow)
-    starts[kept] = start
-    ends[kept] = start + duration
-    scratch2[kept] = row
-    kept++
-    if (start < earliest) earliest = start
-    if (start > latest) latest = start
-    else ascending = false
+    const end = start + duration
+    let at = kept++
+    if (few) {
+      for (; at > 0 && starts[at - 1]! >= start; at--) {
+        if (starts[at - 1] === start && !comesFirst(tree, row, end, scratch2[at - 1]!, ends[at - 1]!)) break
+        starts[at] = starts[at - 1]!
+        ends[at] = ends[at - 1]!
+        scratch2[at] = scratch2[at - 1]!
+        ascending = false
+      }
+    } else {
+      if (start < earliest) earliest = start
+      if (start > latest) latest = start
+      else ascending = false
+    }
+    starts[at] = start
+    ends[at] = end
+    scratch2[at] = row
+  }
+  if (few && kept > 0) {
+    earliest = starts[0]!
+    latest = starts[kept - 1]!
   }
   if (latest - earliest > FIFTY_DAYS_NS) {
+    if (few) {
+      // Repairs are reported in the order of the rows.
+      log.count = repaired
+      loadSpans(tree, rows, from, to, log, false)
+      return
+    }
     kept = dropFarFromMedian(tree, kept, log)
     ;[baseLow, baseHigh] = rebase(tree, kept)
     earliest = Number.POSITIVE_INFINITY
@@ -84,15 +107,15 @@ export function loadSpans(
   tree.originHigh = baseHigh + carry
   if (kept === 0) return
 
-  if (ascending) for (let i = 0; i < kept; i++) order[i] = i
-  else sortByStart(tree, kept, earliest, latest)
+  const sorted = few || ascending
+  if (!sorted) sortByStart(tree, kept, earliest, latest)
   const inOrder = ascending || log.count > repaired
 
   const { row, idLow, idHigh, shape, kind, service, failed, start, end } = tree
   const { shapeKind, shapeService } = tree.spans.dictionary
   const { status, shape: shapes } = tree.spans
   for (let i = 0; i < kept; i++) {
-    const at = order[i]!
+    const at = sorted ? i : order[i]!
     const r = scratch2[at]!
     row[i] = r
     if (!inOrder) rows[from + i] = r

@@ -2,6 +2,8 @@ import type { SpanColumns } from './columns.ts'
 
 /** So many rows before their turn: their columns (200 kB) stay in the processor's second cache until then. */
 const ROWS_AHEAD = 4096
+/** So many are read at a time: what is not in the cache is then waited for together, however short traces are. */
+const ROWS_AT_ONCE = 512
 /** Rows whose words of a 64-bit column share a cache line. */
 const ROWS_A_LINE = 8
 
@@ -13,6 +15,7 @@ export type ReadAhead = { row: number; words: number }
  * lie scattered among those of others, and loading would wait for each. Call it with the rows loaded so far.
  */
 export function readAhead(ahead: ReadAhead, spans: SpanColumns, rows: number): void {
+  if (rows + ROWS_AHEAD - ROWS_AT_ONCE < ahead.row) return
   const { start, end, spanId, parentId, shape } = spans
   const to = Math.min(rows + ROWS_AHEAD, spans.count)
   let { row, words } = ahead

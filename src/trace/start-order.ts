@@ -2,7 +2,7 @@ import { sortRange } from './sort.ts'
 import type { TraceTree } from './tree.ts'
 
 /** So many spans, or fewer, are sorted by insertion. */
-const FEW = 12
+export const FEW = 12
 /** Bits of a digit at most. */
 const MOST_BITS = 11
 /** Ranges of `order` that are still to be sorted: from, to, and by which of the keys. */
@@ -50,7 +50,7 @@ function sortOrDeal(
   most: number,
 ): void {
   if (least < most) dealOut(tree, from, to, key, least, most)
-  else if (key === BY_ID) sortRange(tree.order, from, to, tree.scratch, tree.cutStart, tree, comesFirst)
+  else if (key === BY_ID) sortRange(tree.order, from, to, tree.scratch, tree.cutStart, tree, isFirst)
   else if (key === BY_END) openById(tree, from, to)
   else {
     const empty = openByEnd(tree, from, to)
@@ -156,7 +156,7 @@ function insert(tree: TraceTree, from: number, to: number, keys: Float64Array): 
     for (; into >= from; into--) {
       const before = order[into]!
       const other = keys[before]!
-      if (other < key || (other === key && !comesFirst(tree, span, before))) break
+      if (other < key || (other === key && !isFirst(tree, span, before))) break
       order[into + 1] = before
     }
     order[into + 1] = span
@@ -164,13 +164,15 @@ function insert(tree: TraceTree, from: number, to: number, keys: Float64Array): 
 }
 
 /** Span order among equal starts while loading: `shift` holds ends, `scratch2` rows. */
-function comesFirst(tree: TraceTree, a: number, b: number): boolean {
+function isFirst(tree: TraceTree, a: number, b: number): boolean {
   const { shift: ends, scratch2: rows } = tree
-  const byEnd = ends[b]! - ends[a]!
-  if (byEnd !== 0) return byEnd < 0
+  return comesFirst(tree, rows[a]!, ends[a]!, rows[b]!, ends[b]!)
+}
+
+/** Span order among equal starts, of two rows by their ends: longest, id, kind. */
+export function comesFirst(tree: TraceTree, rowA: number, endA: number, rowB: number, endB: number): boolean {
+  if (endA !== endB) return endA > endB
   const { spanId, shape, dictionary } = tree.spans
-  const rowA = rows[a]!
-  const rowB = rows[b]!
   const high = spanId[2 * rowA + 1]! - spanId[2 * rowB + 1]!
   if (high !== 0) return high < 0
   const low = spanId[2 * rowA]! - spanId[2 * rowB]!
