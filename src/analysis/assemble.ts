@@ -41,16 +41,18 @@ export function settleTrace(
   repairs: RepairLog,
   clocks?: ClockOffsets,
 ): Assembled {
-  const orderFrom = [0]
-  if (tree.count === 0) return { entries, orderFrom, millisecondClock: false }
+  if (tree.count === 0) return { entries, orderFrom: [0], millisecondClock: false }
 
   const millisecondClock = hasMillisecondClock(tree)
   // Outer entries first: they move what hangs below them. Inner ones join the list as they are met.
-  let end = 0
-  for (let e = 0; e < entries.length; e++) {
-    end = settle(tree, entries[e]!, end, millisecondClock, repairs, (entry) => entries.push(entry), clocks)
-    chargeSpans(tree, orderFrom[e]!, end)
-    orderFrom.push(end)
+  const ofFirst = settle(tree, entries[0]!, 0, millisecondClock, repairs, entries, clocks)
+  chargeSpans(tree, 0, ofFirst)
+  const orderFrom = [0, ofFirst]
+  for (let e = 1; e < entries.length; e++) {
+    const from = orderFrom[e]!
+    const to = settle(tree, entries[e]!, from, millisecondClock, repairs, entries, clocks)
+    chargeSpans(tree, from, to)
+    orderFrom.push(to)
   }
   return { entries, orderFrom, millisecondClock }
 }

@@ -94,11 +94,11 @@ export function sampleTrace(
     measureRoot(measure, servers, entry, from, to, sampling)
     if (sampling.callTree !== undefined) addCalls(sampling, sampling.callTree)
   }
-  // Settling again overwrites what the entries' own analyses left, so it comes last.
+  // Settling again overwrites what the entries' own analyses left, so it comes last. Entries below have been sampled.
   sampling.entryAtHand = -1
   for (let i = 0; i < again.length; i++) {
     const { server, millisecondClock, whole } = again[i]!
-    const end = settle(tree, server, 0, millisecondClock, undefined, forgetEntry)
+    const end = settle(tree, server, 0, millisecondClock, undefined, undefined)
     chargeSpans(tree, 0, end)
     if (applied !== undefined) applyModel(applied, tree, 0, end, millisecondClock)
     const servers = whole
@@ -107,9 +107,6 @@ export function sampleTrace(
     measureRoot(measure, servers, -1, 0, end, sampling)
   }
 }
-
-/** Entries below what is settled again have been sampled. */
-function forgetEntry(): void {}
 
 /** The root and the SERVER spans below it whose samples this analysis gives; those to be settled again go to `again`. */
 function listServers(

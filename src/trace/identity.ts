@@ -47,6 +47,16 @@ function findSpan(tree: TraceTree, low: number, high: number, mask: number): num
   return -1
 }
 
+/** What most traces have none or one of. */
+const NONE: number[] = []
+
+/** Pushing to an empty list makes room for 17. */
+function withOneMore(list: number[], item: number): number[] {
+  if (list.length === 0) return [item]
+  list.push(item)
+  return list
+}
+
 /** Fills the id table; spans whose id stands there already are returned, chained by `scratch` (-1 ends a chain). */
 function indexIds(tree: TraceTree): number[] {
   const { table, idLow, idHigh, scratch, count } = tree
@@ -58,7 +68,7 @@ function indexIds(tree: TraceTree): number[] {
     tree.tableBase = 1
   }
   const { tableBase } = tree
-  const repeated: number[] = []
+  let repeated = NONE
   for (let i = 0; i < count; i++) {
     const low = idLow[i]!
     const high = idHigh[i]!
@@ -73,7 +83,7 @@ function indexIds(tree: TraceTree): number[] {
     if (known < 0) {
       table[slot] = tableBase + i
     } else {
-      if (scratch[known] === -1) repeated.push(known)
+      if (scratch[known] === -1) repeated = withOneMore(repeated, known)
       scratch[i] = scratch[known]!
       scratch[known] = i
     }
@@ -209,8 +219,8 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
   let lastHigh = 0
   let last = -1
   let orphans = 0
-  const roots: number[] = []
-  const beforeTheirParents: number[] = []
+  let roots = NONE
+  let beforeTheirParents = NONE
   firstChild[0] = 0
   for (let i = 0; i < count; i++) {
     shift[i] = 0
@@ -222,7 +232,7 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
     if (low === 0 && high === 0) {
       parent[i] = -1
       entry[i] = ROOT_ENTRY
-      roots.push(i)
+      roots = withOneMore(roots, i)
       continue
     }
     if (low !== lastLow || high !== lastHigh) {
@@ -235,10 +245,10 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
     entry[i] = NOT_ENTRY
     if (last < 0) {
       entry[i] = ORPHAN_ENTRY
-      roots.push(i)
+      roots = withOneMore(roots, i)
       orphans++
     } else if (last < i) place(tree, i, last)
-    else beforeTheirParents.push(i)
+    else beforeTheirParents = withOneMore(beforeTheirParents, i)
   }
   if (shared) orphans = joinHalves(tree, halves)
   if (orphans > 0) {
@@ -249,6 +259,7 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
     return placeAll(tree)
   }
   for (const i of beforeTheirParents) place(tree, i, parent[i]!)
+  // Some root there is: without any there had been a cycle.
   return roots
 }
 

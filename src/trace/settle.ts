@@ -27,7 +27,7 @@ export function isRemote(tree: TraceTree, parent: number, child: number): boolea
  * Repairs 4 to 7 over the spans below `root`, parents before children; `root` keeps its own bounds. Leaves
  * cutStart/cutEnd, detached, and each parent's live children in span order by repaired times (`child`, `live`) and by
  * end (`byEnd`), says where they `overlap`, and lists the spans of this root in `order` from `orderFrom` on; returns
- * where the list ends. Other entries met are given to `onEntry`.
+ * where the list ends. Other entries met are added to `entries`, if there is such a list.
  *
  * With a `log` this is an entry's own analysis: skew is moved and every repair reported. Without one, a part of a
  * trace that was settled before is settled again within its own bounds.
@@ -38,7 +38,7 @@ export function settle(
   orderFrom: number,
   millisecondClock: boolean,
   log: RepairLog | undefined,
-  onEntry: (entry: number) => void,
+  entries: number[] | undefined,
   clocks?: ClockOffsets,
 ): number {
   const { order, start, end, cutStart, cutEnd, firstChild, child, live, byEnd } = tree
@@ -78,7 +78,7 @@ export function settle(
     for (let slot = from; slot < to; slot++) {
       const c = child[slot]!
       if (entry[c] !== NOT_ENTRY) {
-        onEntry(c)
+        entries?.push(c)
         continue
       }
       if (slot !== mine) {
