@@ -18,7 +18,6 @@ import {
   type SampleSink,
 } from './measured-rows.ts'
 import type { ReplayTable } from './replay.ts'
-import { addTo } from './replay-cells.ts'
 import { createFactorTable, type FactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
@@ -143,33 +142,36 @@ function addPath({ tree, result, table }: Measurer, walk: PathWalk, entry: numbe
   const { blocks } = table
   blocks.places = tree.spans.dictionary.components.length
   growColumns(blocks)
-  const { sums } = blocks
+  const { met, critical } = blocks.sums
   const { component, cutStart, cutEnd } = tree
-  const { piece, startNs } = walk
+  const { count: pieces, piece, startNs } = walk
   let endNs = cutEnd[entry]!
-  for (let i = 0; i < walk.count; i++) {
-    const ns = endNs - startNs[i]!
-    endNs = startNs[i]!
-    addTo(sums, component[piece[i]!]!, ns, ns)
+  let count = 0
+  for (let i = 0; i < pieces; i++) {
+    const k = component[piece[i]!]!
+    const beginNs = startNs[i]!
+    const before = critical[k]!
+    if (before === 0) met[count++] = k
+    critical[k] = before + (endNs - beginNs)
+    endNs = beginNs
   }
-  const few = sums.count <= REPLAYED_COMPONENTS
+  const few = count <= REPLAYED_COMPONENTS
   const { components } = result
-  const range = components.earliestNs.length > 0
-  makeRoom(result, components, components.count + sums.count, components.component.length)
+  makeRoom(result, components, components.count + count, components.component.length)
+  const { component: place, criticalNs, ifInstantNs, earliestNs, latestNs } = components
+  const range = earliestNs.length > 0
   const durationNs = cutEnd[entry]! - cutStart[entry]!
   let at = components.count
-  for (let i = 0; i < sums.count; i++) {
-    const k = sums.met[i]!
-    const criticalNs = sums.critical[k]!
-    sums.critical[k] = 0
-    sums.saved[k] = 0
-    components.component[at] = k
-    components.criticalNs[at] = criticalNs
-    components.ifInstantNs[at] = durationNs - criticalNs
-    if (range) components.earliestNs[at] = components.latestNs[at] = durationNs - criticalNs
+  for (let i = 0; i < count; i++) {
+    const k = met[i]!
+    const ns = critical[k]!
+    critical[k] = 0
+    place[at] = k
+    criticalNs[at] = ns
+    ifInstantNs[at] = durationNs - ns
+    if (range) earliestNs[at] = latestNs[at] = durationNs - ns
     at++
   }
-  sums.count = 0
   if (few) components.count = at
   return few
 }

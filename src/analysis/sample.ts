@@ -207,17 +207,19 @@ function addSegments({ tree, result, walk, applied, callTree, lap }: Sampling, e
   }
   const { segments } = result
   makeRoom(result, segments, segments.count + count, segments.span.length)
-  const { row, component, cutStart } = tree
+  const { span: rows, component: components, startNs: starts, endNs: ends } = segments
+  const { row, component, cutStart, cutEnd } = tree
   const originNs = cutStart[entry]!
-  let at = segments.count
-  for (let i = count - 1; i >= 0; i--) {
-    const span = piece[i]!
-    segments.span[at] = row[span]!
-    segments.component[at] = component[span]!
-    segments.startNs[at] = startNs[i]! - originNs
-    segments.endNs[at++] = (i > 0 ? startNs[i - 1]! : tree.cutEnd[entry]!) - originNs
-  }
+  let endNs = cutEnd[entry]! - originNs
+  let at = segments.count + count
   segments.count = at
+  for (let i = 0; i < count; i++) {
+    const span = piece[i]!
+    rows[--at] = row[span]!
+    components[at] = component[span]!
+    ends[at] = endNs
+    starts[at] = endNs = startNs[i]! - originNs
+  }
   lap('criticalPathMs')
 }
 
