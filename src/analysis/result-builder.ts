@@ -1,5 +1,6 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import { createRepairLog, type RepairLog } from '../trace/repair-log.ts'
+import { uncleared } from '../trace/uncleared.ts'
 import type { Analysis } from './result.ts'
 
 /** An Analysis under construction: rows are appended, columns grow. `share`: of the spans, whose rows are there. */
@@ -54,9 +55,9 @@ export function createResultBuilder(
     },
     components: {
       count: 0,
-      component: new Int32Array(componentRoom),
-      criticalNs: new Float64Array(componentRoom),
-      ifInstantNs: new Float64Array(componentRoom),
+      component: new Int32Array(uncleared(4 * componentRoom)),
+      criticalNs: new Float64Array(uncleared(8 * componentRoom)),
+      ifInstantNs: new Float64Array(uncleared(8 * componentRoom)),
       earliestNs: new Float64Array(range ? componentRoom : 0),
       latestNs: new Float64Array(range ? componentRoom : 0),
       bound: new Uint8Array(componentRoom),
@@ -64,10 +65,10 @@ export function createResultBuilder(
     },
     segments: {
       count: 0,
-      span: new Uint32Array(segmentRoom),
-      component: new Int32Array(segmentRoom),
-      startNs: new Float64Array(segmentRoom),
-      endNs: new Float64Array(segmentRoom),
+      span: new Uint32Array(uncleared(4 * segmentRoom)),
+      component: new Int32Array(uncleared(4 * segmentRoom)),
+      startNs: new Float64Array(uncleared(8 * segmentRoom)),
+      endNs: new Float64Array(uncleared(8 * segmentRoom)),
     },
     nodes: {
       count: 0,
@@ -117,5 +118,15 @@ export function closeResult(result: ResultBuilder): Analysis {
   samples.firstComponent[samples.count] = components.count
   samples.firstSegment[samples.count] = segments.count
   samples.firstNode[samples.count] = nodes.count
+  cutOff(components, components.count)
+  cutOff(segments, segments.count)
   return result
+}
+
+/** What is behind the rows may be anything, where it was not cleared. */
+function cutOff(rows: object, count: number): void {
+  const columns = rows as Record<string, Column | number>
+  for (const [name, column] of Object.entries(columns)) {
+    if (typeof column !== 'number') columns[name] = column.subarray(0, count)
+  }
 }

@@ -1,4 +1,5 @@
 import type { SpanColumns } from './columns.ts'
+import { uncleared } from './uncleared.ts'
 
 /**
  * Rows of the columns, grouped by trace: trace i has `rows[first[i]]` up to `rows[first[i + 1]]`, in no order that
@@ -12,14 +13,14 @@ export type TraceGroups = { count: number; rows: Uint32Array; first: Uint32Array
  */
 export function groupByTrace(columns: SpanColumns): TraceGroups {
   const { count, traceHigh, traceLow } = columns
-  const traceOf = new Uint32Array(count)
-  // Room for traces of four spans and more: what is not touched costs nothing, growing does.
+  const traceOf = new Uint32Array(uncleared(4 * count))
+  // Room for traces of four spans and more: growing takes longer.
   let mask = 1023
   while (2 * mask < count) mask = 2 * mask + 1
   /** 1 + number of a trace, 0: empty; at most half full. */
   let table = new Int32Array(mask + 1)
   /** By trace: its id, four words each; how many rows it has. */
-  let ids = new Uint32Array(2 * (mask + 1))
+  let ids = new Uint32Array(uncleared(8 * (mask + 1)))
   let sizes = new Uint32Array((mask + 1) / 2)
   let traces = 0
   let last = -1
@@ -62,7 +63,7 @@ export function groupByTrace(columns: SpanColumns): TraceGroups {
   const first = new Uint32Array(traces + 1)
   for (let trace = 0; trace < traces; trace++) first[trace + 1] = first[trace]! + sizes[trace]!
   const next = first.slice(0, traces)
-  const rows = new Uint32Array(count)
+  const rows = new Uint32Array(uncleared(4 * count))
   for (let row = 0; row < count; row++) rows[next[traceOf[row]!]!++] = row
   return { count: traces, rows, first }
 }
