@@ -29,8 +29,11 @@ export type MinuteRollup = { bucket: number; key: RollupKey; rollup: Rollup }
  * came from elsewhere, replace some or were there before, the prints differ, and the minute is made of what is stored.
  */
 export type OpenMinutes = {
-  /** As many samples are held as should be. */
-  isFull(): boolean
+  /**
+   * Where as many samples are held as should be, adds them up. True: sums take so much room that minutes should be built,
+   * after which those built longest ago may be let go.
+   */
+  condense(): boolean
   /** Samples stored under a version; `isNew`: no analysis before has given this one. */
   add(block: SampleBlock, version: number, isNew: (row: number) => boolean): void
   /** A row for each service.version of a minute (bucketName); undefined: what is known is not all there is. */
@@ -39,7 +42,7 @@ export type OpenMinutes = {
   settle(): void
 }
 
-export function createOpenMinutes(finish: (rollup: Rollup) => void): OpenMinutes {
+export function createOpenMinutes(finish: (rollup: Rollup) => void, mostSamples = MOST_SAMPLES): OpenMinutes {
   const minutes = new Map<string, OpenMinute>()
   /** Bins of those that are added up; what was added up last comes last. */
   const sizes = new Map<string, number>()
@@ -47,9 +50,20 @@ export function createOpenMinutes(finish: (rollup: Rollup) => void): OpenMinutes
   let bins = 0
 
   return {
-    isFull: () => held > MOST_SAMPLES / 2,
+    condense() {
+      if (held <= mostSamples / 2) return false
+      for (const [name, { versions }] of minutes) {
+        const known = [...versions.values()]
+        if (!known.some(({ pieces }) => pieces.length > 0)) continue
+        const rollups = addUpAll(known, finish)
+        if (rollups === undefined) drop(name)
+        else setSize(name, rollups)
+      }
+      held = 0
+      return bins > MOST_BINS / 2
+    },
     add(block, version, isNew) {
-      if (held + block.rows > MOST_SAMPLES) return
+      if (held + block.rows > mostSamples) return
       held += block.rows
       const counts = new Map<OpenMinute, number>()
       let minute: OpenMinute | undefined
@@ -71,18 +85,15 @@ export function createOpenMinutes(finish: (rollup: Rollup) => void): OpenMinutes
     rollupsOf(name, print) {
       const minute = minutes.get(name)
       if (minute === undefined || printText(minute.print) !== print) return undefined
-      const rollups: MinuteRollup[] = []
-      let size = 0
-      for (const known of minute.versions.values()) {
-        const rollup = addUp(known, finish)
-        if (rollup === undefined) {
-          drop(name)
-          return undefined
+      const rollups = addUpAll([...minute.versions.values()], finish)
+      if (rollups === undefined) drop(name)
+      else {
+        setSize(name, rollups)
+        for (const other of sizes.keys()) {
+          if (bins <= MOST_BINS) break
+          drop(other)
         }
-        rollups.push({ bucket: known.bucket, key: known.key, rollup })
-        size += binsOf(rollup)
       }
-      keep(name, size)
       return rollups
     },
     settle() {
@@ -116,14 +127,11 @@ export function createOpenMinutes(finish: (rollup: Rollup) => void): OpenMinutes
     return piece
   }
 
-  function keep(name: string, size: number): void {
+  function setSize(name: string, rollups: readonly MinuteRollup[]): void {
+    const size = rollups.reduce((sum, { rollup }) => sum + binsOf(rollup), 0)
     bins += size - (sizes.get(name) ?? 0)
     sizes.delete(name)
     sizes.set(name, size)
-    for (const other of sizes.keys()) {
-      if (bins <= MOST_BINS) break
-      drop(other)
-    }
   }
 
   function drop(name: string): void {
@@ -131,6 +139,17 @@ export function createOpenMinutes(finish: (rollup: Rollup) => void): OpenMinutes
     sizes.delete(name)
     minutes.delete(name)
   }
+}
+
+/** Of all of a minute's versions; undefined where one of them cannot be had. */
+function addUpAll(versions: readonly Known[], finish: (rollup: Rollup) => void): MinuteRollup[] | undefined {
+  const rollups: MinuteRollup[] = []
+  for (const known of versions) {
+    const rollup = addUp(known, finish)
+    if (rollup === undefined) return undefined
+    rollups.push({ bucket: known.bucket, key: known.key, rollup })
+  }
+  return rollups
 }
 
 /** undefined: there are too many components or stacks to tell apart; which of them are kept, only all samples say. */

@@ -28,7 +28,7 @@ export function createRollupSchedule(
   return {
     add: builder.add,
     async whenFull() {
-      if (builder.isFull()) await builder.runMinutes()
+      if (builder.condense()) await builder.runMinutes()
     },
     async afterCycle(analyzed) {
       pending ||= analyzed

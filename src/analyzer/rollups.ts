@@ -61,11 +61,11 @@ export type RollupCounters = {
 export type RollupBuilder = {
   /** Samples that have been stored just now need not be read back (see open-minutes.ts). */
   add(samples: NativeTable, version: number, isNew: (row: number) => boolean): void
-  /** Rebuilding should not wait any longer: samples take memory. */
-  isFull(): boolean
+  /** Samples that take memory are added up. True: minutes should be rebuilt now, for sums take memory as well. */
+  condense(): boolean
   /** Rebuilds every bucket that has changed since. */
   run(): Promise<void>
-  /** The same of minutes only: then samples wait no longer. */
+  /** The same of minutes only. */
   runMinutes(): Promise<void>
 }
 
@@ -86,7 +86,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
 
   return {
     add: (samples, version, isNew) => minutes.add(sampleBlock(samples, frames), version, isNew),
-    isFull: () => minutes.isFull(),
+    condense: () => minutes.condense(),
     run,
     async runMinutes() {
       await buildMinutes(await begin())

@@ -1,5 +1,16 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { analyzeSpans } from '../../src/analysis/analyze.ts'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
+import { createOpenMinutes } from '../../src/analyzer/open-minutes.ts'
+import { createFrames } from '../../src/store/rollup-rows.ts'
+import {
+  addToPrint,
+  bucketName,
+  printText,
+  type SamplePrint,
+  sampleBlock,
+} from '../../src/store/rollup-sources.ts'
+import { samplesBlock } from '../../src/store/samples-block.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createWorld, FAMILIES, runWorld } from '../simulator/program.ts'
 import { collectorSpansOf } from '../support/collector-spans.ts'
@@ -91,4 +102,38 @@ it('a trace that is analyzed again is not counted twice', async () => {
   await insertCollectorSpans(store, spans.filter(isLate))
   await analyzer.drain()
   await expectExact()
+})
+
+it('minutes whose samples are added up as they come are those that are built each time', () => {
+  const prints = new Map<string, SamplePrint>()
+  const frames = createFrames()
+  const built = createOpenMinutes(() => {})
+  // Half of a batch is as much as is held.
+  const condensed = createOpenMinutes(() => {}, 2 * samplesOf(0).rows - 2)
+  for (let r = 0; r < 3; r++) {
+    const block = sampleBlock(samplesOf(r).stored, frames)
+    for (let row = 0; row < block.rows; row++) {
+      const name = bucketName(block.bucketOf(row), block.keyOf(row))
+      const print = prints.get(name) ?? { rows: 0, versions: 0n, squares: 0n }
+      addToPrint(print, 1, 1 + r)
+      prints.set(name, print)
+    }
+    for (const minutes of [built, condensed]) minutes.add(block, 1 + r, () => true)
+    expect(condensed.condense()).toBe(false)
+    expect(rollupsOf(built)).not.toContain(undefined)
+  }
+  // Would be let go, were they not added up.
+  condensed.settle()
+  expect(rollupsOf(condensed)).toEqual(rollupsOf(built))
+
+  function samplesOf(round: number) {
+    const { columns } = runWorld(WORLD, 1000 + 50 * round, 50)
+    const analysis = analyzeSpans(columns, { range: true, callTrees: true })
+    const nameOf = (endpoint: number) => columns.dictionary.endpoints[endpoint]!.operation
+    return samplesBlock(analysis, nameOf, [], { version: 1 + round, modelVersion: 0 })
+  }
+
+  function rollupsOf(minutes: ReturnType<typeof createOpenMinutes>) {
+    return [...prints].map(([name, print]) => minutes.rollupsOf(name, printText(print)))
+  }
 })
