@@ -269,7 +269,7 @@ function addEvent(
   if (beganNs >= momentNs) return
   if (since !== parent && span !== parent && !comesBefore(tree, since, span)) return
   // Events that waited for the same work draw alike.
-  const uniform = uniformOf(tree.idLow[since]!, tree.idHigh[since]!, 1)
+  const uniform = uniformOf(tree.id[2 * since]!, tree.id[2 * since + 1]!, 1)
   const allNs = momentNs - beganNs
   const workNs = reading.workNs(event, Math.max(0, ready - beganNs), allNs, uniform)
   if (workNs <= 0) return

@@ -1,4 +1,5 @@
 import { IS_RECEIVE } from './dictionary.ts'
+import { LONG, readRows } from './read-through.ts'
 import { CYCLE, DUPLICATE, ORPHAN, SHARED_ID } from './repair.ts'
 import { logRepair, type RepairLog } from './repair-log.ts'
 import { isRemote } from './settle.ts'
@@ -38,10 +39,10 @@ function tableSize(count: number): number {
 
 /** Index of the first span with that id, -1: not in the trace. `mask` is that of the id table. */
 function findSpan(tree: TraceTree, low: number, high: number, mask: number): number {
-  const { table, tableBase, idLow, idHigh } = tree
+  const { table, tableBase, id } = tree
   let slot = slotOf(low, high, mask)
   for (let i = table[slot]! - tableBase; i >= 0; i = table[slot]! - tableBase) {
-    if (idLow[i] === low && idHigh[i] === high) return i
+    if (id[2 * i] === low && id[2 * i + 1] === high) return i
     slot = (slot + 1) & mask
   }
   return -1
@@ -59,7 +60,7 @@ function withOneMore(list: number[], item: number): number[] {
 
 /** Fills the id table; spans whose id stands there already are returned, chained by `scratch` (-1 ends a chain). */
 function indexIds(tree: TraceTree): number[] {
-  const { table, idLow, idHigh, scratch, count } = tree
+  const { table, id, scratch, count } = tree
   const mask = tableSize(count) - 1
   // Nothing is cleared: what earlier traces have left is below the base.
   tree.tableBase += tree.capacity
@@ -67,16 +68,18 @@ function indexIds(tree: TraceTree): number[] {
     table.fill(0)
     tree.tableBase = 1
   }
+  // But of a long trace, so that the table is in the processor's second cache.
+  if (count > LONG) table.fill(0, 0, mask + 1)
   const { tableBase } = tree
   let repeated = NONE
   for (let i = 0; i < count; i++) {
-    const low = idLow[i]!
-    const high = idHigh[i]!
+    const low = id[2 * i]!
+    const high = id[2 * i + 1]!
     scratch[i] = -1
     let slot = slotOf(low, high, mask)
     let known = table[slot]! - tableBase
     while (known >= 0) {
-      if (idLow[known] === low && idHigh[known] === high) break
+      if (id[2 * known] === low && id[2 * known + 1] === high) break
       slot = (slot + 1) & mask
       known = table[slot]! - tableBase
     }
@@ -128,22 +131,14 @@ function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
   }
 
   const moved = new Int32Array(tree.count)
-  const columns = [
-    tree.row,
-    tree.idLow,
-    tree.idHigh,
-    tree.shape,
-    tree.kind,
-    tree.service,
-    tree.failed,
-    tree.start,
-    tree.end,
-  ]
+  const columns = [tree.row, tree.shape, tree.kind, tree.service, tree.failed, tree.start, tree.end]
   let kept = 0
   for (let i = 0; i < tree.count; i++) {
     if (drop[i] === 1) continue
     moved[i] = kept
     for (const column of columns) column[kept] = column[i]!
+    tree.id[2 * kept] = tree.id[2 * i]!
+    tree.id[2 * kept + 1] = tree.id[2 * i + 1]!
     kept++
   }
   tree.count = kept
@@ -153,7 +148,7 @@ function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
   for (const [client, server] of pairs) {
     halves.set(moved[client]!, moved[server]!)
     // The table must name the CLIENT half, whichever came first.
-    const named = findSpan(tree, tree.idLow[moved[client]!]!, tree.idHigh[moved[client]!]!, mask)
+    const named = findSpan(tree, tree.id[2 * moved[client]!]!, tree.id[2 * moved[client]! + 1]!, mask)
     if (named === moved[server]!) renameInTable(tree, named, moved[client]!)
   }
   return halves
@@ -162,7 +157,7 @@ function settleSharedIds(tree: TraceTree, log: RepairLog): Halves {
 function renameInTable(tree: TraceTree, from: number, to: number): void {
   const { table, tableBase } = tree
   const mask = tableSize(tree.count) - 1
-  let slot = slotOf(tree.idLow[from]!, tree.idHigh[from]!, mask)
+  let slot = slotOf(tree.id[2 * from]!, tree.id[2 * from + 1]!, mask)
   while (table[slot] !== tableBase + from) slot = (slot + 1) & mask
   table[slot] = tableBase + to
 }
@@ -210,23 +205,52 @@ function compareText(a: string, b: string): number {
  * after their parents, as nearly all do, are placed at once, the others once no cycle is among them. Returns the spans without a parent.
  */
 function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] {
-  const { count, row, idLow, idHigh, parent, entry, shift, hasRemote, firstChild } = tree
-  const { parentId } = tree.spans
-  const mask = tableSize(count) - 1
+  const { count, row, parent, entry } = tree
   const shared = halves.size > 0
+  const long = count > LONG
+  const found = long
+    ? lookUpParents(tree, takeParentIds(tree), true, shared)
+    : lookUpParents(tree, tree.spans.parentId, false, shared)
+  const { roots, before } = found
+  const orphans = shared ? joinHalves(tree, halves) : found.orphans
+  if (orphans > 0) {
+    for (let i = 0; i < count; i++) if (entry[i] === ORPHAN_ENTRY) logRepair(log, ORPHAN, row[i]!)
+  }
+  if (shared || hasCycle(tree, before)) {
+    cutCycles(tree, log)
+    return placeAll(tree)
+  }
+  // Some root there is: without any there had been a cycle.
+  if (long) placeEach(tree)
+  else {
+    for (let at = 0; at < before; at++) {
+      const i = tree.scratch2[at]!
+      place(tree, i, parent[i]!)
+    }
+  }
+  return roots
+}
+
+/** Spans without a parent, how many of them are orphans, and how many spans, in `scratch2`, come before their parents. */
+type Found = { roots: number[]; orphans: number; before: number }
+
+/** By the ids of their parents, a row each or, `taken`, a span each. Of a long trace, where they are, nothing is placed yet. */
+function lookUpParents(tree: TraceTree, parentId: Uint32Array, taken: boolean, shared: boolean): Found {
+  const { count, row, id, parent, entry, shift, hasRemote, firstChild, scratch2: beforeTheirParents } = tree
+  const mask = tableSize(count) - 1
   // Most spans come right behind their parent or a sibling.
   let lastLow = 0
   let lastHigh = 0
   let last = -1
   let orphans = 0
+  let before = 0
   let roots = NONE
-  let beforeTheirParents = NONE
   firstChild[0] = 0
   for (let i = 0; i < count; i++) {
     shift[i] = 0
     hasRemote[i] = 0
     firstChild[i + 1] = 0
-    const words = 2 * row[i]!
+    const words = 2 * (taken ? i : row[i]!)
     const low = parentId[words]!
     const high = parentId[words + 1]!
     if (low === 0 && high === 0) {
@@ -236,7 +260,7 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
       continue
     }
     if (low !== lastLow || high !== lastHigh) {
-      const follows = !shared && i > 0 && idLow[i - 1] === low && idHigh[i - 1] === high
+      const follows = !shared && i > 0 && id[2 * i - 2] === low && id[2 * i - 1] === high
       last = follows ? i - 1 : findSpan(tree, low, high, mask)
       lastLow = low
       lastHigh = high
@@ -247,28 +271,41 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
       entry[i] = ORPHAN_ENTRY
       roots = withOneMore(roots, i)
       orphans++
-    } else if (last < i) place(tree, i, last)
-    else beforeTheirParents = withOneMore(beforeTheirParents, i)
+    } else if (last >= i) beforeTheirParents[before++] = i
+    else if (!taken) place(tree, i, last)
   }
-  if (shared) orphans = joinHalves(tree, halves)
-  if (orphans > 0) {
-    for (let i = 0; i < count; i++) if (entry[i] === ORPHAN_ENTRY) logRepair(log, ORPHAN, row[i]!)
-  }
-  if (shared || hasCycle(tree, beforeTheirParents)) {
-    cutCycles(tree, log)
-    return placeAll(tree)
-  }
-  for (const i of beforeTheirParents) place(tree, i, parent[i]!)
-  // Some root there is: without any there had been a cycle.
-  return roots
+  return { roots, orphans, before }
 }
 
-/** Whether any of these spans, or what is above them, is its own ancestor. Every cycle has a span before its parent. */
-function hasCycle(tree: TraceTree, spans: readonly number[]): boolean {
-  if (spans.length === 0) return false
-  const { count, parent, scratch: mark } = tree
+/** Parent ids of the spans of a long trace, in the room of `keys`; `scratch2` still has rows. */
+function takeParentIds({ count, row, scratch2: rows, keys, spans }: TraceTree): Uint32Array {
+  const { parentId } = spans
+  const taken = new Uint32Array(keys.buffer)
+  readRows(parentId, 2, rows, count)
+  for (let i = 0; i < count; i++) {
+    const words = 2 * row[i]!
+    taken[2 * i] = parentId[words]!
+    taken[2 * i + 1] = parentId[words + 1]!
+  }
+  return taken
+}
+
+/** Places all spans that have a parent. */
+function placeEach(tree: TraceTree): void {
+  const { count, parent } = tree
+  for (let i = 0; i < count; i++) if (parent[i]! >= 0) place(tree, i, parent[i]!)
+}
+
+/**
+ * Whether any of the `before` spans in `scratch2`, or what is above them, is its own ancestor. Every cycle has a span before its
+ * parent.
+ */
+function hasCycle(tree: TraceTree, before: number): boolean {
+  if (before === 0) return false
+  const { count, parent, scratch: mark, scratch2: spans } = tree
   mark.fill(0, 0, count)
-  for (const i of spans) {
+  for (let next = 0; next < before; next++) {
+    const i = spans[next]!
     let at = i
     for (; at >= 0 && mark[at] === 0; at = parent[at]!) mark[at] = i + 1
     if (at >= 0 && mark[at] === i + 1) return true

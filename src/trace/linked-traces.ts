@@ -2,7 +2,7 @@ import { growTree, type TraceTree } from './tree.ts'
 
 /** What loading and linking leave in a tree that settling needs, but for where children begin. */
 const COLUMNS = [
-  ...(['row', 'idLow', 'idHigh', 'shape', 'kind', 'service', 'failed', 'start', 'end'] as const),
+  ...(['row', 'shape', 'kind', 'service', 'failed', 'start', 'end'] as const),
   ...(['parent', 'entry', 'hasRemote', 'child'] as const),
 ]
 type Columns = Pick<TraceTree, (typeof COLUMNS)[number]>
@@ -13,6 +13,8 @@ type Columns = Pick<TraceTree, (typeof COLUMNS)[number]>
  */
 export type LinkedTraces = {
   columns: Columns
+  /** Two words a span. */
+  id: Uint32Array
   /** By span, where its children end. */
   lastChild: Int32Array
   traces: Kept[]
@@ -29,8 +31,6 @@ export function createLinkedTraces(spans: number): LinkedTraces {
   const bytes = () => new Uint8Array(spans)
   const columns = {
     row: words(),
-    idLow: words(),
-    idHigh: words(),
     shape: words(),
     kind: bytes(),
     service: numbers(),
@@ -42,15 +42,16 @@ export function createLinkedTraces(spans: number): LinkedTraces {
     hasRemote: bytes(),
     child: numbers(),
   }
-  return { columns, lastChild: numbers(), traces: [], used: 0 }
+  return { columns, id: new Uint32Array(2 * spans), lastChild: numbers(), traces: [], used: 0 }
 }
 
 /** Keeps the trace in the tree, and its spans without a parent; false: there is no room for it. */
 export function keepLinked(linked: LinkedTraces, tree: TraceTree, roots: readonly number[]): boolean {
-  const { columns, lastChild, traces, used } = linked
+  const { columns, id, lastChild, traces, used } = linked
   const { count, originLow, originHigh } = tree
   if (used + count > lastChild.length) return false
   for (const name of COLUMNS) columns[name].set(tree[name].subarray(0, count), used)
+  id.set(tree.id.subarray(0, 2 * count), 2 * used)
   lastChild.set(tree.firstChild.subarray(1, count + 1), used)
   traces.push({ from: used, count, originLow, originHigh, roots })
   linked.used += count
@@ -59,7 +60,7 @@ export function keepLinked(linked: LinkedTraces, tree: TraceTree, roots: readonl
 
 /** Brings the one that was kept as the i-th back into the tree; returns its spans without a parent. */
 export function restoreLinked(
-  { columns, lastChild, traces }: LinkedTraces,
+  { columns, id, lastChild, traces }: LinkedTraces,
   tree: TraceTree,
   i: number,
 ): number[] {
@@ -69,6 +70,7 @@ export function restoreLinked(
   tree.originLow = originLow
   tree.originHigh = originHigh
   for (const name of COLUMNS) tree[name].set(columns[name].subarray(from, from + count))
+  tree.id.set(id.subarray(2 * from, 2 * (from + count)))
   tree.firstChild[0] = 0
   tree.firstChild.set(lastChild.subarray(from, from + count), 1)
   tree.shift.fill(0, 0, count)

@@ -1,4 +1,5 @@
 import { epochNs } from './columns.ts'
+import { LONG, readRows, readTimes, readWords } from './read-through.ts'
 import { NEGATIVE_DURATION, NO_TIME } from './repair.ts'
 import { logRepair, type RepairLog } from './repair-log.ts'
 import { STATUS_ERROR } from './span.ts'
@@ -22,8 +23,8 @@ export function loadSpans(
   log: RepairLog,
   few = to - from <= FEW,
 ): void {
-  const { start: startWords, end: endWords, spanId } = tree.spans
-  const { keys, scratch2, order } = tree
+  const { start: startWords, end: endWords } = tree.spans
+  const { keys, scratch2 } = tree
 
   // Times relative to the first span kept; exact where it matters (differences up to 104 days).
   let baseLow = 0
@@ -111,16 +112,23 @@ export function loadSpans(
   if (!sorted) sortByStart(tree, kept, earliest, latest)
   const inOrder = ascending || log.count > repaired
 
-  const { row, idLow, idHigh, shape, kind, service, failed, start, end } = tree
+  if (kept > LONG) takeByColumn(tree, earliest, sorted)
+  else takeBySpan(tree, earliest, sorted)
+  if (!inOrder) for (let i = 0; i < kept; i++) rows[from + i] = tree.row[i]!
+}
+
+/** Brings spans into `order`, whole, if they are not `sorted`: `keys` holds starts, `shift` ends, `scratch2` rows. */
+function takeBySpan(tree: TraceTree, earliest: number, sorted: boolean): void {
+  const { count, row, id, shape, kind, service, failed, start, end, order } = tree
+  const { keys: starts, shift: ends, scratch2: rows } = tree
   const { shapeKind, shapeService } = tree.spans.dictionary
-  const { status, shape: shapes } = tree.spans
-  for (let i = 0; i < kept; i++) {
+  const { spanId, status, shape: shapes } = tree.spans
+  for (let i = 0; i < count; i++) {
     const at = sorted ? i : order[i]!
-    const r = scratch2[at]!
+    const r = rows[at]!
     row[i] = r
-    if (!inOrder) rows[from + i] = r
-    idLow[i] = spanId[2 * r]!
-    idHigh[i] = spanId[2 * r + 1]!
+    id[2 * i] = spanId[2 * r]!
+    id[2 * i + 1] = spanId[2 * r + 1]!
     const s = shapes[r]!
     shape[i] = s
     kind[i] = shapeKind[s]!
@@ -129,6 +137,36 @@ export function loadSpans(
     start[i] = starts[at]! - earliest
     end[i] = ends[at]! - earliest
   }
+}
+
+/** The same, one column after the other: each fits the processor's second cache, those of a long trace together do not. */
+function takeByColumn(tree: TraceTree, earliest: number, sorted: boolean): void {
+  const { count, row, id, shape, kind, service, failed, start, end, order } = tree
+  const { keys: starts, shift: ends, scratch2: rows } = tree
+  const { shapeKind, shapeService } = tree.spans.dictionary
+  const { spanId, status, shape: shapes } = tree.spans
+  if (sorted) for (let i = 0; i < count; i++) order[i] = i
+  readWords(rows, 0, count)
+  for (let i = 0; i < count; i++) row[i] = rows[order[i]!]!
+  readRows(spanId, 2, rows, count)
+  for (let i = 0; i < count; i++) {
+    const words = 2 * row[i]!
+    id[2 * i] = spanId[words]!
+    id[2 * i + 1] = spanId[words + 1]!
+  }
+  readRows(shapes, 1, rows, count)
+  for (let i = 0; i < count; i++) {
+    const r = row[i]!
+    const s = shapes[r]!
+    shape[i] = s
+    kind[i] = shapeKind[s]!
+    service[i] = shapeService[s]!
+    failed[i] = status[r] === STATUS_ERROR ? 1 : 0
+  }
+  readTimes(starts, count)
+  for (let i = 0; i < count; i++) start[i] = starts[order[i]!]! - earliest
+  readTimes(ends, count)
+  for (let i = 0; i < count; i++) end[i] = ends[order[i]!]! - earliest
 }
 
 /** The rare trace that spans more than 50 days: exact in bigint. Returns how many are kept, packed to the front. */

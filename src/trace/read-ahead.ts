@@ -19,6 +19,8 @@ export function readAhead(ahead: ReadAhead, spans: SpanColumns, rows: number): v
   const { start, end, spanId, parentId, shape } = spans
   const to = Math.min(rows + ROWS_AHEAD, spans.count)
   let { row, words } = ahead
+  // A trace of more rows than that is loaded row by row itself.
+  if (row < rows) row = rows
   for (; row < to; row += ROWS_A_LINE) {
     words ^= start[2 * row]! ^ end[2 * row]! ^ spanId[2 * row]! ^ parentId[2 * row]! ^ shape[row]!
   }

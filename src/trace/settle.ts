@@ -138,15 +138,15 @@ export function settle(
 
 /** Span order by repaired times: start, longest, id, kind. */
 export function comesBefore(tree: TraceTree, a: number, b: number): boolean {
-  const { cutStart, cutEnd, idLow, idHigh } = tree
+  const { cutStart, cutEnd, id } = tree
   const startA = cutStart[a]!
   const startB = cutStart[b]!
   if (startA !== startB) return startA < startB
   const endA = cutEnd[a]!
   const endB = cutEnd[b]!
   if (endA !== endB) return endA > endB
-  if (idHigh[a] !== idHigh[b]) return idHigh[a]! < idHigh[b]!
-  if (idLow[a] !== idLow[b]) return idLow[a]! < idLow[b]!
+  if (id[2 * a + 1] !== id[2 * b + 1]) return id[2 * a + 1]! < id[2 * b + 1]!
+  if (id[2 * a] !== id[2 * b]) return id[2 * a]! < id[2 * b]!
   return tree.kind[a]! < tree.kind[b]!
 }
 

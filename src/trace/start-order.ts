@@ -1,3 +1,5 @@
+import { idOf, sortById } from './id-order.ts'
+import { LONG, readRows, readWords } from './read-through.ts'
 import { sortRange } from './sort.ts'
 import type { TraceTree } from './tree.ts'
 
@@ -7,6 +9,8 @@ export const FEW = 12
 const MOST_BITS = 11
 /** Ranges of `order` that are still to be sorted: from, to, and by which of the keys. */
 const open: number[] = []
+/** Ranges of one start and end, two or more spans each: from, to. */
+const alike: number[] = []
 const BY_START = 0
 const BY_END = 1
 const BY_ID = 2
@@ -25,6 +29,12 @@ export function sortByStart(tree: TraceTree, count: number, earliest: number, la
     return
   }
   sortOrDeal(tree, 0, count, BY_START, earliest, latest)
+  sortOpen(tree)
+  if (alike.length > 0) sortAlike(tree, count)
+}
+
+function sortOpen(tree: TraceTree): void {
+  const { order } = tree
   while (open.length > 0) {
     const key = open.pop()!
     const to = open.pop()!
@@ -51,10 +61,10 @@ function sortOrDeal(
 ): void {
   if (least < most) dealOut(tree, from, to, key, least, most)
   else if (key === BY_ID) sortRange(tree.order, from, to, tree.scratch, tree.cutStart, tree, isFirst)
-  else if (key === BY_END) openById(tree, from, to)
+  else if (key === BY_END) alike.push(from, to)
   else {
     const empty = openByEnd(tree, from, to)
-    openById(tree, empty, to)
+    if (to - empty > 1) alike.push(empty, to)
   }
 }
 
@@ -74,22 +84,29 @@ function openByEnd(tree: TraceTree, from: number, to: number): number {
       order[empty++] = span
     }
   }
+  if (empty === from) return from
   for (let i = 0; i < count; i++) order[empty + i] = moved[i]!
-  if (empty > from) open.push(from, empty, BY_END)
+  open.push(from, empty, BY_END)
   return empty
 }
 
-function openById(tree: TraceTree, from: number, to: number): void {
-  if (from === to) return
+/** All at last, so that a long trace's ids are looked at one after the other. */
+function sortAlike(tree: TraceTree, count: number): void {
   const { order, scratch2: rows } = tree
-  const { spanId } = tree.spans
-  const keys = keysOf(tree, BY_ID)
-  for (let at = from; at < to; at++) {
-    const span = order[at]!
-    const words = 2 * rows[span]!
-    keys[span] = spanId[words + 1]! * 2 ** 21 + (spanId[words]! >>> 11)
+  if (count > LONG) {
+    readWords(rows, 0, count)
+    readRows(tree.spans.spanId, 2, rows, count)
   }
-  open.push(from, to, BY_ID)
+  const keys = keysOf(tree, BY_ID)
+  for (let i = 0; i < alike.length; i += 2) {
+    const from = alike[i]!
+    const to = alike[i + 1]!
+    if (sortById(tree, from, to)) continue
+    for (let at = from; at < to; at++) keys[order[at]!] = idOf(tree, order[at]!)
+    open.push(from, to, BY_ID)
+  }
+  alike.length = 0
+  sortOpen(tree)
 }
 
 /** What is sorted by: starts; of one start the last end first; of one end as much of the id as one number holds exactly. */

@@ -19,9 +19,8 @@ export type TraceTree = {
   originHigh: number
   /** Row in `spans`. */
   row: Uint32Array
-  /** Span id, as two words. */
-  idLow: Uint32Array
-  idHigh: Uint32Array
+  /** Span ids, two words a span, low word first: side by side, as both are looked at together. */
+  id: Uint32Array
   shape: Uint32Array
   kind: Uint8Array
   service: Int32Array
@@ -124,8 +123,7 @@ function arrange(spans: SpanColumns, capacity: number): TraceTree {
     originLow: 0,
     originHigh: 0,
     row: words(),
-    idLow: words(),
-    idHigh: words(),
+    id: new Uint32Array(2 * capacity),
     shape: words(),
     kind: bytes(),
     service: numbers(),

@@ -116,8 +116,8 @@ function spansOf(tree: TraceTree): Span[] {
       isEntry: tree.entry[index] !== NOT_ENTRY,
       detached: tree.detached[index] !== 0,
       children: [],
-      uniform: uniformOf(tree.idLow[index]!, tree.idHigh[index]!, 1),
-      order: [(BigInt(tree.idHigh[index]!) << 32n) | BigInt(tree.idLow[index]!), tree.kind[index]!],
+      uniform: uniformOf(tree.id[2 * index]!, tree.id[2 * index + 1]!, 1),
+      order: [(BigInt(tree.id[2 * index + 1]!) << 32n) | BigInt(tree.id[2 * index]!), tree.kind[index]!],
     }
   })
   for (const span of spans) {
