@@ -31,9 +31,9 @@ function slotOf(low: number, high: number, mask: number): number {
 /** The largest number that the id table holds. */
 const MOST_IN_TABLE = 2 ** 31 - 1
 
-/** Few ids have a table (1 kB) in which they hardly ever meet. */
+/** Few ids have a table (2 kB) in which they hardly ever meet. */
 function tableSize(count: number): number {
-  let size = 256
+  let size = 512
   while (size < 2 * count) size *= 2
   return size
 }
