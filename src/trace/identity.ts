@@ -4,7 +4,7 @@ import { CYCLE, DUPLICATE, ORPHAN, SHARED_ID } from './repair.ts'
 import { logRepair, type RepairLog } from './repair-log.ts'
 import { isRemote } from './settle.ts'
 import { CLIENT, CONSUMER, PRODUCER, SERVER } from './span.ts'
-import { NOT_ENTRY, type TraceTree } from './tree.ts'
+import { NOT_ENTRY, type TraceTree, tableSize } from './tree.ts'
 
 /** Kinds of entries, in `TraceTree.entry`. */
 export const ROOT_ENTRY = 0
@@ -30,13 +30,6 @@ function slotOf(low: number, high: number, mask: number): number {
 
 /** The largest number that the id table holds. */
 const MOST_IN_TABLE = 2 ** 31 - 1
-
-/** Few ids have a table (2 kB) in which they hardly ever meet. */
-function tableSize(count: number): number {
-  let size = 512
-  while (size < 2 * count) size *= 2
-  return size
-}
 
 /** Index of the first span with that id, -1: not in the trace. `mask` is that of the id table. */
 function findSpan(tree: TraceTree, low: number, high: number, mask: number): number {

@@ -105,6 +105,17 @@ export function growTree(tree: TraceTree, count: number): void {
   else Object.assign(tree, arrange(tree.spans, capacity))
 }
 
+/** At most so large (128 kB) a table of ids is a quarter full: fewer of them meet. Larger ones are half full. */
+const QUARTER_FULL = 1 << 15
+
+/** Places of the table for so many ids. */
+export function tableSize(count: number): number {
+  let size = 512
+  while (size < QUARTER_FULL && size < 4 * count) size *= 2
+  while (size < 2 * count) size *= 2
+  return size
+}
+
 /**
  * All fields at once: an object that gets them one by one, by computed names, becomes a hash table, and every access to
  * it a look-up.
@@ -114,8 +125,6 @@ function arrange(spans: SpanColumns, capacity: number): TraceTree {
   const words = () => new Uint32Array(capacity)
   const numbers = () => new Int32Array(capacity)
   const times = () => new Float64Array(capacity)
-  let slots = 16
-  while (slots < 2 * capacity) slots *= 2
   return {
     spans,
     capacity,
@@ -148,7 +157,7 @@ function arrange(spans: SpanColumns, capacity: number): TraceTree {
     scratch: numbers(),
     scratch2: numbers(),
     keys: times(),
-    table: new Int32Array(slots),
+    table: new Int32Array(tableSize(capacity)),
     tableBase: 1,
   }
 }
