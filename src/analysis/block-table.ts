@@ -14,6 +14,8 @@ export type BlockTable = {
   places: number
   /** Per span: 1: a sample, whose cells are kept. */
   keep: Uint8Array
+  /** These samples. */
+  samples: readonly number[]
   /** Of the collector at hand, and of the path through the block at hand. */
   sums: Sums
   path: Sums
@@ -45,6 +47,7 @@ export function createBlockTable(dependencies: Dependencies | undefined): BlockT
     firstPlace: 0,
     places: 0,
     keep: new Uint8Array(0),
+    samples: [],
     sums: createSums(0),
     path: createSums(0),
     firstTouch: none,

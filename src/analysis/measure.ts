@@ -188,6 +188,7 @@ function measure(
   const { tree, readings } = measurer
   if (measurer.keep.length < tree.capacity) measurer.keep = new Uint8Array(tree.capacity)
   const { keep } = measurer
+  measurer.samples = samples
   for (const span of samples) keep[span] = 1
   // A column a component, as long as that is not too much.
   const { length } = tree.spans.dictionary.components

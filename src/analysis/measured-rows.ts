@@ -21,6 +21,8 @@ export type Measurer = {
   ends: readonly ReplayTable[]
   /** Per span: 1: a sample of the root at hand. */
   keep: Uint8Array
+  /** These samples. */
+  samples: readonly number[]
 }
 
 export function newMeasurer(
@@ -38,6 +40,7 @@ export function newMeasurer(
     table,
     ends: ends.map((reading) => createReplayTable(reading)),
     keep: new Uint8Array(0),
+    samples: [],
   }
 }
 
@@ -56,7 +59,7 @@ export type Row = {
  * would be more than `mostCells` at a time.
  */
 export function replayColumns(
-  { tree, table, ends, keep, readings }: Measurer,
+  measurer: Measurer,
   from: number,
   to: number,
   placeOf: Int32Array,
@@ -64,25 +67,27 @@ export function replayColumns(
   last: number,
   mostCells: number,
 ): boolean {
-  setPlaces(table, placeOf, first, last, keep)
+  const { tree, table, ends, readings } = measurer
+  setPlaces(measurer, table, placeOf, first, last)
   if (readings === undefined || !readings.differ || readings.differIn[tree.order[from]!] === 0) {
     return replayAll(tree, table, undefined, from, to, mostCells)
   }
-  for (const end of ends) setPlaces(end, placeOf, first, last, keep)
+  for (const end of ends) setPlaces(measurer, end, placeOf, first, last)
   return replayAll(tree, table, { tables: ends, differIn: readings.differIn }, from, to, mostCells)
 }
 
 function setPlaces(
+  { keep, samples }: Measurer,
   { blocks }: ReplayTable,
   placeOf: Int32Array,
   first: number,
   last: number,
-  keep: Uint8Array,
 ): void {
   blocks.placeOf = placeOf
   blocks.firstPlace = first
   blocks.places = last - first
   blocks.keep = keep
+  blocks.samples = samples
 }
 
 /** What replaying left in a cell of a span. */

@@ -22,10 +22,11 @@ import { type Block, isLearned } from './waits.ts'
  */
 export type ReplayTable = {
   blocks: BlockTable
-  /** Per span that has children waited for: NOBODY, MEMBER or COLLECTOR. */
+  /** Per span that waited for children and takes time: NOBODY, MEMBER or COLLECTOR. */
   role: Uint8Array
   /** The collectors, parents first. */
   collectors: Int32Array
+  collectorCount: number
   /** Of a collector's walk: spans still to be looked at. */
   open: Int32Array
 }
@@ -38,7 +39,13 @@ const COLLECTOR = 2
 
 export function createReplayTable(dependencies: Dependencies | undefined): ReplayTable {
   const none = new Int32Array(0)
-  return { blocks: createBlockTable(dependencies), role: new Uint8Array(0), collectors: none, open: none }
+  return {
+    blocks: createBlockTable(dependencies),
+    role: new Uint8Array(0),
+    collectors: none,
+    collectorCount: 0,
+    open: none,
+  }
 }
 
 /** Of the analysis before (see tree.ts), if it is not too large. */
@@ -131,39 +138,51 @@ function collect(
 
 /** Lists the collectors, parents first; returns how many there are. */
 function listCollectors(tree: TraceTree, table: ReplayTable, orderFrom: number, orderTo: number): number {
-  const { order, parent, detached, overlap, live } = tree
+  const { order, branching, parent, detached, overlap, live, cutStart, cutEnd } = tree
   const { role, collectors, blocks } = table
-  const { keep } = blocks
+  const { keep, samples } = blocks
   const learned = blocks.waits.dependencies?.learned
-  collectors[0] = order[orderFrom]!
-  let count = 1
+  const root = order[orderFrom]!
+  collectors[0] = root
+  role[root] = COLLECTOR
+  table.collectorCount = 1
   for (let at = orderFrom; at < orderTo; at++) {
-    const span = order[at]!
-    if (live[span] === 0 && keep[span] === 0) continue
-    const overlaps = overlap[span] === 1 || (learned !== undefined && learned[span] === 1)
-    if (at === orderFrom) role[span] = COLLECTOR
-    else {
+    const span = branching[at]!
+    if (span < 0) break
+    if (span !== root) {
       const p = parent[span]!
       if (keep[span] === 1) role[span] = COLLECTOR
       else if (detached[span] !== 0) role[span] = NOBODY
       else if (overlap[p] === 0 && learned?.[p] !== 1) role[span] = role[p] === NOBODY ? NOBODY : MEMBER
-      if (role[span] === COLLECTOR) collectors[count++] = span
+      if (role[span] === COLLECTOR) collectors[table.collectorCount++] = span
     }
-    if (overlaps && live[span]! > 0) tellRoles(tree, table, span)
+    if (overlap[span] === 1 || (learned !== undefined && learned[span] === 1)) tellRoles(tree, table, span)
   }
-  return count
+  // Samples that waited for nothing, or take no time.
+  for (const span of samples) {
+    if (span === root || (live[span]! > 0 && cutEnd[span]! > cutStart[span]!)) continue
+    collectors[table.collectorCount++] = span
+  }
+  return table.collectorCount
 }
 
 /** Of the children of a span: those in blocks are collectors, others members, or nobody if the span is. */
 function tellRoles(tree: TraceTree, table: ReplayTable, span: number): void {
-  const { child } = tree
+  const { child, live, cutStart, cutEnd } = tree
   const { role } = table
+  const { keep } = table.blocks
   if (role[span] !== NOBODY) growBlockTable(table.blocks, tree.capacity)
   const block = blockOf(tree, table, span)
   const stop = endOfChildren(tree, span)
   while (nextGroup(tree, block, stop)) {
     const its = role[span] === NOBODY ? NOBODY : isBlock(block) ? COLLECTOR : MEMBER
-    for (let slot = block.from; slot < block.to; slot++) role[child[slot]!] = its
+    for (let slot = block.from; slot < block.to; slot++) {
+      const c = child[slot]!
+      role[c] = its
+      // Not among those that branch, but its cells are looked at.
+      if (its !== COLLECTOR || cutEnd[c] !== cutStart[c] || live[c] === 0 || keep[c] === 1) continue
+      table.collectors[table.collectorCount++] = c
+    }
   }
 }
 
@@ -186,6 +205,8 @@ function addBelow(
   for (let count = 1; count > 0; ) {
     const span = open[--count]!
     let ownNs = cutEnd[span]! - cutStart[span]!
+    // Nor does anything below it take time.
+    if (ownNs === 0) continue
     const from = firstChild[span]!
     const to = from + live[span]!
     if (to > from && (overlap[span] === 1 || (learned !== undefined && learned[span] === 1))) {
@@ -208,7 +229,6 @@ function addBelow(
       for (let slot = from; slot < to; slot++) {
         const c = child[slot]!
         const lengthNs = cutEnd[c]! - cutStart[c]!
-        // Nor does anything below it take time.
         if (lengthNs === 0) continue
         ownNs -= lengthNs
         if (live[c] === 0) addOwn(blocks, c, lengthNs)

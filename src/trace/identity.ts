@@ -240,6 +240,7 @@ function lookUpParents(tree: TraceTree, parentId: Uint32Array, taken: boolean, s
   let before = 0
   let roots = NONE
   firstChild[0] = 0
+  tree.moved = false
   for (let i = 0; i < count; i++) {
     shift[i] = 0
     hasRemote[i] = 0

@@ -74,5 +74,6 @@ export function restoreLinked(
   tree.firstChild[0] = 0
   tree.firstChild.set(lastChild.subarray(from, from + count), 1)
   tree.shift.fill(0, 0, count)
+  tree.moved = false
   return [...roots]
 }

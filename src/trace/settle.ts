@@ -26,8 +26,8 @@ export function isRemote(tree: TraceTree, parent: number, child: number): boolea
 /**
  * Repairs 4 to 7 over the spans below `root`, parents before children; `root` keeps its own bounds. Leaves
  * cutStart/cutEnd, detached, and each parent's live children in span order by repaired times (`child`, `live`) and by
- * end (`byEnd`), says where they `overlap`, and lists the spans of this root in `order` from `orderFrom` on; returns
- * where the list ends. Other entries met are added to `entries`, if there is such a list.
+ * end (`byEnd`), says where they `overlap`, and lists the spans of this root in `order` from `orderFrom` on (and in
+ * `branching`); returns where the list ends. Other entries met are added to `entries`, if there is such a list.
  *
  * With a `log` this is an entry's own analysis: skew is moved and every repair reported. Without one, a part of a
  * trace that was settled before is settled again within its own bounds.
@@ -42,12 +42,13 @@ export function settle(
   clocks?: ClockOffsets,
 ): number {
   const { order, start, end, cutStart, cutEnd, firstChild, child, live, byEnd } = tree
-  const { detached, entry, shift, hasRemote, overlap } = tree
+  const { detached, entry, shift, hasRemote, overlap, branching } = tree
   cutStart[root] = start[root]!
   cutEnd[root] = end[root]!
   detached[root] = 0
   order[orderFrom] = root
   let orderTo = orderFrom + 1
+  let branchingTo = orderFrom
 
   for (let at = orderFrom; at < orderTo; at++) {
     const parent = order[at]!
@@ -58,7 +59,7 @@ export function settle(
     if (from === to) continue
 
     if (log !== undefined) {
-      if (shift[parent] !== 0) moveWithParent(tree, from, to, shift[parent]!)
+      if (tree.moved && shift[parent] !== 0) moveWithParent(tree, from, to, shift[parent]!)
       if (
         hasRemote[parent] === 1 &&
         (clocks?.isOff(tree.shape[parent]!) === true || sticksOut(tree, parent, from, to))
@@ -117,6 +118,7 @@ export function settle(
     }
     const liveCount = waited - from
     live[parent] = liveCount
+    if (liveCount > 0 && latest > earliest) branching[branchingTo++] = parent
     for (let slot = from; slot < mine; slot++) {
       const c = child[slot]!
       order[orderTo++] = c
@@ -133,6 +135,7 @@ export function settle(
     for (let slot = from; slot < waited; slot++) byEnd[slot] = child[slot]!
     sortByWhole(byEnd, from, waited, tree.scratch, cutEnd)
   }
+  if (branchingTo < orderTo) branching[branchingTo] = -1
   return orderTo
 }
 
@@ -232,6 +235,7 @@ function unskew(
     }
   }
   if (!moving) return
+  tree.moved = true
 
   for (let slot = from; slot < to; slot++) {
     const c = child[slot]!

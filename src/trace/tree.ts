@@ -53,8 +53,12 @@ export type TraceTree = {
   driver: Uint8Array
   /** Total skew move. */
   shift: Float64Array
+  /** Whether any span was moved. */
+  moved: boolean
   /** Spans of a settled root, parents before children: `order[from..to)` as `settle` was told and returned. */
   order: Int32Array
+  /** Those of them that take time and waited for children, in the same order and place; -1 ends them before `to`. */
+  branching: Int32Array
   /** Scratch for sorting and look-ups. */
   scratch: Int32Array
   scratch2: Int32Array
@@ -75,7 +79,7 @@ export function createTree(spans: SpanColumns): TraceTree {
 
 /** Of the analysis before: the next one works in memory that is there, and partly in the processor's caches. */
 let spare: TraceTree | undefined
-/** So many spans of room, of 130 bytes each, are kept at most. */
+/** So many spans of room, of 134 bytes each, are kept at most. */
 export const SPARE_SPANS = 1 << 17
 
 /** As `createTree`, until it is given back. */
@@ -153,7 +157,9 @@ function arrange(spans: SpanColumns, capacity: number): TraceTree {
     component: numbers(),
     driver: bytes(),
     shift: times(),
+    moved: false,
     order: numbers(),
+    branching: numbers(),
     scratch: numbers(),
     scratch2: numbers(),
     keys: times(),
