@@ -43,8 +43,8 @@ const CYCLE_MS = 1000
 const WRITES_AT_ONCE = 2
 /** So long what was asked for takes to leave, and what has come to be taken in. */
 const BREATH_MS = 2
-/** Shapes after which the dictionary starts anew: some instrumentation makes names without end. */
-const SHAPES_KEPT = 200_000
+/** Shapes after which the dictionary starts anew, 1 KB each: some instrumentation makes names without end. */
+const SHAPES_KEPT = 100_000
 /** The cursor is stored when it moved so far; the next process looks from there on. */
 const CURSOR_STEP_MS = 10_000
 const CURSOR = 'cursor'
@@ -90,7 +90,7 @@ export function startAnalyzer(options: {
       return Math.max(0, storeMs - (waiting.firstStoredMs() ?? (behind ? lookedMs! : storeMs))) / 1000
     },
   }
-  const rollups = createRollupSchedule(store, log, counters)
+  const rollups = createRollupSchedule(store, log, counters, goOn)
   const detector = createDetector(options.findingLimits)
   let dictionary = createDictionary()
   let names: EndpointNames | undefined
@@ -124,9 +124,11 @@ export function startAnalyzer(options: {
     try {
       await runOnce()
     } catch (error) {
-      counters.failures++
       behind = false
-      if (!stopped) log.warn({ err: error }, 'analysis cycle failed, it is repeated')
+      if (!stopped) {
+        counters.failures++
+        log.warn({ err: error }, 'analysis cycle failed, it is repeated')
+      }
     }
     if (!stopped) timer = setTimeout(loop, behind ? 0 : CYCLE_MS)
   }
@@ -148,6 +150,11 @@ export function startAnalyzer(options: {
       clearTimeout(timer)
       await turn
     },
+  }
+
+  /** A cycle with a backlog takes minutes, and nobody waits so long: what it leaves is found by the next process. */
+  function goOn(): void {
+    if (stopped) throw new Error('the analyzer was stopped')
   }
 
   async function cycle(): Promise<{ analyzed: number; waiting: number }> {
@@ -229,6 +236,7 @@ export function startAnalyzer(options: {
       for (;;) {
         const batch = await reading
         if (batch.done === true) break
+        goOn()
         const { spans, wanted } = batch.value
         reading = batches.next()
         reading.catch(() => {})
@@ -317,6 +325,7 @@ export function startAnalyzer(options: {
       addCounts(counters)
       counters.flagged += ids.filter((id) => flagOf(wanted.get(id)!) !== '').length
       counters.cappedEndpoints = names!.capped
+      counters.cappedServices = names!.cappedServices
       counters.modelsPublished = models.counters.published
       counters.learnedStructures = models.counters.structures
     }

@@ -7,8 +7,10 @@ export type AnalyzerCounters = {
   spans: number
   samples: number
   repairs: Record<RepairKind, number>
-  /** Samples stored under `(other)` because their service has too many endpoints. */
+  /** Samples stored under `(other)` because their service has too many endpoints, or there are too many services. */
   cappedEndpoints: number
+  /** Those of them whose service is stored as `(other)`, too. */
+  cappedServices: number
   /** Models of dependencies that this process published, and kinds of parents that the newest knows. */
   modelsPublished: number
   learnedStructures: number
@@ -30,6 +32,7 @@ export function createCounters(): AnalyzerCounters {
     samples: 0,
     repairs: Object.fromEntries(REPAIR_KINDS.map((kind) => [kind, 0])) as Record<RepairKind, number>,
     cappedEndpoints: 0,
+    cappedServices: 0,
     modelsPublished: 0,
     learnedStructures: 0,
     flagged: 0,

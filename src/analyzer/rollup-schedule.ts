@@ -9,13 +9,17 @@ const SHARE = 5
 /** Where there is nothing to do, other analyzers' work is looked for this often, and buckets that are over built. */
 const IDLE_MS = 30_000
 
-/** When rollups are rebuilt: soon after the last analysis, now and then between, and when what waits for it takes memory. */
+/**
+ * When rollups are rebuilt: soon after the last analysis, now and then between, and when what waits for it takes memory.
+ * `goOn` throws once that is to end.
+ */
 export function createRollupSchedule(
   store: Store,
   log: Logger,
   counters: RollupCounters,
+  goOn: () => void,
 ): Pick<RollupBuilder, 'add'> & { afterCycle(analyzed: boolean): Promise<void>; whenFull(): Promise<void> } {
-  const builder = createRollupBuilder(store, log, counters)
+  const builder = createRollupBuilder(store, log, counters, goOn)
   let pending = true
   let endedAt = 0
   let tookMs = 0

@@ -74,9 +74,15 @@ export type RollupBuilder = {
  * last pass), so a crash anywhere, another analyzer's work and late spans are all seen; a bucket that has changed is
  * read as a whole and replaced by a row whose version is the store's clock before that reading. Of two builders the one
  * that read later wins, and it has seen all that the other had. Minutes of which all samples were stored by this process
- * are made of those at hand: the store says, after the clock, whether they are all it has.
+ * are made of those at hand: the store says, after the clock, whether they are all it has. `goOn` is asked before each
+ * part, and throws once there is to be none any more.
  */
-export function createRollupBuilder(store: Store, log: Logger, counters: RollupCounters): RollupBuilder {
+export function createRollupBuilder(
+  store: Store,
+  log: Logger,
+  counters: RollupCounters,
+  goOn: () => void = () => {},
+): RollupBuilder {
   /** What each bucket looked like when it was built last; only of changes within the overlap. */
   const prints = STEPS.map(() => new Map<string, string>())
   let cursors: number[] | undefined
@@ -110,6 +116,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
   }
 
   async function buildMinutes(cursors: number[]): Promise<void> {
+    goOn()
     const startedMicros = await readStoreMicros(store)
     const changed = unseen(0, await listChangedSamples(store, since(cursors[0]!)))
     const frozenTo = startedMicros / 1e6 - 86_400 * store.retention.days + FROZEN_BEFORE_SECONDS
@@ -143,6 +150,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
   ): Promise<ChangedBucket[]> {
     const others: ChangedBucket[] = []
     for (let from = 0; from < open.length; from += MINUTES_AT_ONCE) {
+      goOn()
       const built: ChangedBucket[] = []
       await write(rows(open.slice(from, from + MINUTES_AT_ONCE), built), [], NONE, MINUTE, version, frames)
       for (const bucket of built) seen(0, bucket)
@@ -170,6 +178,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
         reading = readChunk(chunks[i + 1]!, frames)
         reading.catch(() => {})
       }
+      goOn()
       await buildChunk(chunks[i]!, read, frames)
     }
   }
@@ -203,6 +212,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
   }
 
   async function buildLonger(i: number, cursors: number[]): Promise<void> {
+    goOn()
     const { seconds } = STEPS[i]!
     const finer = STEPS[i - 1]!.seconds
     const startedMicros = await readStoreMicros(store)
@@ -212,6 +222,7 @@ export function createRollupBuilder(store: Store, log: Logger, counters: RollupC
     const running = changed.filter(({ bucket }) => bucket + seconds > overAt)
     over.sort((a, b) => a.bucket - b.bucket)
     for (let from = 0; from < over.length; from += BUCKETS_AT_ONCE) {
+      goOn()
       const chunk = over.slice(from, from + BUCKETS_AT_ONCE)
       await buildFromFiner(i, chunk)
       for (const bucket of chunk) seen(i, bucket)

@@ -4,6 +4,12 @@ import type { Call } from './calls.ts'
 
 /** Observations of one operation that are kept beyond their batch. */
 const REMEMBERED = 2000
+/**
+ * Operations, and instances, of earlier batches that are remembered, some 3 KB an operation; where there are more, all are
+ * forgotten with the batch: some instrumentation makes names without end.
+ */
+export const GROUPS_KEPT = 20_000
+export const INSTANCES_KEPT = 100_000
 /** Spans of a batch that tells enough by itself. */
 const LARGE_BATCH = 20_000
 

@@ -2,7 +2,14 @@ import { rankOf } from '../analysis/quantile.ts'
 import type { SpanColumns } from '../trace/columns.ts'
 import type { TraceGroups } from '../trace/group.ts'
 import { type CallIndex, QUERY } from './calls.ts'
-import { addRoom, createQueryGroup, forgetOld, isLarge, type QueryGroup } from './observations.ts'
+import {
+  addRoom,
+  createQueryGroup,
+  forgetOld,
+  GROUPS_KEPT,
+  isLarge,
+  type QueryGroup,
+} from './observations.ts'
 import { lengthAt, originOf, startAt } from './row-times.ts'
 
 /**
@@ -73,6 +80,7 @@ export function createQueryHistory(tail: Tail): QueryHistory {
     },
     groups: () => groups,
     end() {
+      if (groupOf.size > GROUPS_KEPT) groupOf.clear()
       for (const group of groupOf.values()) forgetOld(group)
     },
   }

@@ -1,6 +1,14 @@
 import type { SpanColumns } from '../trace/columns.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
-import { addRoom, createServerGroup, forgetOld, isLarge, type ServerGroup } from './observations.ts'
+import {
+  addRoom,
+  createServerGroup,
+  forgetOld,
+  GROUPS_KEPT,
+  INSTANCES_KEPT,
+  isLarge,
+  type ServerGroup,
+} from './observations.ts'
 import { beginLog, createRequestLog, logRequests } from './request-log.ts'
 import { originOf } from './row-times.ts'
 import type { Scan } from './scan.ts'
@@ -107,8 +115,18 @@ export function createServerHistory(trifleNs: number, unlike: UnlikeLimits): Ser
       return requests
     },
     end() {
+      if (groups.length > GROUPS_KEPT || instances.length > INSTANCES_KEPT) forgetAll()
       for (const group of groups) forgetOld(group)
     },
+  }
+
+  function forgetAll(): void {
+    groups.length = 0
+    placeByKey.clear()
+    byEndpoint = []
+    instances.length = 0
+    instanceOf.clear()
+    byInstance = []
   }
 
   /** Places in the log by number of the service. */

@@ -18,7 +18,7 @@ const PARTS = ['environment', 'namespace', 'service', 'operation', 'scope'] as c
 export function orderSamples(
   { traces, samples }: Analysis,
   dictionary: { endpoints: readonly Endpoint[] },
-  nameOf: (endpoint: number) => string,
+  nameOf: (endpoint: number) => Pick<Endpoint, 'service' | 'operation'>,
 ): {
   order: Uint32Array
   traceOf: Uint32Array
@@ -44,9 +44,10 @@ export function orderSamples(
       const isService = samples.kind[s] === SERVICE
       const place = 2 * samples.endpoint[s]! + (isService ? 1 : 0)
       placeOf[s] = place
-      const operation = nameOf(samples.endpoint[s]!)
+      const { service, operation } = nameOf(samples.endpoint[s]!)
       keys[place] ??= {
         ...dictionary.endpoints[samples.endpoint[s]!]!,
+        service,
         operation,
         scope: isService ? 'service' : 'trace',
       }

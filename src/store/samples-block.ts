@@ -3,6 +3,7 @@ import { sinceNs } from '../analysis/rollup-samples.ts'
 import { putNumber } from '../analysis/word-list.ts'
 import type { EvidenceRows } from '../findings/evidence.ts'
 import { idHex, traceIdHex } from '../trace/columns.ts'
+import type { Endpoint } from '../trace/dictionary.ts'
 import { STATUS_ERROR } from '../trace/span.ts'
 import { codedTexts, codeOf } from './column-lists.ts'
 import { createComponentColumns } from './component-columns.ts'
@@ -36,7 +37,7 @@ const KEYS = ['Environment', 'Namespace', 'Service', 'Operation', 'Scope'] as co
  */
 export function samplesBlock(
   analysis: Analysis,
-  nameOf: (endpoint: number) => string,
+  nameOf: (endpoint: number) => Pick<Endpoint, 'service' | 'operation'>,
   gone: readonly SampleKey[],
   { version, modelVersion }: ResultVersion,
   evidence?: EvidenceRows,

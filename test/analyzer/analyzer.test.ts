@@ -207,6 +207,28 @@ describe('the batch loop', () => {
     expect(await samples()).toHaveLength(1)
   })
 
+  it('stopped in a cycle it begins no further part, which the next one makes good', async () => {
+    const analyzer = await start()
+    await insertCollectorSpans(store, spansOf(1))
+    const insertBlock = store.insertBlock
+    const tables: string[] = []
+    let stopped: Promise<void> | undefined
+    store.insertBlock = async (name, native, token) => {
+      tables.push(name)
+      stopped ??= analyzer.stop()
+      return insertBlock(name, native, token)
+    }
+    await expect(analyzer.runOnce()).rejects.toThrow('stopped')
+    await stopped
+    // What had begun was finished.
+    expect(tables).toEqual(['samples', 'analyzed_traces'])
+    const next = await start()
+    await next.drain()
+    expect(await samples()).toHaveLength(1)
+    expect(tables).toContain('rollups')
+    store.insertBlock = insertBlock
+  })
+
   it('at most 500 endpoints a service, the rest is (other)', async () => {
     const analyzer = await start()
     await insertCollectorSpans(

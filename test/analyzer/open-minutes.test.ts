@@ -129,7 +129,7 @@ it('minutes whose samples are added up as they come are those that are built eac
   function samplesOf(round: number) {
     const { columns } = runWorld(WORLD, 1000 + 50 * round, 50)
     const analysis = analyzeSpans(columns, { range: true, callTrees: true })
-    const nameOf = (endpoint: number) => columns.dictionary.endpoints[endpoint]!.operation
+    const nameOf = (endpoint: number) => columns.dictionary.endpoints[endpoint]!
     return samplesBlock(analysis, nameOf, [], { version: 1 + round, modelVersion: 0 })
   }
 
