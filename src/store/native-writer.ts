@@ -1,5 +1,10 @@
-/** Bytes that grow. */
-type Writer = { bytes: Buffer; length: number }
+/** A block under construction: parts that are done, and bytes from `from` up to `length` that are to be the next one. */
+type Writer = { parts: Uint8Array[]; bytes: Buffer; from: number; length: number }
+
+/** Room for what is written piece by piece. */
+const ROOM = 1 << 16
+/** Columns from so many bytes on are parts of their own: copying them would take longer than all else. */
+const LARGE = 1 << 12
 
 type NumberType = 'UInt8' | 'UInt16' | 'UInt32' | 'Int32' | 'UInt64' | 'Float64' | 'DateTime'
 
@@ -23,9 +28,12 @@ export type NativeColumn = { name: string } & (
   | { type: 'Array(UInt64)'; ends: ArrayLike<number>; words: Uint32Array }
 )
 
-/** One block. The server converts what a column's type in the table differs in (String to LowCardinality(String)). */
-export function writeBlock(rows: number, columns: readonly NativeColumn[]): Buffer {
-  const writer: Writer = { bytes: Buffer.allocUnsafe(sizeOf(columns)), length: 0 }
+/**
+ * One block, in parts: columns that are as they have to be written are among them, and must stay as they are. The server
+ * converts what a column's type in the table differs in (String to LowCardinality(String)).
+ */
+export function writeBlock(rows: number, columns: readonly NativeColumn[]): Uint8Array[] {
+  const writer: Writer = { parts: [], bytes: Buffer.allocUnsafeSlow(ROOM), from: 0, length: 0 }
   /** Of several columns the ends are the same. */
   let ends: ArrayLike<number> | undefined
   let endWords: Uint32Array = new Uint32Array(0)
@@ -45,28 +53,21 @@ export function writeBlock(rows: number, columns: readonly NativeColumn[]): Buff
     }
     writeValues(writer, column)
   }
-  return writer.bytes.subarray(0, writer.length)
+  endPart(writer)
+  return writer.parts
 }
 
-/** About how many bytes a block takes, ids and numbers exactly: to grow copies them. */
-function sizeOf(columns: readonly NativeColumn[]): number {
-  let bytes = 1 << 16
-  for (const column of columns) {
-    if ('ends' in column) bytes += 8 * column.ends.length
-    if ('words' in column) bytes += column.words.byteLength
-    else if ('ids' in column)
-      bytes += column.ids.reduce((sum, words) => sum + words.length * 8 + words.length, 0)
-    else if ('codes' in column) bytes += 2 * column.codes.length
-    else bytes += 8 * column.values.length
-  }
-  return bytes
+function endPart(writer: Writer): void {
+  if (writer.length > writer.from) writer.parts.push(writer.bytes.subarray(writer.from, writer.length))
+  writer.from = writer.length
 }
 
 function reserve(writer: Writer, more: number): void {
   if (writer.length + more <= writer.bytes.length) return
-  const wider = Buffer.allocUnsafe(Math.max(2 * writer.bytes.length, writer.length + more))
-  writer.bytes.copy(wider, 0, 0, writer.length)
-  writer.bytes = wider
+  endPart(writer)
+  writer.bytes = Buffer.allocUnsafeSlow(Math.max(ROOM, more))
+  writer.from = 0
+  writer.length = 0
 }
 
 function writeVarint(writer: Writer, value: number): void {
@@ -91,9 +92,15 @@ function writeUInt64(writer: Writer, value: number): void {
 }
 
 function writeBytes(writer: Writer, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
-  reserve(writer, byteLength)
-  writer.bytes.set(new Uint8Array(buffer, byteOffset, byteLength), writer.length)
-  writer.length += byteLength
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength)
+  if (byteLength < LARGE) {
+    reserve(writer, byteLength)
+    writer.bytes.set(bytes, writer.length)
+    writer.length += byteLength
+  } else {
+    endPart(writer)
+    writer.parts.push(bytes)
+  }
 }
 
 function writeValues(writer: Writer, column: NativeColumn): void {
@@ -156,18 +163,18 @@ function writeCodes(writer: Writer, { codes, texts }: Coded): void {
   // Place in the block's dictionary, from 1; 0: not used yet.
   const places = new Uint32Array(texts.length)
   const used = new Map([['', 1]])
-  const indexes = new Uint32Array(codes.length)
   for (let i = 0; i < codes.length; i++) {
     const code = codes[i]!
     if (places[code] === 0) places[code] = placeOf(texts[code]!)
-    indexes[i] = places[code]! - 1
   }
   const width = used.size <= 2 ** 8 ? 0 : used.size <= 2 ** 16 ? 1 : 2
   writeUInt64(writer, OWN_KEYS + width)
   writeUInt64(writer, used.size)
   for (const text of used.keys()) writeText(writer, text)
   writeUInt64(writer, codes.length)
-  writeBytes(writer, packed((['UInt8', 'UInt16', 'UInt32'] as const)[width]!, indexes))
+  const indexes = new ([Uint8Array, Uint16Array, Uint32Array] as const)[width]!(codes.length)
+  for (let i = 0; i < codes.length; i++) indexes[i] = places[codes[i]!]! - 1
+  writeBytes(writer, indexes)
 
   // Codes may stand for the same text.
   function placeOf(text: string): number {

@@ -19,7 +19,7 @@ export function tracesBlock(
   analysis: Analysis,
   stampOf: (trace: number) => TraceStamp,
   { version, modelVersion }: ResultVersion,
-): { rows: number; block: Buffer } {
+): { rows: number; block: Uint8Array[] } {
   const { spans, traces, repairs } = analysis
   const rows = traces.count
   const high = new Uint32Array(2 * rows)

@@ -28,7 +28,7 @@ const LEADERS_FROM = 600
 export type RollupBlock = {
   rows: number
   add(row: RollupToStore): void
-  finish(): Buffer
+  finish(): Uint8Array[]
 }
 
 /** `frameName`: the text of a frame number of the stacks. */
@@ -212,7 +212,7 @@ export function createRollupBlock(frameName: (frame: number) => string): RollupB
     pushWord(ends.nodes, UInt16.NodeParents.length)
   }
 
-  function finish(): Buffer {
+  function finish(): Uint8Array[] {
     const columns: NativeColumn[] = []
     for (const [name, of] of Object.entries(texts)) {
       columns.push({ name, type: 'LowCardinality(String)', ...codedColumn(of) })

@@ -243,7 +243,7 @@ function stackReader(table: NativeTable, frames: Frames): (row: number, to: Roll
 }
 
 /** The i-th value through a function that is called once a text. */
-export function codesThrough(
+function codesThrough(
   { values, texts }: Column,
   code: (text: string) => number,
 ): (_: unknown, i: number) => number {

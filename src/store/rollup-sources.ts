@@ -3,7 +3,7 @@ import type { RollupKey } from '../analysis/rollup.ts'
 import type { SampleTable } from '../analysis/rollup-samples.ts'
 import type { Component, ComponentKind } from '../trace/component.ts'
 import { type Column, type NativeTable, readTables, toNumbers } from './native-table.ts'
-import { codesThrough, type Frames } from './rollup-rows.ts'
+import type { Frames } from './rollup-rows.ts'
 import { endpointName, endpointParams, endpointsIn } from './rollups.ts'
 import type { Store } from './store.ts'
 
@@ -231,10 +231,7 @@ export function sampleBlock(table: NativeTable, frames: Frames): SampleBlock {
       nodeEnds: table.column('NodeParents').ends!,
       nodes: {
         parents: table.column('NodeParents').values,
-        frames: Uint32Array.from(
-          { length: names.values.length },
-          codesThrough(names, (text) => frames.numberOf(text)),
-        ),
+        frames: framesOf(names, frames),
         nsWords: table.column('NodeNs').words,
         calls: table.column('NodeCalls').values,
       },
@@ -244,8 +241,28 @@ export function sampleBlock(table: NativeTable, frames: Frames): SampleBlock {
 
 type Text = (row: number) => string
 
+function framesOf({ values, texts }: Column, frames: Frames): Uint32Array {
+  // From 1; 0: not asked for yet. What no sample has is not numbered.
+  const numbers = new Uint32Array(texts.length)
+  const numbered = new Uint32Array(values.length)
+  for (let i = 0; i < numbered.length; i++) {
+    const code = values[i]!
+    if (numbers[code] === 0) numbers[code] = 1 + frames.numberOf(texts[code]!)
+    numbered[i] = numbers[code]! - 1
+  }
+  return numbered
+}
+
 /** Numbers for the pairs of kind and name. */
-function componentsOf(kinds: Column, names: Column): { component: Uint32Array; components: Component[] } {
+function componentsOf(
+  kinds: Column,
+  names: Column,
+): { component: ArrayLike<number>; components: Component[] } {
+  // What is being stored has one code for both.
+  if (kinds.values === names.values) {
+    const components = kinds.texts.map((kind, i) => ({ kind: kind as ComponentKind, name: names.texts[i]! }))
+    return { component: kinds.values, components }
+  }
   const components: Component[] = []
   const known = new Map<number, number>()
   const component = new Uint32Array(kinds.values.length)

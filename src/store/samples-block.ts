@@ -41,7 +41,7 @@ export function samplesBlock(
   gone: readonly SampleKey[],
   { version, modelVersion }: ResultVersion,
   evidence?: EvidenceRows,
-): { rows: number; block: Buffer; stored: NativeTable; traceOf: Uint32Array } {
+): { rows: number; block: Uint8Array[]; stored: NativeTable; traceOf: Uint32Array } {
   const { spans, traces, samples } = analysis
   const { order, rowOf, traceOf, placeOf, keys } = orderSamples(analysis, spans.dictionary, nameOf)
   const deleted =

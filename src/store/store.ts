@@ -70,8 +70,8 @@ export type Store = {
   insertSpans(batch: SpanBatch): Promise<void>
   /** Writes a row, to see whether that is possible. @throws what the store says */
   probe(): Promise<void>
-  /** One Native block into a table of results. */
-  insertBlock(table: string, native: Uint8Array, token: string): Promise<void>
+  /** One Native block, in parts, into a table of results. */
+  insertBlock(table: string, native: readonly Uint8Array[], token: string): Promise<void>
   /** Rows of schema/queries/NAME.sql with its {name:Type} parameters. */
   query<Row>(name: string, params?: Record<string, unknown>): Promise<Row[]>
   /** The same, in batches of rows as arrays of their columns. */
@@ -135,7 +135,7 @@ export function openStore(options: StoreOptions): Store {
     },
 
     insertBlock: (table, native, token) =>
-      insertNative(`INSERT INTO ${table} FORMAT Native`, [native], token, OF_RESULTS),
+      insertNative(`INSERT INTO ${table} FORMAT Native`, native, token, OF_RESULTS),
 
     async query(name, params = {}) {
       const answer = await client.query({ query: textOf(name), query_params: params, format: 'JSONEachRow' })
