@@ -112,13 +112,23 @@ export function loadSpans(
   if (!sorted) sortByStart(tree, kept, earliest, latest)
   const inOrder = ascending || log.count > repaired
 
-  if (kept > LONG) takeByColumn(tree, earliest, sorted)
-  else takeBySpan(tree, earliest, sorted)
-  if (!inOrder) for (let i = 0; i < kept; i++) rows[from + i] = tree.row[i]!
+  if (kept > LONG) {
+    takeByColumn(tree, earliest, sorted)
+    if (!inOrder) rows.set(tree.row.subarray(0, kept), from)
+  } else takeBySpan(tree, earliest, sorted, inOrder ? undefined : rows, from)
 }
 
-/** Brings spans into `order`, whole, if they are not `sorted`: `keys` holds starts, `shift` ends, `scratch2` rows. */
-function takeBySpan(tree: TraceTree, earliest: number, sorted: boolean): void {
+/**
+ * Brings spans into `order`, whole, if they are not `sorted`: `keys` holds starts, `shift` ends, `scratch2` rows. Rows in that
+ * order go to `ordered` as well, from `from` on.
+ */
+function takeBySpan(
+  tree: TraceTree,
+  earliest: number,
+  sorted: boolean,
+  ordered: Uint32Array | undefined,
+  from: number,
+): void {
   const { count, row, id, shape, kind, service, failed, start, end, order } = tree
   const { keys: starts, shift: ends, scratch2: rows } = tree
   const { shapeKind, shapeService } = tree.spans.dictionary
@@ -127,6 +137,7 @@ function takeBySpan(tree: TraceTree, earliest: number, sorted: boolean): void {
     const at = sorted ? i : order[i]!
     const r = rows[at]!
     row[i] = r
+    if (ordered !== undefined) ordered[from + i] = r
     id[2 * i] = spanId[2 * r]!
     id[2 * i + 1] = spanId[2 * r + 1]!
     const s = shapes[r]!

@@ -1,4 +1,5 @@
 import type { SpanColumns } from './columns.ts'
+import { LONG } from './read-through.ts'
 
 /** So many rows before their turn: their columns (200 kB) stay in the processor's second cache until then. */
 const ROWS_AHEAD = 4096
@@ -19,8 +20,8 @@ export function readAhead(ahead: ReadAhead, spans: SpanColumns, rows: number): v
   const { start, end, spanId, parentId, shape } = spans
   const to = Math.min(rows + ROWS_AHEAD, spans.count)
   let { row, words } = ahead
-  // A trace of more rows than that is loaded row by row itself.
-  if (row < rows) row = rows
+  // A long trace's columns do not stay there.
+  if (rows - row > LONG) row = rows
   for (; row < to; row += ROWS_A_LINE) {
     words ^= start[2 * row]! ^ end[2 * row]! ^ spanId[2 * row]! ^ parentId[2 * row]! ^ shape[row]!
   }
