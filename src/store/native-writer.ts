@@ -222,6 +222,10 @@ function packed(type: NumberType, values: ArrayLike<number>): ArrayBufferView {
 /** Whole numbers up to 2^53 as UInt64, low words first. */
 function wordsOf(values: ArrayLike<number>): Uint32Array {
   const words = new Uint32Array(2 * values.length)
+  if (values instanceof Uint32Array) {
+    for (let i = 0; i < values.length; i++) words[2 * i] = values[i]!
+    return words
+  }
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
     words[2 * i] = value

@@ -242,7 +242,5 @@ function putHex(words: Uint32Array, i: number, hex: string): void {
 }
 
 function repeated(value: number, count: number): Uint32Array {
-  const words = new Uint32Array(2 * count)
-  for (let i = 0; i < count; i++) putNumber(words, i, value)
-  return words
+  return new Uint32Array(new BigUint64Array(count).fill(BigInt(value)).buffer)
 }
