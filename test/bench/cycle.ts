@@ -27,7 +27,7 @@ const COLUMN_NAMES = [
   ...['Detail', 'BodyBytes', 'ReturnedRows', 'ValueHash'],
 ]
 const WARM = Number(process.env.WARM ?? 0)
-/** Spans a block, stored a second apart. */
+/** Spans a block. */
 const BLOCK = 100_000
 
 for (const spans of SIZES.length === 0 ? [100_000, 1_000_000] : SIZES) await bench(spans)
@@ -57,6 +57,8 @@ async function bench(spans: number): Promise<void> {
   const wallMs = performance.now() - started
   const [ownAfter, theirsAfter, mainAfter] = cpuMs(engine)
   const us = (ms: number) => `${((1000 * ms) / count).toFixed(2)} us`
+  const analyzed = await analyzedRows(store)
+  if (analyzed !== columns.count) throw new Error(`${columns.count} spans stored, ${analyzed} analyzed`)
   console.log(
     `cycle: ${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}; ${count} spans of ${NAME}` +
       `${warm > 0 ? ` after ${warm}` : ''}, ${analyzer.counters.samples - before.samples} samples, ` +
@@ -133,7 +135,6 @@ async function storeSpans(
 ): Promise<void> {
   const keys: string[] = []
   const details: string[] = []
-  const nowMs = Date.now()
   const blocks = Math.ceil((last - first) / BLOCK)
   for (let b = 0; b < blocks; b++) {
     const [from, to] = [first + b * BLOCK, Math.min(last, first + (b + 1) * BLOCK)]
@@ -154,7 +155,7 @@ async function storeSpans(
       {
         name: 'StoredAt',
         type: 'DateTime64(3)',
-        values: new Array<bigint>(to - from).fill(BigInt(nowMs - 1000 * (blocks - b))),
+        values: new Array<bigint>(to - from).fill(BigInt(Date.now())),
       },
       { name: 'TraceHigh', type: 'UInt64', words: words(columns.traceHigh) },
       { name: 'TraceLow', type: 'UInt64', words: words(columns.traceLow) },
@@ -184,6 +185,15 @@ async function merged({ client }: Store): Promise<void> {
     const [{ merges } = { merges: '0' }] = await answer.json<{ merges: string }>()
     idle = Number(merges) === 0 ? idle + 1 : 0
   }
+}
+
+async function analyzedRows({ client }: Store): Promise<number> {
+  const answer = await client.query({
+    query: 'SELECT sum(RowCount) AS n FROM analyzed_traces FINAL',
+    format: 'JSONEachRow',
+  })
+  const [{ n } = { n: '0' }] = await answer.json<{ n: string }>()
+  return Number(n)
 }
 
 /** The store, with the time that each of its parts took added up. */
