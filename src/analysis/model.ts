@@ -228,9 +228,12 @@ function laterFrom(from: Json, sites: number): LaterPlace {
 
 function besideFrom(from: Json, sites: number): Beside {
   const since = numberOf(from, 'since')
-  if (since < -1 || since >= sites) throw new RangeError('model: since: no such site')
+  const isAfter = from.after === true
+  const first = isAfter ? 0 : -1 // work after a call is after some call
+  if (!Number.isInteger(since) || since < first || since >= sites)
+    throw new RangeError('model: since: no such site')
   const times = { work: logNormalFrom(from.work), gap: logNormalFrom(from.gap) }
-  return from.after === true ? { since, after: true, ...times } : { since, ...times }
+  return isAfter ? { since, after: true, ...times } : { since, ...times }
 }
 
 function sitesFrom(value: unknown, sites: number): number[] {

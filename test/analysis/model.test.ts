@@ -39,6 +39,14 @@ describe('the model', () => {
     expect(() => modelFromJson(text)).toThrow(RangeError)
   })
 
+  it.each(['0.5', '99', '-1,"after":true'])(
+    'whose work beside calls begins at no call is refused: %s',
+    (since) => {
+      const text = modelToJson(model).replace(/"since":-?\d+(,"after":true)?/, `"since":${since}`)
+      expect(() => modelFromJson(text)).toThrow('no such site')
+    },
+  )
+
   it('of no model analyzes as the rules for one trace do', () => {
     const single = analyzeSpans(columns)
     const none = analyzeSpans(columns, { model: NO_MODEL })
