@@ -77,10 +77,16 @@ type Waiter = { from: number; to: number; rejected: RejectCounts; settle: (outco
 type Batch = {
   block: SpanBlock
   waiters: Waiter[]
+  /** What became of its rows, as far as that is known. */
+  became: Uint8Array
   bytes: number
   /** Of its first and last export, on the monotonic clock. */
   firstAt: number
   lastAt: number
+}
+
+function newBatch(block: SpanBlock, now: number): Batch {
+  return { block, waiters: [], became: new Uint8Array(0), bytes: 0, firstAt: now, lastAt: now }
 }
 
 const RETRY_AFTER_MS = 1000
@@ -93,7 +99,9 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let sequence = 0
   let open: Batch | undefined
   const sealed: Batch[] = []
+  /** Inserted at the moment, or not answered yet. */
   const running = new Set<Batch>()
+  let inserts = 0
   const spare: SpanBlock[] = []
   let timer: NodeJS.Timeout | undefined
   let timerAt = 0
@@ -114,7 +122,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   function submit(request: Uint8Array): Promise<ExportOutcome> {
     if (stopping) return Promise.resolve(unavailable('the receiver is stopping'))
     const now = performance.now()
-    open ??= { block: spare.pop() ?? createBlock(), waiters: [], bytes: 0, firstAt: now, lastAt: now }
+    open ??= newBatch(spare.pop() ?? createBlock(), now)
     const batch = open
     const { block } = batch
     const from = block.rows
@@ -165,12 +173,12 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   /** Starts what is due, and sets the timer for what is not. */
   function schedule(): void {
-    while (sealed.length > 0 && running.size < limits.concurrentInserts) run(sealed.shift()!)
+    while (sealed.length > 0 && inserts < limits.concurrentInserts) run(sealed.shift()!)
     if (open === undefined) return
-    const isBusy = running.size >= limits.concurrentInserts
+    const isBusy = inserts >= limits.concurrentInserts
     const { rows } = open.block
     const [enoughRows, enoughBytes] =
-      running.size === 0 ? [limits.rows, limits.bytes] : [limits.maxRows, limits.maxBytes]
+      inserts === 0 ? [limits.rows, limits.bytes] : [limits.maxRows, limits.maxBytes]
     if (rows >= enoughRows || open.bytes >= COPIES * enoughBytes || (stopping && !isBusy)) {
       if (isBusy) sealed.push(seal())
       else run(seal())
@@ -182,7 +190,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     const atLatest = open.firstAt + (isSmall ? limits.smallWaitMs : limits.waitMs)
     const afterLast = lastStartAt + (isSmall ? limits.smallWaitMs : limits.gapMs)
     const dueAt =
-      running.size > 0
+      inserts > 0
         ? open.firstAt + Math.max(limits.besideMs, limits.waitMs)
         : Math.min(atLatest, Math.max(open.lastAt + limits.quietMs, afterLast))
     const waitMs = dueAt - performance.now()
@@ -208,6 +216,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   async function run(batch: Batch): Promise<void> {
     running.add(batch)
+    inserts++
     lastStartAt = performance.now()
     const token = `${prefix}-${sequence++}`
     let isFree = false
@@ -220,23 +229,27 @@ export function createBatcher(options: BatcherOptions): Batcher {
         retryForMs: limits.retryForMs,
         mayRetry: () => !stopping && !state.isDown(),
       })
+      batch.became = rows
       isFree = after.isFree
       if (failure === undefined || rows.includes(STORED)) state.took()
       else state.failed(failure)
-      settle(batch, rows)
     } catch (error) {
-      // No answer would leave the exporters waiting for ever.
+      // Goes on: no answer would leave the exporters waiting for ever.
       log.error({ err: error }, 'batch failed')
-      settle(batch, new Uint8Array(batch.block.rows))
-    } finally {
-      running.delete(batch)
-      budget.give(batch.bytes)
-      if (isFree) recycle(batch.block)
-      schedule()
     }
+    inserts--
+    budget.give(batch.bytes)
+    if (isFree) recycle(batch.block)
+    const before = inserts
+    schedule()
+    // The store is not to wait for its next insert until a hundred exports are answered.
+    if (inserts > before) await underWay()
+    settle(batch)
+    running.delete(batch)
   }
 
-  function settle(batch: Batch, rows: Uint8Array): void {
+  function settle(batch: Batch): void {
+    const rows = batch.became
     for (const { from, to, rejected, settle } of batch.waiters) {
       let refused = 0
       let kept = 0
@@ -274,11 +287,17 @@ export function createBatcher(options: BatcherOptions): Batcher {
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
     for (const batch of [...running, ...sealed, ...(open === undefined ? [] : [open])]) {
-      settle(batch, new Uint8Array(batch.block.rows))
+      settle(batch)
     }
   }
 
   return { submit, refusal, problem: state.problem, stop }
+}
+
+/** What has just been handed to the store's client: that sends nothing before a timer of 0 ms, which is one of 1 ms. */
+async function underWay(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+  await new Promise((resolve) => setTimeout(resolve, 1))
 }
 
 function unavailable(message: string): ExportOutcome {

@@ -89,6 +89,24 @@ describe('sharing inserts', () => {
     expect(sink.inserts.map(({ rows }) => rows)).toEqual([10, 40, 40, 30])
   })
 
+  it('what waits is on its way to the store before what is stored is answered', async () => {
+    const sink = createMemorySink()
+    const { opened, open } = gate()
+    const events: string[] = []
+    sink.before = async (_rows, attempt) => {
+      if (attempt === 0) return opened
+      // ClickHouse's client waits for such a timer before it sends anything.
+      await new Promise((resolve) => setTimeout(resolve, 0))
+      events.push('sent')
+    }
+    const { send } = batcherOn(sink, { rows: 10 })
+    const first = send(sampleSpans(10)).then(({ kind }) => events.push(kind))
+    const second = send(sampleSpans(10, 11))
+    open()
+    await Promise.all([first, second])
+    expect(events).toEqual(['sent', 'stored'])
+  })
+
   it('a second insert begins beside another only for a full batch, or one that has waited long', async () => {
     const sink = createMemorySink()
     const { opened, open } = gate()
@@ -395,6 +413,18 @@ describe('stopping', () => {
     expect(refusal()).toMatchObject({ kind: 'unavailable' })
     expect((await send(sampleSpans(1))).kind).toBe('unavailable')
     expect(sink.rows).toHaveLength(5)
+  })
+
+  it('answers what was stored just now as stored', async () => {
+    const sink = createMemorySink()
+    const { opened, open } = gate()
+    sink.before = (_rows, attempt) => (attempt === 0 ? opened : new Promise(() => {}))
+    const { send, stop } = batcherOn(sink, { rows: 10 })
+    const sent = [send(sampleSpans(10)), send(sampleSpans(10, 11))]
+    open()
+    await until(() => sink.inserts.length === 2)
+    await stop(0)
+    expect((await Promise.all(sent)).map(({ kind }) => kind)).toEqual(['stored', 'unavailable'])
   })
 
   it('answers what could not be stored in time', async () => {
