@@ -18,6 +18,7 @@ import {
   type SampleSink,
 } from './measured-rows.ts'
 import type { ReplayTable } from './replay.ts'
+import { FEW_SPANS, fewWithout, listFew } from './replay-few.ts'
 import { createFactorTable, type FactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
@@ -128,7 +129,9 @@ function measureComponents(
   }
   // The walk of its path, which comes with the sample, may be all that is needed.
   sink.addSample(sink, entry)
-  if (walk.sequential && addPath(measurer, walk, entry)) return
+  if (walk.sequential || (measurer.tree.count <= FEW_SPANS && measurer.readings === undefined)) {
+    if (addPath(measurer, walk, entry, from, to)) return
+  }
   measure(measurer, many, samples, entry, from, to, NO_SINK)
 }
 
@@ -138,7 +141,13 @@ const NO_SINK: SampleSink = { addSample() {} }
  * Appends the components of a path on which nothing ran beside anything else: without one of them an entry is shorter by
  * its time on the path. False: there are more than are replayed.
  */
-function addPath({ tree, result, table }: Measurer, walk: PathWalk, entry: number): boolean {
+function addPath(
+  { tree, result, table }: Measurer,
+  walk: PathWalk,
+  entry: number,
+  from: number,
+  to: number,
+): boolean {
   const { blocks } = table
   blocks.places = tree.spans.dictionary.components.length
   growColumns(blocks)
@@ -161,6 +170,8 @@ function addPath({ tree, result, table }: Measurer, walk: PathWalk, entry: numbe
   const { component: place, criticalNs, ifInstantNs, earliestNs, latestNs } = components
   const range = earliestNs.length > 0
   const durationNs = cutEnd[entry]! - cutStart[entry]!
+  const { sequential } = walk
+  if (!sequential) listFew(tree, from, to)
   let at = components.count
   for (let i = 0; i < count; i++) {
     const k = met[i]!
@@ -168,8 +179,8 @@ function addPath({ tree, result, table }: Measurer, walk: PathWalk, entry: numbe
     critical[k] = 0
     place[at] = k
     criticalNs[at] = ns
-    ifInstantNs[at] = durationNs - ns
-    if (range) earliestNs[at] = latestNs[at] = durationNs - ns
+    ifInstantNs[at] = sequential ? durationNs - ns : fewWithout(tree, from, to, k)
+    if (range) earliestNs[at] = latestNs[at] = ifInstantNs[at]!
     at++
   }
   if (few) components.count = at
