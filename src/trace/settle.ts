@@ -58,13 +58,16 @@ export function settle(
     overlap[parent] = 0
     if (from === to) continue
 
+    // Whether children that are not cut stand in span order as they were loaded: a move of all of them changes nothing.
+    let asLoaded = !tree.moved
     if (log !== undefined) {
+      asLoaded = true
       if (tree.moved && shift[parent] !== 0) moveWithParent(tree, from, to, shift[parent]!)
       if (
         hasRemote[parent] === 1 &&
         (clocks?.isOff(tree.shape[parent]!) === true || sticksOut(tree, parent, from, to))
       ) {
-        unskew(tree, parent, from, to, log, clocks)
+        asLoaded = !unskew(tree, parent, from, to, log, clocks)
       }
     }
 
@@ -76,6 +79,7 @@ export function settle(
     let inOrder = true
     let sequential = true
     let last = -1
+    let lastEnd = Number.NEGATIVE_INFINITY
     for (let slot = from; slot < to; slot++) {
       const c = child[slot]!
       if (entry[c] !== NOT_ENTRY) {
@@ -98,6 +102,7 @@ export function settle(
         if (!within) {
           if (s < earliest) s = earliest
           if (e > latest) e = latest
+          asLoaded = false
           if (log !== undefined) logRepair(log, CLAMPED, tree.row[c]!)
         }
         detached[c] = 0
@@ -107,11 +112,10 @@ export function settle(
           child[mine] = child[waited]!
           child[waited] = c
         }
-        if (last >= 0) {
-          if (comesBefore(tree, c, last)) inOrder = false
-          if (s < cutEnd[last]!) sequential = false
-        }
+        if (last >= 0 && (asLoaded ? c < last : comesBefore(tree, c, last))) inOrder = false
+        if (s < lastEnd) sequential = false
         last = c
+        lastEnd = e
         waited++
       }
       mine++
@@ -200,7 +204,7 @@ function unskew(
   to: number,
   log: RepairLog,
   clocks: ClockOffsets | undefined,
-): void {
+): boolean {
   const { child, entry, start, end, shape, kind } = tree
   const { shapeInstance } = tree.spans.dictionary
   let only: Stretch | undefined
@@ -225,7 +229,7 @@ function unskew(
       if (end[c]! > stretch.end) stretch.end = end[c]!
     }
   }
-  if (only === undefined) return
+  if (only === undefined) return false
   only.shiftNs = shiftOf(tree, parent, only, clocks)
   let moving = only.shiftNs !== 0
   if (stretches !== undefined) {
@@ -234,7 +238,7 @@ function unskew(
       moving ||= stretch.shiftNs !== 0
     }
   }
-  if (!moving) return
+  if (!moving) return false
   tree.moved = true
 
   for (let slot = from; slot < to; slot++) {
@@ -248,6 +252,7 @@ function unskew(
     tree.shift[c]! += shiftNs
     logRepair(log, SKEW_SHIFTED, tree.row[c]!, shiftNs)
   }
+  return true
 }
 
 /** How far a stretch is moved: into the middle of the call it fits in, else to its parent's start; 0: it may stay. */
