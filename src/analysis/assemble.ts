@@ -2,6 +2,7 @@ import { chargeSpans } from '../trace/charge.ts'
 import { hasMillisecondClock } from '../trace/clock.ts'
 import { linkSpans } from '../trace/identity.ts'
 import { loadSpans } from '../trace/load.ts'
+import { areMany, readTimes } from '../trace/read-through.ts'
 import type { RepairLog } from '../trace/repair-log.ts'
 import { type ClockOffsets, settle } from '../trace/settle.ts'
 import { growTree, type TraceTree } from '../trace/tree.ts'
@@ -43,6 +44,10 @@ export function settleTrace(
 ): Assembled {
   if (tree.count === 0) return { entries, orderFrom: [0], millisecondClock: false }
 
+  if (areMany(tree.count)) {
+    readTimes(tree.start, tree.count)
+    readTimes(tree.end, tree.count)
+  }
   const millisecondClock = hasMillisecondClock(tree)
   // Outer entries first: they move what hangs below them. Inner ones join the list as they are met.
   const ofFirst = settle(tree, entries[0]!, 0, millisecondClock, repairs, entries, clocks)

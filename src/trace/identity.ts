@@ -1,5 +1,5 @@
 import { IS_RECEIVE } from './dictionary.ts'
-import { LONG, readRows } from './read-through.ts'
+import { areMany, LONG, readRows, readWords } from './read-through.ts'
 import { CYCLE, DUPLICATE, ORPHAN, SHARED_ID } from './repair.ts'
 import { logRepair, type RepairLog } from './repair-log.ts'
 import { isRemote } from './settle.ts'
@@ -64,6 +64,7 @@ function indexIds(tree: TraceTree): number[] {
   }
   // But of a long trace, so that the table is in the processor's second cache.
   if (count > LONG) table.fill(0, 0, mask + 1)
+  else if (areMany(count)) readWords(table, 0, mask + 1)
   const { tableBase } = tree
   let repeated = NONE
   for (let i = 0; i < count; i++) {
@@ -202,6 +203,7 @@ function findParents(tree: TraceTree, halves: Halves, log: RepairLog): number[] 
   const { count, row, parent, entry } = tree
   const shared = halves.size > 0
   const long = count > LONG
+  if (areMany(count)) readRows(tree.spans.parentId, 2, tree.scratch2, count)
   const found = long
     ? lookUpParents(tree, takeParentIds(tree), true, shared)
     : lookUpParents(tree, tree.spans.parentId, false, shared)

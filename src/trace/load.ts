@@ -1,5 +1,5 @@
 import { epochNs } from './columns.ts'
-import { LONG, readRows, readTimes, readWords } from './read-through.ts'
+import { areMany, LONG, readRows, readTimes, readWords } from './read-through.ts'
 import { NEGATIVE_DURATION, NO_TIME } from './repair.ts'
 import { logRepair, type RepairLog } from './repair-log.ts'
 import { STATUS_ERROR } from './span.ts'
@@ -133,6 +133,12 @@ function takeBySpan(
   const { keys: starts, shift: ends, scratch2: rows } = tree
   const { shapeKind, shapeService } = tree.spans.dictionary
   const { spanId, status, shape: shapes } = tree.spans
+  if (areMany(count)) {
+    readRows(spanId, 2, rows, count)
+    readRows(shapes, 1, rows, count)
+    readTimes(starts, count)
+    readTimes(ends, count)
+  }
   for (let i = 0; i < count; i++) {
     const at = sorted ? i : order[i]!
     const r = rows[at]!

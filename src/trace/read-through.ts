@@ -3,6 +3,16 @@ const A_LINE = 8
 /** So many spans are long: what is looked at of all their columns does not fit the processor's second cache. */
 export const LONG = 20_000
 
+const MANY = 2048
+
+/**
+ * Whether so many spans, though not long, have columns worth reading through: one fits the processor's second cache, but by the
+ * time it is looked at others have driven it out.
+ */
+export function areMany(count: number): boolean {
+  return count > MANY && count <= LONG
+}
+
 /** What was read, so that reading is not optimized away. */
 const read = { bits: 0 }
 
