@@ -18,8 +18,8 @@ import {
   type SampleSink,
 } from './measured-rows.ts'
 import type { ReplayTable } from './replay.ts'
-import { FEW_SPANS, fewWithout, listFew } from './replay-few.ts'
 import { createFactorTable, type FactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
+import { FEW_SPANS, fewWithout, listFew } from './replay-few.ts'
 import { makeRoom, type ResultBuilder } from './result-builder.ts'
 
 /** What measures roots, by every component or by factors. Functions of it are no closures (see measured-rows.ts). */
@@ -138,8 +138,8 @@ function measureComponents(
 const NO_SINK: SampleSink = { addSample() {} }
 
 /**
- * Appends the components of a path on which nothing ran beside anything else: without one of them an entry is shorter by
- * its time on the path. False: there are more than are replayed.
+ * Appends the components of a path on which nothing ran beside anything else: without one of them an entry, whose spans are
+ * `order[from..to)`, is shorter by its time on the path. Or of any path in a trace of few spans. False: there are more than are replayed.
  */
 function addPath(
   { tree, result, table }: Measurer,
@@ -171,7 +171,7 @@ function addPath(
   const range = earliestNs.length > 0
   const durationNs = cutEnd[entry]! - cutStart[entry]!
   const { sequential } = walk
-  if (!sequential) listFew(tree, from, to)
+  const branchingTo = sequential ? from : listFew(tree, from, to)
   let at = components.count
   for (let i = 0; i < count; i++) {
     const k = met[i]!
@@ -179,7 +179,7 @@ function addPath(
     critical[k] = 0
     place[at] = k
     criticalNs[at] = ns
-    ifInstantNs[at] = sequential ? durationNs - ns : fewWithout(tree, from, to, k)
+    ifInstantNs[at] = sequential ? durationNs - ns : fewWithout(tree, from, branchingTo, k)
     if (range) earliestNs[at] = latestNs[at] = ifInstantNs[at]!
     at++
   }

@@ -1,59 +1,71 @@
 import type { TraceTree } from '../trace/tree.ts'
 import { createWaits, growWaits, listWaits } from './waits.ts'
 
-/** Of traces of at most so many spans roots are re-scheduled as a whole: to add up in turns takes longer to begin with. */
-export const FEW_SPANS = 16
+/**
+ * Of traces of at most so many spans roots are re-scheduled as a whole, once a component on their path: to find out first what can be
+ * added up takes longer.
+ */
+export const FEW_SPANS = 12
 
 const waits = createWaits(undefined)
 growWaits(waits, FEW_SPANS)
-/** Per span: how long it takes without the work of the component at hand, ns. */
-const lengthNs = new Float64Array(FEW_SPANS)
+/** Of a span that branches: how long it takes without the work of the component at hand, ns. */
+const withoutNs = new Float64Array(FEW_SPANS)
 
-/** Before the spans `order[orderFrom..orderTo)` of a root are re-scheduled: what their overlapping children waited for. */
-export function listFew(tree: TraceTree, orderFrom: number, orderTo: number): void {
-  const { order, overlap, firstChild, live, cutStart, cutEnd } = tree
-  for (let at = orderFrom; at < orderTo; at++) {
-    const span = order[at]!
+/**
+ * Before a root, whose spans are `order[orderFrom..orderTo)`, is re-scheduled: lists what overlapping children waited for. Returns where
+ * the spans that branch end.
+ */
+export function listFew(tree: TraceTree, orderFrom: number, orderTo: number): number {
+  const { branching, overlap, firstChild, live, cutStart, cutEnd } = tree
+  let at = orderFrom
+  for (; at < orderTo; at++) {
+    const span = branching[at]!
+    if (span < 0) break
     if (overlap[span] === 0) continue
     const from = firstChild[span]!
     const to = from + live[span]!
-    listWaits(tree, waits, {
-      span,
-      learned: false,
-      from,
-      to,
-      startNs: cutStart[span]!,
-      endNs: cutEnd[span]!,
-    })
+    const startNs = cutStart[span]!
+    listWaits(tree, waits, { span, learned: false, from, to, startNs, endNs: cutEnd[span]! })
   }
+  return at
 }
 
-/** How long the root would take without the work of component `k`, ns. Children come before their parents. */
-export function fewWithout(tree: TraceTree, orderFrom: number, orderTo: number, k: number): number {
-  const { order, overlap, firstChild, child, live, cutStart, cutEnd, component } = tree
-  for (let at = orderTo - 1; at >= orderFrom; at--) {
-    const span = order[at]!
-    const from = firstChild[span]!
-    const to = from + live[span]!
+/** How long a root, whose spans `branching[from..to)` branch, would take without the work of component `k`, ns. */
+export function fewWithout(tree: TraceTree, from: number, to: number, k: number): number {
+  const { branching, overlap, component, firstChild, child, live, cutStart, cutEnd, byEnd } = tree
+  // Children before their parents.
+  for (let at = to - 1; at >= from; at--) {
+    const span = branching[at]!
+    const first = firstChild[span]!
+    const last = first + live[span]!
+    const works = component[span] === k ? 0 : 1
+    if (overlap[span] === 1) {
+      const tailNs = cutEnd[span]! - cutEnd[byEnd[last - 1]!]!
+      withoutNs[span] = scheduleFew(tree, first, last, works, k) + works * tailNs
+      continue
+    }
     let ownNs = cutEnd[span]! - cutStart[span]!
     let childrenNs = 0
-    if (overlap[span] === 1) {
-      childrenNs = scheduleFew(tree, from, to, component[span] === k ? 0 : 1)
-      ownNs = cutEnd[span]! - cutEnd[tree.byEnd[to - 1]!]!
-    } else {
-      for (let slot = from; slot < to; slot++) {
-        const c = child[slot]!
-        ownNs -= cutEnd[c]! - cutStart[c]!
-        childrenNs += lengthNs[c]!
-      }
+    for (let slot = first; slot < last; slot++) {
+      const c = child[slot]!
+      ownNs -= cutEnd[c]! - cutStart[c]!
+      childrenNs += childWithout(tree, c, k)
     }
-    lengthNs[span] = component[span] === k ? childrenNs : childrenNs + ownNs
+    withoutNs[span] = childrenNs + works * ownNs
   }
-  return lengthNs[order[orderFrom]!]!
+  return withoutNs[branching[from]!]!
 }
 
-/** When the last of some children would end, if they take `lengthNs`, and gaps `works` times as long. */
-function scheduleFew({ child, byEnd }: TraceTree, from: number, to: number, works: number): number {
+function childWithout({ live, component, cutStart, cutEnd }: TraceTree, c: number, k: number): number {
+  const lengthNs = cutEnd[c]! - cutStart[c]!
+  if (live[c]! > 0 && lengthNs > 0) return withoutNs[c]!
+  return component[c] === k ? 0 : lengthNs
+}
+
+/** When the last of some children would end, if the gaps between them take `works` times as long. */
+function scheduleFew(tree: TraceTree, from: number, to: number, works: number, k: number): number {
+  const { child, byEnd } = tree
   const { waits: waitedFor, gap, finish } = waits
   let waited = from
   let ready = 0
@@ -64,7 +76,7 @@ function scheduleFew({ child, byEnd }: TraceTree, from: number, to: number, work
       if (finished > ready) ready = finished
     }
     const c = child[slot]!
-    const end = ready + works * gap[slot]! + lengthNs[c]!
+    const end = ready + works * gap[slot]! + childWithout(tree, c, k)
     finish[c] = end
     if (end > last) last = end
   }
