@@ -3,11 +3,12 @@ const A_LINE = 8
 /** So many spans are long: what is looked at of all their columns does not fit the processor's second cache. */
 export const LONG = 20_000
 
+/** Of fewer spans all columns stay in the processor's second cache. */
 const MANY = 2048
 
 /**
- * Whether so many spans, though not long, have columns worth reading through: one fits the processor's second cache, but by the
- * time it is looked at others have driven it out.
+ * Whether columns of so many spans, though not long, are to be read through: one fits the processor's second cache, but by the time
+ * it is looked at others may have driven it out.
  */
 export function areMany(count: number): boolean {
   return count > MANY && count <= LONG
