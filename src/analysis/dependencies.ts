@@ -5,7 +5,7 @@ import { uniformOf } from './calls.ts'
 import { type FamilyReader, familyOf, type KnownFamily, readParents, signatureOf } from './family.ts'
 import { chanceOfLater, type LaterPlace } from './later-place.ts'
 import { type Matcher, matchOf } from './model.ts'
-import { childrenOf, type Event, type Structure } from './structure.ts'
+import { childrenOf, type Event, type Places } from './structure.ts'
 
 /**
  * In `besideFrom`: no own work beside calls; work that began when the parent did; from there down, at the end of a span.
@@ -46,7 +46,7 @@ export type Readings = {
   differIn: Uint8Array
 }
 
-function createDependencies(): Dependencies {
+function createDependencies(list: number[]): Dependencies {
   const none = new Int32Array(0)
   return {
     learned: new Uint8Array(0),
@@ -56,27 +56,32 @@ function createDependencies(): Dependencies {
     last: none,
     besideFrom: none,
     besideNs: new Float64Array(0),
-    list: [],
+    list,
   }
 }
 
+/** Readings have one list, so that an event of which nothing is open is in it once. */
 export function createReadings(range: boolean): Readings {
+  const list: number[] = []
   return {
-    likely: createDependencies(),
-    most: range ? createDependencies() : undefined,
-    least: range ? createDependencies() : undefined,
+    likely: createDependencies(list),
+    most: range ? createDependencies(list) : undefined,
+    least: range ? createDependencies(list) : undefined,
     differ: false,
     differIn: new Uint8Array(0),
   }
 }
 
-function growDependencies(dependencies: Dependencies, spans: number): void {
-  if (dependencies.learned.length >= spans) return
-  dependencies.learned = new Uint8Array(spans)
-  dependencies.slotOf = new Int32Array(spans)
-  dependencies.ends = spans
-  for (const name of ['first', 'last', 'besideFrom'] as const) dependencies[name] = new Int32Array(2 * spans)
-  dependencies.besideNs = new Float64Array(2 * spans)
+function growReadings({ likely, most, least }: Readings, spans: number): void {
+  if (likely.learned.length >= spans) return
+  // What they have in common whatever the evidence leaves open.
+  const shared = { learned: new Uint8Array(spans), slotOf: new Int32Array(spans), ends: spans }
+  for (const dependencies of [likely, most, least]) {
+    if (dependencies === undefined) continue
+    Object.assign(dependencies, shared)
+    for (const name of ['first', 'last', 'besideFrom'] as const) dependencies[name] = new Int32Array(2 * spans)
+    dependencies.besideNs = new Float64Array(2 * spans)
+  }
 }
 
 /** Nothing is known of the trace that comes now. */
@@ -86,12 +91,9 @@ export function clearReadings(readings: Readings, { capacity, count }: TraceTree
     if (readings.differIn.length < capacity) readings.differIn = new Uint8Array(capacity)
     readings.differIn.fill(0, 0, count)
   }
-  for (const dependencies of [readings.likely, readings.most, readings.least]) {
-    if (dependencies === undefined) continue
-    growDependencies(dependencies, capacity)
-    dependencies.learned.fill(0, 0, count)
-    dependencies.list.length = 0
-  }
+  growReadings(readings, capacity)
+  readings.likely.learned.fill(0, 0, count)
+  readings.likely.list.length = 0
 }
 
 /** A model as it is applied to one trace after the other. */
@@ -105,28 +107,22 @@ export function applyModel(
   to: number,
   wholeMs: boolean,
 ): void {
-  const { likely, most, least } = readings
+  const { learned } = readings.likely
   readParents(reader, from, to, wholeMs)
   const { parents, count } = reader
   for (let i = 0; i < count; i++) {
     const parent = parents[i]!
-    likely.learned[parent] = 0
-    if (most !== undefined) most.learned[parent] = 0
-    if (least !== undefined) least.learned[parent] = 0
+    learned[parent] = 0
     if (tree.live[parent] === 0) continue
     const signature = signatureOf(reader, parent)
     if (Number.isNaN(signature)) continue
     const matched = matchOf(matcher, signature, parent, reader)
     if (matched === undefined) continue
     const family = familyOf(reader, parent, signature)
-    const { structure, ambiguous } = matched.places
     const childAt = childrenOf(matched.places, family, matched.same)
     if (childAt === undefined) continue
-    if (ambiguous && most !== undefined) tellDifference(readings, tree, parent)
-    const found = placeChildren(tree, family, childAt, parent)
-    apply(structure, LIKELY, found, tree, likely)
-    if (most !== undefined) apply(structure, ambiguous ? MOST : LIKELY, found, tree, most)
-    if (least !== undefined) apply(structure, ambiguous ? LEAST : LIKELY, found, tree, least)
+    if (matched.places.ambiguous && readings.most !== undefined) tellDifference(readings, tree, parent)
+    apply(matched.places, placeChildren(tree, family, childAt, parent), tree, readings)
   }
 }
 
@@ -191,16 +187,11 @@ function placeChildren(
   }
 }
 
-function apply(
-  structure: Structure,
-  reading: Reading,
-  placed: Placed,
-  tree: TraceTree,
-  dependencies: Dependencies,
-): void {
+function apply(places: Places, placed: Placed, tree: TraceTree, readings: Readings): void {
   const { firstChild, child, live, cutStart, cutEnd } = tree
-  const { list, slotOf, first, last, besideFrom, learned, ends } = dependencies
+  const { list, slotOf, first, last, besideFrom, learned, ends } = readings.likely
   const { parent, spanAt, others } = placed
+  const { structure, open } = places
   const from = firstChild[parent]!
   for (let slot = from; slot < from + live[parent]!; slot++) slotOf[child[slot]!] = slot
   for (let i = 0; i < others.length; i++) {
@@ -212,14 +203,47 @@ function apply(
     }
     last[event] = list.length
     besideFrom[event] = NO_WORK
+    readAlike(readings, event)
   }
+  const { sites, end } = structure
   for (let site = 0; site < spanAt.length; site++) {
     const c = spanAt[site]!
-    if (c >= 0)
-      addEvent(structure.sites[site]!, reading, placed, tree, dependencies, slotOf[c]!, cutStart[c]!, c)
+    if (c >= 0) readEvent(sites[site]!, open[site]!, placed, tree, readings, slotOf[c]!, cutStart[c]!, c)
   }
-  addEvent(structure.end, reading, placed, tree, dependencies, ends + parent, cutEnd[parent]!, parent)
+  readEvent(end, open[sites.length]!, placed, tree, readings, ends + parent, cutEnd[parent]!, parent)
   learned[parent] = 1
+}
+
+/** An event in all readings; `open`: 1: in which it may differ. */
+function readEvent(
+  event: Event,
+  open: number,
+  placed: Placed,
+  tree: TraceTree,
+  readings: Readings,
+  at: number,
+  momentNs: number,
+  span: number,
+): void {
+  const { likely, most, least } = readings
+  addEvent(event, LIKELY, placed, tree, likely, at, momentNs, span)
+  if (open === 0) readAlike(readings, at)
+  else {
+    if (most !== undefined) addEvent(event, MOST, placed, tree, most, at, momentNs, span)
+    if (least !== undefined) addEvent(event, LEAST, placed, tree, least, at, momentNs, span)
+  }
+}
+
+/** An event that is the same in all readings, and waited for no work beside calls. */
+function readAlike({ likely, most, least }: Readings, event: number): void {
+  if (most !== undefined) copyEvent(likely, most, event)
+  if (least !== undefined) copyEvent(likely, least, event)
+}
+
+function copyEvent(from: Dependencies, to: Dependencies, event: number): void {
+  to.first[event] = from.first[event]!
+  to.last[event] = from.last[event]!
+  to.besideFrom[event] = NO_WORK
 }
 
 /** Whether a span had ended at a moment of another one, and comes before it. */

@@ -16,6 +16,7 @@ import {
   replayColumns,
   rowAt,
   type SampleSink,
+  savedBy,
 } from './measured-rows.ts'
 import type { ReplayTable } from './replay.ts'
 import { createFactorTable, type FactorTable, growFactorTable, replayFactors } from './replay-factors.ts'
@@ -135,6 +136,7 @@ function measureComponents(
   measure(measurer, many, samples, entry, from, to, NO_SINK)
 }
 
+const NO_ENDS: readonly ReplayTable[] = []
 const NO_SINK: SampleSink = { addSample() {} }
 
 /**
@@ -196,7 +198,7 @@ function measure(
   to: number,
   sink: SampleSink,
 ): void {
-  const { tree, readings } = measurer
+  const { tree, readings, ends } = measurer
   if (measurer.keep.length < tree.capacity) measurer.keep = new Uint8Array(tree.capacity)
   const { keep } = measurer
   measurer.samples = samples
@@ -215,32 +217,39 @@ function measure(
       const from = cells.first[span]!
       const to = cells.last[span]!
       if (to - from > REPLAYED_COMPONENTS) addMostCritical(measurer, span, span === entry)
-      else if (readings === undefined || !hasRange(readings, span)) addCells(measurer, span)
-      else {
-        for (let cell = from; cell < to; cell++) {
-          addRow(measurer, rowAt(measurer, span, cell, cells.column[cell]!))
-        }
-      }
+      else addCells(measurer, span, readings !== undefined && hasRange(readings, span) ? ends : NO_ENDS)
     }
   }
   for (const span of samples) keep[span] = 0
 }
 
-/** Appends what replaying left of a span: the way of nearly all samples. */
-function addCells({ tree, result, table }: Measurer, span: number): void {
+/** Appends what replaying left of a span, where it may differ between `ends` of the evidence: the way of nearly all samples. */
+function addCells({ tree, result, table }: Measurer, span: number, ends: readonly ReplayTable[]): void {
   const { components } = result
   const { first, last, column, critical, saved } = table.blocks.cells
   const durationNs = tree.cutEnd[span]! - tree.cutStart[span]!
   const range = components.earliestNs.length > 0
-  const end = last[span]!
-  makeRoom(result, components, components.count + end - first[span]!, components.component.length)
+  const from = first[span]!
+  const to = last[span]!
+  makeRoom(result, components, components.count + to - from, components.component.length)
+  const { component, criticalNs, ifInstantNs, earliestNs, latestNs } = components
   let at = components.count
-  for (let cell = first[span]!; cell < end; cell++, at++) {
-    const ifInstantNs = durationNs - saved[cell]!
-    components.component[at] = column[cell]!
-    components.criticalNs[at] = critical[cell]!
-    components.ifInstantNs[at] = ifInstantNs
-    if (range) components.earliestNs[at] = components.latestNs[at] = ifInstantNs
+  for (let cell = from; cell < to; cell++, at++) {
+    const k = column[cell]!
+    const ns = durationNs - saved[cell]!
+    component[at] = k
+    criticalNs[at] = critical[cell]!
+    ifInstantNs[at] = ns
+    if (!range) continue
+    let earliest = ns
+    let latest = ns
+    for (let i = 0; i < ends.length; i++) {
+      const otherNs = durationNs - savedBy(ends[i]!.blocks.cells, span, k, cell - from)
+      if (otherNs < earliest) earliest = otherNs
+      if (otherNs > latest) latest = otherNs
+    }
+    earliestNs[at] = earliest
+    latestNs[at] = latest
   }
   components.count = at
 }

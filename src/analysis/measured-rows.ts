@@ -110,7 +110,7 @@ export function rowAt(
   }
   if (readings !== undefined && hasRange(readings, span)) {
     for (const end of ends) {
-      const otherNs = durationNs - savedBy(end.blocks.cells, span, cells.column[cell]!)
+      const otherNs = durationNs - savedBy(end.blocks.cells, span, cells.column[cell]!, cell - cells.first[span]!)
       row.earliestNs = Math.min(row.earliestNs, otherNs)
       row.latestNs = Math.max(row.latestNs, otherNs)
     }
@@ -123,9 +123,15 @@ export function hasRange({ differ, differIn }: Readings, span: number): boolean 
   return differ && differIn[span] === 1
 }
 
-/** What a reading of the dependencies saves of a span; nothing, where the component is off the path. */
-function savedBy({ first, last, column, saved }: Cells, span: number, k: number): number {
-  for (let cell = first[span]!; cell < last[span]!; cell++) if (column[cell] === k) return saved[cell]!
+/**
+ * What a reading of the dependencies saves of a span; nothing, where the component is off the path. Cells of readings are
+ * mostly in the same order: the one at place `i` is looked at first.
+ */
+export function savedBy({ first, last, column, saved }: Cells, span: number, k: number, i: number): number {
+  const from = first[span]!
+  const to = last[span]!
+  if (from + i < to && column[from + i] === k) return saved[from + i]!
+  for (let cell = from; cell < to; cell++) if (column[cell] === k) return saved[cell]!
   return 0
 }
 

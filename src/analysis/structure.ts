@@ -137,8 +137,9 @@ const WORSE = 0.5
 /** A structure, and what is worked out once to find the children of its sites. */
 export type Places = {
   structure: Structure
-  /** Whether its evidence leaves anything open. */
+  /** Whether its evidence leaves anything open; by site, and of the end: 1: there. */
   ambiguous: boolean
+  open: Uint8Array
   calls: Float64Array
   /** Whether two sites are of one call. */
   repeated: boolean
@@ -153,9 +154,11 @@ export function placesOf(structure: Structure): Places {
   let places = placesKnown.get(structure)
   if (places === undefined) {
     const calls = Float64Array.from(structure.sites, (site) => site.call)
+    const open = Uint8Array.from([...structure.sites, structure.end], (event) => (isOpen(event) ? 1 : 0))
     places = {
       structure,
-      ambiguous: isOpen(structure.end) || structure.sites.some(isOpen),
+      ambiguous: open.includes(1),
+      open,
       calls,
       repeated: calls.some((call, s) => call === calls[s - 1]),
       assigner: createAssigner(structure),
