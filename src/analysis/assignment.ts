@@ -13,24 +13,25 @@ const LEAST_SHARE = 0.01
 const MOST_SQUARE = 50
 
 /** First guesses of which occurrence a child is: by start, by end, by length, by the gap before it. */
-const ORDERS: readonly ((family: Family, child: number) => number)[] = [
-  (family, child) => family.starts[child]!,
-  (family, child) => family.ends[child]!,
-  (family, child) => family.ends[child]! - family.starts[child]!,
-  (family, child) => {
-    let ready = 0
-    for (let other = 0; other < child; other++) {
-      const end = family.ends[other]!
-      if (end > ready && end <= family.starts[child]!) ready = end
-    }
-    return family.starts[child]! - ready
-  },
-]
-export const GUESSES = ORDERS.map((_, guess) => guess)
+export const GUESSES = [0, 1, 2, 3]
 
-/** Scratch of `guessSites`, by child: by what they are sorted, and those sorted so far. */
+/** By what the children of one call are in order. */
+function keyOf({ starts, ends }: Family, guess: number, child: number): number {
+  if (guess === 0) return starts[child]!
+  if (guess === 1) return ends[child]!
+  if (guess === 2) return ends[child]! - starts[child]!
+  let ready = 0
+  for (let other = 0; other < child; other++) {
+    const end = ends[other]!
+    if (end > ready && end <= starts[child]!) ready = end
+  }
+  return starts[child]! - ready
+}
+
+/** Scratch: children by call, and of one call by what a guess goes by; by child: what that is. */
+let byCall = new Int32Array(64)
+let guessed = new Int32Array(64)
 let keys = new Float64Array(64)
-let sorted = new Int32Array(64)
 
 /**
  * The child at each site (-1: none), in `childAt`: children of one call in the guessed order take the first sites of that
@@ -42,34 +43,55 @@ export function guessSites(
   guess: number,
   childAt: Int32Array = new Int32Array(calls.length),
 ): Int32Array {
-  const order = ORDERS[guess]!
-  const n = family.calls.length
+  sortByCall(family)
+  return takeSites(family, calls, guess, childAt)
+}
+
+/** Children of one call stay in their order. */
+function sortByCall({ calls }: Family): void {
+  const n = calls.length
   if (keys.length < n) {
+    byCall = new Int32Array(2 * n)
+    guessed = new Int32Array(2 * n)
     keys = new Float64Array(2 * n)
-    sorted = new Int32Array(2 * n)
   }
   for (let child = 0; child < n; child++) {
-    // Children come by start, so the guess by start is sorted within a call already.
+    const call = calls[child]!
     let at = child
-    const call = family.calls[child]!
-    const key = order(family, child)
-    keys[child] = key
-    while (at > 0) {
-      const other = sorted[at - 1]!
-      const byCall = family.calls[other]! - call
-      if (byCall < 0 || (byCall === 0 && keys[other]! <= key)) break
-      sorted[at] = other
-      at--
-    }
-    sorted[at] = child
+    for (; at > 0 && calls[byCall[at - 1]!]! > call; at--) byCall[at] = byCall[at - 1]!
+    byCall[at] = child
   }
+}
+
+/** As `guessSites`, of the family whose children were sorted last. */
+function takeSites(family: Family, calls: ArrayLike<number>, guess: number, childAt: Int32Array): Int32Array {
+  const n = family.calls.length
   let next = 0
-  for (let site = 0; site < calls.length; site++) {
+  for (let site = 0; site < calls.length; ) {
+    const call = calls[site]!
     // Children without a site of their own were not foreseen; there are none among the families learned from.
-    while (next < n && family.calls[sorted[next]!]! < calls[site]!) next++
-    childAt[site] = next < n && family.calls[sorted[next]!] === calls[site] ? sorted[next++]! : -1
+    while (next < n && family.calls[byCall[next]!]! < call) next++
+    const from = next
+    while (next < n && family.calls[byCall[next]!] === call) next++
+    const order = next - from > 1 ? sortGuessed(family, guess, from, next) : byCall
+    for (let at = from; site < calls.length && calls[site] === call; site++, at++) {
+      childAt[site] = at < next ? order[at]! : -1
+    }
   }
   return childAt
+}
+
+/** Children [from, to) by call, those of one, in the guessed order. */
+function sortGuessed(family: Family, guess: number, from: number, to: number): Int32Array {
+  for (let i = from; i < to; i++) {
+    const child = byCall[i]!
+    const key = keyOf(family, guess, child)
+    keys[child] = key
+    let at = i
+    for (; at > from && keys[guessed[at - 1]!]! > key; at--) guessed[at] = guessed[at - 1]!
+    guessed[at] = child
+  }
+  return guessed
 }
 
 /**
@@ -78,16 +100,19 @@ export function guessSites(
 export function likeliest(assigner: Assigner, pairs: EventPairs, calls: ArrayLike<number>): Int32Array {
   const { guesses } = assigner
   let likelihood = Number.NEGATIVE_INFINITY
+  let settled: Int32Array | undefined
+  sortByCall(pairs.family)
   for (const guess of GUESSES) {
-    const guessed = guessSites(pairs.family, calls, guess, guesses[guess])
+    const guessed = takeSites(pairs.family, calls, guess, guesses[guess]!)
     if (isAmong(guesses, guess, guessed)) continue
     const { tried, best } = assigner
     tried.set(guessed)
-    improve(assigner, pairs, tried, 0)
+    improve(assigner, pairs, tried, 0, settled)
     if (assigner.sum > likelihood) {
       likelihood = assigner.sum
       assigner.best = tried
       assigner.tried = best
+      settled = assigner.settled ? tried : undefined
     }
   }
   return assigner.best
@@ -134,9 +159,12 @@ export type Assigner = {
   stamp: Int32Array
   stamps: number
   salt: number
-  /** Of the family at hand: the child at each site, log-likelihood. */
+  /** Pairs of sites of one call. */
+  couples: number
+  /** Of the family at hand: the child at each site, log-likelihood, and whether no swap is known to pay any more. */
   childAt: Int32Array
   sum: number
+  settled: boolean
   /** Of `likeliest`: the child at each site by first guess, by the one being improved, and by the likeliest so far. */
   guesses: readonly Int32Array[]
   tried: Int32Array
@@ -199,40 +227,59 @@ export function createAssigner({ sites, end }: Pick<Structure, 'sites' | 'end'>)
     stamp: new Int32Array(n + 1),
     stamps: 0,
     salt: 0,
+    couples: couplesOf(sites),
     childAt: children(),
     sum: 0,
+    settled: false,
     guesses: GUESSES.map(children),
     tried: children(),
     best: children(),
   }
 }
 
+function couplesOf(sites: readonly { readonly call: number }[]): number {
+  let couples = 0
+  for (let a = 0; a < sites.length; a++) {
+    for (let b = a + 1; b < sites.length && sites[b]!.call === sites[a]!.call; b++) couples++
+  }
+  return couples
+}
+
 /**
  * Swaps children of one call between sites while that makes the family likelier, if need be together with those of two
  * sites that wait for them: branches of the same calls change places one call after the other, and each swap on its own
  * would cut both. With a temperature, swaps are now and then made also where they do not (annealing), so that a bad
- * first guess is left behind. Whether anything changed; the log-likelihood is in `sum`.
+ * first guess is left behind. `settled`: an assignment that no swap makes likelier; to look on from there is in vain.
+ * Whether anything changed; the log-likelihood is in `sum`.
  */
 export function improve(
   assigner: Assigner,
   pairs: EventPairs,
   childAt: Int32Array,
   temperature: number,
+  settled?: Int32Array,
 ): boolean {
   begin(assigner, pairs, childAt)
   assigner.salt = Math.round(pairs.family.lengthNs) | 0
-  const { sites, call } = assigner
+  assigner.settled = settled !== undefined && isSame(childAt, settled)
+  const { sites, call, couples } = assigner
   const passes = temperature > 0 ? 2 : sites
   let changed = false
-  for (let pass = 0; pass < passes; pass++) {
+  // Since the last swap. Where none of all couples pays, none will.
+  let inVain = 0
+  for (let pass = 0; pass < passes && !assigner.settled; pass++) {
     let improved = false
-    for (let a = 0; a < sites; a++) {
-      for (let b = a + 1; b < sites && call[b] === call[a]; b++) {
-        if (childAt[a] === childAt[b]) continue
-        const gain = swapped(assigner, pairs, a, b, temperature)
-        if (gain === 0) continue
+    for (let a = 0; a < sites && !assigner.settled; a++) {
+      for (let b = a + 1; b < sites && call[b] === call[a] && !assigner.settled; b++) {
+        const gain = childAt[a] === childAt[b] ? 0 : swapped(assigner, pairs, a, b, temperature)
+        if (gain === 0) {
+          assigner.settled = ++inVain === couples && temperature === 0
+          continue
+        }
         assigner.sum += gain
         improved = true
+        inVain = 0
+        assigner.settled = settled !== undefined && isSame(childAt, settled)
       }
     }
     if (!improved) break

@@ -79,7 +79,8 @@ function growReadings({ likely, most, least }: Readings, spans: number): void {
   for (const dependencies of [likely, most, least]) {
     if (dependencies === undefined) continue
     Object.assign(dependencies, shared)
-    for (const name of ['first', 'last', 'besideFrom'] as const) dependencies[name] = new Int32Array(2 * spans)
+    for (const name of ['first', 'last', 'besideFrom'] as const)
+      dependencies[name] = new Int32Array(2 * spans)
     dependencies.besideNs = new Float64Array(2 * spans)
   }
 }

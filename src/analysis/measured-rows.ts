@@ -110,7 +110,8 @@ export function rowAt(
   }
   if (readings !== undefined && hasRange(readings, span)) {
     for (const end of ends) {
-      const otherNs = durationNs - savedBy(end.blocks.cells, span, cells.column[cell]!, cell - cells.first[span]!)
+      const otherNs =
+        durationNs - savedBy(end.blocks.cells, span, cells.column[cell]!, cell - cells.first[span]!)
       row.earliestNs = Math.min(row.earliestNs, otherNs)
       row.latestNs = Math.max(row.latestNs, otherNs)
     }
