@@ -67,8 +67,8 @@ export type Bottleneck = {
 } & Partial<Pair>
 
 /** What holds each endpoint back, by environment, namespace, service, operation, scope (`trace` first). */
-export function bottlenecksOf(groups: readonly SampleGroup[], target?: Target): Bottleneck[] {
-  return groups.map((group) => bottleneckOf(group, target)).sort(compareBottlenecks)
+export function bottlenecksOf(groups: Iterable<SampleGroup>, target?: Target): Bottleneck[] {
+  return Array.from(groups, (group) => bottleneckOf(group, target)).sort(compareBottlenecks)
 }
 
 export function bottleneckOf(group: SampleGroup, target?: Target): Bottleneck {

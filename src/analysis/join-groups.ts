@@ -17,34 +17,42 @@ export function joinGroups(parts: readonly SampleGroup[]): SampleGroup {
   return {
     endpoint: parts[0]!.endpoint,
     scope: parts[0]!.scope,
-    durationsNs: concat(parts.map((part) => part.durationsNs)),
+    durationsNs: floats(parts.map((part) => part.durationsNs)),
     weights: parts.every(({ weights }) => weights === undefined)
       ? undefined
-      : concat(
+      : floats(
           parts.map(({ weights, durationsNs }) => weights ?? new Float64Array(durationsNs.length).fill(1)),
         ),
-    failed: Uint8Array.from(parts.flatMap(({ failed }) => [...failed])),
+    failed: concat(
+      Uint8Array,
+      parts.map(({ failed }) => failed),
+    ),
     components: [...components.values()].map((pieces) => ({
       component: pieces[0]!.part.component,
       sample: shifted(pieces.map(({ offset: by, part }) => ({ by, samples: part.sample }))),
-      criticalNs: concat(pieces.map(({ part }) => part.criticalNs)),
-      ifInstantNs: concat(pieces.map(({ part }) => part.ifInstantNs)),
+      criticalNs: floats(pieces.map(({ part }) => part.criticalNs)),
+      ifInstantNs: floats(pieces.map(({ part }) => part.ifInstantNs)),
       range: pieces.every(({ part }) => part.range === undefined)
         ? undefined
         : {
-            earliestNs: concat(pieces.map(({ part }) => part.range?.earliestNs ?? part.ifInstantNs)),
-            latestNs: concat(pieces.map(({ part }) => part.range?.latestNs ?? part.ifInstantNs)),
+            earliestNs: floats(pieces.map(({ part }) => part.range?.earliestNs ?? part.ifInstantNs)),
+            latestNs: floats(pieces.map(({ part }) => part.range?.latestNs ?? part.ifInstantNs)),
           },
     })),
   }
 }
 
-function concat(arrays: readonly Float64Array[]): Float64Array {
-  const whole = new Float64Array(arrays.reduce((sum, array) => sum + array.length, 0))
+const floats = (columns: readonly Float64Array[]) => concat(Float64Array, columns)
+
+function concat<Column extends Float64Array | Uint8Array>(
+  type: new (length: number) => Column,
+  columns: readonly Column[],
+): Column {
+  const whole = new type(columns.reduce((sum, column) => sum + column.length, 0))
   let at = 0
-  for (const array of arrays) {
-    whole.set(array, at)
-    at += array.length
+  for (const column of columns) {
+    whole.set(column, at)
+    at += column.length
   }
   return whole
 }

@@ -17,7 +17,7 @@ import type { CommandContext } from './context.ts'
 import { namePairs } from './name-pairs.ts'
 import { createOutput } from './output.ts'
 import { createBar, isTerminal, watchSpans } from './progress-bar.ts'
-import { createSampleCollector } from './sample-collector.ts'
+import { createSampleCollector, type SampleCollector } from './sample-collector.ts'
 import { readTraceFiles } from './trace-files.ts'
 
 export const summary = 'read trace files and report what holds their endpoints back'
@@ -55,10 +55,12 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     return 2
   }
   const spool = createSpanSpool()
+  const samples = createSampleCollector()
   try {
-    return await analyzeFiles(options, spool, context)
+    return await analyzeFiles(options, { spool, samples }, context)
   } finally {
     spool.close()
+    samples.close()
   }
 }
 
@@ -114,7 +116,11 @@ function parseOptions(args: readonly string[]): Options | 'help' | { usageError:
   }
 }
 
-async function analyzeFiles(options: Options, spool: SpanSpool, context: CommandContext): Promise<number> {
+async function analyzeFiles(
+  options: Options,
+  { spool, samples }: { spool: SpanSpool; samples: SampleCollector },
+  context: CommandContext,
+): Promise<number> {
   const startMs = performance.now()
   const pool = createDecodePool(spool.sink)
   const read = await readTraceFiles(options.files, spool.sink, {
@@ -132,7 +138,6 @@ async function analyzeFiles(options: Options, spool: SpanSpool, context: Command
 
   const output = createOutput(context.stdout)
   const report = reportFor(options, output)
-  const samples = createSampleCollector()
   const limits = findingLimits(context.env)
   const detector = createDetector(limits)
   const findings = createFindingCollector()

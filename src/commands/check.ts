@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { bottleneckOf } from '../analysis/bottlenecks.ts'
 import { readConfig } from '../config.ts'
 import { type ExplainedBottleneck, explain } from '../findings/findings.ts'
+import type { Endpoint } from '../trace/dictionary.ts'
 import { readBottlenecks } from './api-client.ts'
 import { type Budget, readBudgetFile } from './budget.ts'
 import { judgeBudget, verdictText, verdictXml } from './budget-verdict.ts'
@@ -63,7 +64,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   }
   const endpointOf =
     positionals.length > 0
-      ? await endpointsOfFiles(positionals, context)
+      ? await endpointsOfFiles(positionals, budgets, context)
       : endpointsOfService(context, given as Record<string, string | undefined>)
   if (endpointOf === undefined) {
     context.stderr.write('longpole check: nothing could be read\n')
@@ -83,21 +84,25 @@ type EndpointOf = (budget: Budget) => Promise<ExplainedBottleneck[]>
 
 async function endpointsOfFiles(
   files: readonly string[],
+  budgets: readonly Budget[],
   { env, stderr }: CommandContext,
 ): Promise<EndpointOf | undefined> {
-  const analyzed = await analyzeTraceFiles(files, readConfig(env).findingLimits, stderr)
+  const isAsked = (endpoint: Endpoint) => budgets.some((budget) => isOf(budget, endpoint))
+  const analyzed = await analyzeTraceFiles(files, isAsked, readConfig(env).findingLimits, stderr)
   if (analyzed === undefined) return undefined
-  return async ({ service, operation, target }) => {
-    const groups = analyzed.groups.filter(
-      ({ endpoint }) => endpoint.service === service && endpoint.operation === operation,
-    )
+  return async (budget) => {
+    const groups = analyzed.groups.filter(({ endpoint }) => isOf(budget, endpoint))
     return chosen(
       explain(
-        groups.map((group) => bottleneckOf(group, target)),
+        groups.map((group) => bottleneckOf(group, budget.target)),
         analyzed.findings,
       ),
     )
   }
+}
+
+function isOf({ service, operation }: Budget, endpoint: Endpoint): boolean {
+  return endpoint.service === service && endpoint.operation === operation
 }
 
 function endpointsOfService({ env }: CommandContext, given: Record<string, string | undefined>): EndpointOf {

@@ -55,9 +55,12 @@ type Part = {
   savedNs: number[]
   spentNs: number[]
   amount: number[]
-  traceIds: string[]
+  exemplars: Exemplar[]
   unproven: boolean
 }
+
+/** A trace, and the most that it would be shortened by. */
+type Exemplar = { traceId: string; savedNs: number }
 
 export type FoundInSample = {
   pattern: string
@@ -114,7 +117,7 @@ export function addFound(
         savedNs: [],
         spentNs: [],
         amount: [],
-        traceIds: [],
+        exemplars: [],
         unproven: false,
       }
       group.parts.set(key, part)
@@ -123,7 +126,7 @@ export function addFound(
     part.savedNs.push(one.savedNs)
     part.spentNs.push(one.spentNs)
     part.amount.push(one.amount)
-    part.traceIds.push(traceId)
+    offerExemplar(part.exemplars, { traceId, savedNs: one.savedNs })
     part.unproven ||= one.unproven
   }
 }
@@ -180,7 +183,7 @@ function findingsOf(group: FindingGroup, limits: FindingLimits): Finding[] {
         spentNs: figures.spentNs,
         saved: figures.saved,
         unproven: part.unproven,
-        exemplars: exemplarsOf(part),
+        exemplars: part.exemplars.map(({ traceId }) => traceId),
         advice: pattern.advice(subject, figures, of),
       },
     ]
@@ -198,14 +201,19 @@ function medianOf(values: readonly number[], weights: readonly number[]): number
   return quantileAt(rank(Float64Array.from(values), weightsOf(weights)), 0.5)
 }
 
-/** The traces that would be shortened most. */
-function exemplarsOf({ savedNs, traceIds }: Part): string[] {
-  const order = [...savedNs.keys()].sort(
-    (a, b) => savedNs[b]! - savedNs[a]! || (traceIds[a]! < traceIds[b]! ? -1 : 1),
-  )
-  const ids = new Set<string>()
-  for (const at of order) if (ids.size < EXEMPLARS) ids.add(traceIds[at]!)
-  return [...ids]
+/** Keeps the traces that would be shortened most, in that order. */
+function offerExemplar(exemplars: Exemplar[], offered: Exemplar): void {
+  const last = exemplars.length === EXEMPLARS ? exemplars.at(-1)! : undefined
+  if (last !== undefined && compareExemplars(offered, last) >= 0) return
+  const known = exemplars.find(({ traceId }) => traceId === offered.traceId)
+  if (known === undefined) exemplars.push(offered)
+  else known.savedNs = Math.max(known.savedNs, offered.savedNs)
+  exemplars.sort(compareExemplars)
+  if (exemplars.length > EXEMPLARS) exemplars.pop()
+}
+
+function compareExemplars(a: Exemplar, b: Exemplar): number {
+  return b.savedNs - a.savedNs || compareText(a.traceId, b.traceId)
 }
 
 /** By p95 saved, then p99, then mean; then by name, so that the order is always the same. */

@@ -1,8 +1,7 @@
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { closeSync } from 'node:fs'
 import { reserve, type SpanColumns } from '../trace/columns.ts'
 import { groupByTrace } from '../trace/group.ts'
+import { openNameless, readFully, writeFully } from './nameless-file.ts'
 
 /** A row as it lies in a run: the trace id's words (high word of the high half first), then the other columns. */
 const ROW_WORDS = 19
@@ -43,20 +42,6 @@ export function writeRun(columns: SpanColumns, rows: number): SpanRun {
 
 export function closeRun({ file }: SpanRun): void {
   closeSync(file)
-}
-
-/** A temporary file that only its descriptor leads to: however the process ends, nothing of it stays. */
-function openNameless(): number {
-  const directory = mkdtempSync(join(tmpdir(), 'longpole-'))
-  try {
-    return openSync(join(directory, 'run'), 'wx+', 0o600)
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
-  }
-}
-
-function writeFully(file: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
 }
 
 function putRow(words: Uint32Array, at: number, columns: SpanColumns, row: number): void {
@@ -154,12 +139,8 @@ export function* mergeRuns(
 
 /** False at the end of the run. */
 function refill(cursor: Cursor): boolean {
-  const bytes = Buffer.from(cursor.words.buffer)
-  let length = 0
-  for (let read = -1; read !== 0 && length < bytes.length; length += read) {
-    read = readSync(cursor.file, bytes, length, bytes.length - length, cursor.offset)
-    cursor.offset += read
-  }
+  const length = readFully(cursor.file, new Uint8Array(cursor.words.buffer), cursor.offset)
+  cursor.offset += length
   cursor.rows = length / ROW_BYTES
   cursor.at = 0
   return cursor.rows > 0

@@ -5,7 +5,7 @@ import { createSpanTable, type SpanTable } from './span-table.ts'
 
 /**
  * Spans of all files, in memory while they are few, else in temporary files by trace id: a million spans take 75 MB here
- * (twice that while columns grow) and some 200 MB to analyze; samples, which are kept to the end, about 35 bytes a span.
+ * (twice that while columns grow) and some 200 MB to analyze.
  */
 export type SpanSpool = {
   sink: SpanTable
@@ -41,6 +41,8 @@ export function createSpanSpool(spansInMemory = SPANS_IN_MEMORY, spansAtOnce = S
         return
       }
       if (columns.count > 0) spill()
+      // What is merged takes less room than what was read; a batch ends with a whole trace.
+      Object.assign(columns, createColumns(columns.dictionary, Math.ceil(1.05 * spansAtOnce)))
       yield* mergeRuns(runs, columns, spansAtOnce)
     },
     close() {
