@@ -11,6 +11,8 @@ import { parseStatement, type Statement } from './statement.ts'
 import { createTurns } from './turns.ts'
 import { header, refuseForeign, userOf } from './users.ts'
 
+/** As ClickHouse has it (http_max_uri_size): parameters of a statement are in the URL, endpoints by name among them. */
+const MOST_HEADER_BYTES = 1024 * 1024
 /** Statements that run at the same time; more wait their turn. */
 const CONCURRENT = 8
 /** Of them those of readers: however slow a dashboard is, spans are taken. */
@@ -44,7 +46,7 @@ export async function serveEngine(
   const spool = openSpool()
   const turns = createTurns(CONCURRENT)
   const readerTurns = createTurns(CONCURRENT_READERS)
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: MOST_HEADER_BYTES }, (request, response) => {
     answer(request, response).catch((error: unknown) => {
       options.onError?.(error)
       sendError(response, error)

@@ -179,24 +179,30 @@ export function endpointName({ environment, namespace, service, operation, scope
   return [environment, namespace, service, operation, scope].join('\n')
 }
 
-/** Endpoints that a statement names at the most. */
+/** Endpoints that a statement names at the most, and characters of their names: a URL has room for a megabyte. */
 const ENDPOINTS_NAMED = 400
+const CHARACTERS_NAMED = 100_000
 
 /** A condition for the endpoints named by `endpointParams`; none where they are too many. */
 export function endpointsIn(keys: readonly RollupKey[]): string {
-  if (distinct(keys).length > ENDPOINTS_NAMED) return ''
+  if (!areNamed(distinct(keys))) return ''
   return `AND (Environment, Namespace, Service, Operation, Scope) IN
     {endpoints:Array(Tuple(String, String, String, String, String))}`
 }
 
 export function endpointParams(keys: readonly RollupKey[]): Record<string, TupleParam[]> {
   const named = distinct(keys)
-  if (named.length > ENDPOINTS_NAMED) return {}
+  if (!areNamed(named)) return {}
   return {
     endpoints: named.map(
       (key) => new TupleParam([key.environment, key.namespace, key.service, key.operation, key.scope]),
     ),
   }
+}
+
+function areNamed(keys: readonly RollupKey[]): boolean {
+  const characters = keys.reduce((sum, key) => sum + endpointName(key).length, 0)
+  return keys.length <= ENDPOINTS_NAMED && characters <= CHARACTERS_NAMED
 }
 
 function distinct(keys: readonly RollupKey[]): RollupKey[] {

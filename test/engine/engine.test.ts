@@ -35,6 +35,12 @@ async function ask(sql: string, headers: Record<string, string> = {}) {
   return { status: answer.status, text: await answer.text() }
 }
 
+it('takes parameters as long as ClickHouse does', async () => {
+  const text = 'é'.repeat(100_000)
+  const answer = await fetch(`${engine.url}/?query=SELECT+{t:String}&param_t=${encodeURIComponent(text)}`)
+  expect([answer.status, (await answer.text()).trim()]).toEqual([200, text])
+})
+
 describe('data that a request only names', () => {
   const insert = (name: string, body = 'INSERT INTO spans.named FORMAT TabSeparated') =>
     fetch(`${engine.url}/?spooled=${encodeURIComponent(name)}`, { method: 'POST', body })
