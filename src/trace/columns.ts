@@ -150,8 +150,8 @@ function hex8(word: number): string {
   return word.toString(16).padStart(8, '0')
 }
 
-/** Copies rows of one set of columns to the end of another with the same dictionary. */
-export function appendRows(to: SpanColumns, from: SpanColumns, rows: ArrayLike<number>): void {
+/** Copies rows of one set of columns to the end of another with the same dictionary; returns the latter. */
+export function appendRows(to: SpanColumns, from: SpanColumns, rows: ArrayLike<number>): SpanColumns {
   reserve(to, to.count + rows.length)
   for (let i = 0; i < rows.length; i++) {
     const source = rows[i]!
@@ -163,4 +163,5 @@ export function appendRows(to: SpanColumns, from: SpanColumns, rows: ArrayLike<n
     to.status[row] = from.status[source]!
     for (const name of NARROW) to[name][row] = from[name][source]!
   }
+  return to
 }
