@@ -96,7 +96,10 @@ try {
 /** A table for test/bench/README.md. */
 function report(measured: Map<string, Figures[]>): void {
   const columns = ['spansPerSecond', 'receiver', 'engine', 'load', 'rowsAnInsert', 'p50Ms', 'p99Ms'] as const
-  const median = (list: number[]) => list.sort((a, b) => a - b)[list.length >> 1]!
+  const median = (list: number[]) => {
+    list.sort((a, b) => a - b)
+    return (list[(list.length - 1) >> 1]! + list[list.length >> 1]!) / 2
+  }
   const medians = [...measured].map(([name, list]) => {
     const of = (column: (typeof columns)[number]) => median(list.map((figures) => figures[column]))
     const row = Object.fromEntries(columns.map((column) => [column, of(column)])) as Figures
