@@ -20,6 +20,7 @@ const FLOORS: Record<string, number> = {
   trace: 1,
   'thread.ts': 1,
   'tls.ts': 1,
+  'turn.ts': 1,
 }
 
 const SRC = join(import.meta.dirname, '..', 'src')

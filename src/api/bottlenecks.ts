@@ -11,6 +11,7 @@ import { readEndpointRollups } from '../store/rollup-sums.ts'
 import { endpointName, type RangeRollups, type RollupFilter } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
 import { compareComponents } from '../trace/component.ts'
+import { createTurn } from '../turn.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { componentExemplars, endpointExemplars } from './exemplars.ts'
 import { filterOf, PageQuery, pageOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
@@ -106,11 +107,16 @@ export function addBottleneckRoutes(app: OpenAPIHono, store: Store, limits: Find
     const page = await endpointPage(store, range, query, { shifts: true })
     const { fromSeconds, toSeconds } = range.cover
     const seconds = Math.max(1, Math.min(toSeconds, Date.now() / 1000) - fromSeconds)
-    const endpoints = page.rows.map(({ key, rollup }) => ({
-      ...endpointOf(bottleneckOf(key, rollup, query.target, 1)),
-      ratePerSecond: rollup.weight / seconds,
-      errorShare: rollup.weight === 0 ? 0 : rollup.errors / rollup.weight,
-    }))
+    const endpoints = []
+    const turn = createTurn()
+    for (const { key, rollup } of page.rows) {
+      if (turn.isOver()) await turn.pass()
+      endpoints.push({
+        ...endpointOf(bottleneckOf(key, rollup, query.target, 1)),
+        ratePerSecond: rollup.weight / seconds,
+        errorShare: rollup.weight === 0 ? 0 : rollup.errors / rollup.weight,
+      })
+    }
     return c.json({ ...page.place, endpoints, coverage: coverageOf(range.cover) } as never, 200)
   })
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { readTls, type TlsFiles } from '../tls.ts'
 import { type ApiOptions, createApi } from './app.ts'
+import { headersOfWarmUp, startWarmUp } from './warm-up.ts'
 
 const LOOPBACK = /^(127\.|localhost$|\[::1\]$)/
 
@@ -22,7 +23,8 @@ export async function startApi(
 ): Promise<ApiHandle> {
   const colon = options.address.lastIndexOf(':')
   const host = options.address.slice(0, colon)
-  const listener = getRequestListener(createApi({ localOnly: LOOPBACK.test(host), ...options }).fetch)
+  const api = createApi({ localOnly: LOOPBACK.test(host), ...options })
+  const listener = getRequestListener(api.fetch)
   const tls = options.tls === undefined ? undefined : readTls(options.tls, options.log)
   const server =
     tls === undefined
@@ -36,10 +38,13 @@ export async function startApi(
     server.listen(Number(options.address.slice(colon + 1)), host.replace(/^\[|\]$/g, ''), resolve)
   })
   const { port } = server.address() as AddressInfo
+  const headers = headersOfWarmUp(options.token)
+  const endWarmUp = startWarmUp(async (question) => (await api.request(question, { headers })).arrayBuffer())
   return {
     address: `${host}:${port}`,
     stop: () =>
       new Promise((resolve) => {
+        endWarmUp()
         server.close(() => resolve())
         server.closeIdleConnections()
       }),

@@ -10,6 +10,7 @@ import {
   type StepsThere,
   type Stretch,
 } from '../analysis/steps.ts'
+import { createTurn } from '../turn.ts'
 import { type NativeTable, readTables } from './native-table.ts'
 import { REVISION } from './rollup-changes.ts'
 import { columnsOf, createRowReader, type Frames, type RollupParts } from './rollup-rows.ts'
@@ -110,11 +111,15 @@ export async function visitRollups(
     ...(others.length > 0 ? [read('rollups', others)] : []),
     ...(recent.length > 0 ? [read('recent_rollups', recent)] : []),
   ])
-  for (const table of answers.flatMap((bytes) => [...readTables(bytes)])) {
-    const addRow = createRowReader(table, parts, frames)
-    const placeOf = placesOf(table)
-    for (let row = 0; row < table.rows; row++) {
-      visit(placeOf(row), (rollup, bucket) => addRow(row, rollup, bucket))
+  const turn = createTurn()
+  for (const bytes of answers) {
+    for (const table of readTables(bytes)) {
+      const addRow = createRowReader(table, parts, frames)
+      const placeOf = placesOf(table)
+      for (let row = 0; row < table.rows; row++) {
+        if (turn.isOver()) await turn.pass()
+        visit(placeOf(row), (rollup, bucket) => addRow(row, rollup, bucket))
+      }
     }
   }
 }

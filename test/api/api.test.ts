@@ -11,6 +11,7 @@ import type {
   Trace,
   TraceSummary,
 } from '../../src/api/schemas.ts'
+import { QUESTIONS } from '../../src/api/warm-up.ts'
 import {
   type CollectorSpan,
   insertCollectorSpans,
@@ -383,6 +384,12 @@ describe('/api/v1/traces/{id}', () => {
   it('is 404 for a trace that is not stored', async () => {
     const body = await get(`/api/v1/traces/${'f'.repeat(32)}`, 404, '/api/v1/traces/{id}')
     expect(body.error.code).toBe('trace-not-found')
+  })
+})
+
+describe('the questions of the warm-up', () => {
+  it.each(QUESTIONS)('%s', async (question) => {
+    expect((await api.request(question)).status).toBe(200)
   })
 })
 
