@@ -74,7 +74,6 @@ export function settle(
     // Children that are waited for come first, then detached ones, then entries (theirs is another analysis).
     const earliest = cutStart[parent]!
     const latest = cutEnd[parent]!
-    const toOrder = orderTo - from
     let waited = from
     let mine = from
     let inOrder = true
@@ -98,8 +97,6 @@ export function settle(
         detached[c] = 1
         cutStart[c] = s
         cutEnd[c] = e
-        order[toOrder + mine] = c
-        byEnd[mine] = c
         if (log !== undefined) logRepair(log, DETACHED, tree.row[c]!)
       } else {
         if (!within) {
@@ -112,14 +109,9 @@ export function settle(
         cutStart[c] = s
         cutEnd[c] = e
         if (mine !== waited) {
-          const other = child[waited]!
-          child[mine] = other
-          order[toOrder + mine] = other
-          byEnd[mine] = other
+          child[mine] = child[waited]!
           child[waited] = c
         }
-        order[toOrder + waited] = c
-        byEnd[waited] = c
         if (last >= 0 && (asLoaded ? c < last : comesBefore(tree, c, last))) inOrder = false
         if (s < lastEnd) sequential = false
         last = c
@@ -131,7 +123,11 @@ export function settle(
     const liveCount = waited - from
     live[parent] = liveCount
     if (liveCount > 0 && latest > earliest) branching[branchingTo++] = parent
-    orderTo += mine - from
+    for (let slot = from; slot < mine; slot++) {
+      const c = child[slot]!
+      order[orderTo++] = c
+      byEnd[slot] = c
+    }
     if (liveCount < 2 || (inOrder && sequential)) continue
     overlap[parent] = 1
     if (!inOrder) sortRange(child, from, waited, tree.scratch, cutStart, tree, comesBefore)
