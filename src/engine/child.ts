@@ -3,19 +3,23 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Session } from 'chdb'
 import { isOfBrokenPart } from './broken-part.ts'
+import { watchFullDisk } from './full-disk.ts'
 import { serveEngine } from './http-server.ts'
+import { findUnwritten, removeUnwritten } from './unwritten-parts.ts'
 
 /** What the parent tells the child, as JSON in LONGPOLE_ENGINE: arguments are for all to see. */
 export type ChildOptions = { dataDir: string; host: string; port: number; password?: string | undefined }
 
 /** What the child tells the parent. */
 export type ChildMessage =
-  | { type: 'ready'; port: number; spool: string }
+  | { type: 'ready'; port: number; spool: string; leftOut: number }
   | { type: 'broken-part'; error: string }
   | { type: 'failed'; reason: 'no-engine' | 'port' | 'data-dir' | 'other'; message: string }
 
 /** An engine whose parent was killed takes a moment to notice. */
 const HOLDER_MS = 10_000
+/** Of a child that ends to be started again, since parts are there that were not written. */
+const UNWRITTEN = 3
 /** Merges give way to inserts where the processor is short; without CAP_SYS_NICE the engine leaves them as they are. */
 const ENGINE_ARGUMENTS = ['--os_threads_nice_value_merge_mutate=5']
 
@@ -43,6 +47,7 @@ async function main(): Promise<void> {
     await tell({ type: 'failed', reason: 'no-engine', message: (error as Error).message })
     process.exit(1)
   }
+  let leftOut = 0
   const openSession = () => new chdb.Session(options.dataDir, { connectionArgs: ENGINE_ARGUMENTS })
   try {
     mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
@@ -51,6 +56,7 @@ async function main(): Promise<void> {
     while (holderOf(options.dataDir) !== undefined && performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
+    leftOut = removeUnwritten(options.dataDir)
     closeDefaultDatabase(openSession())
   } catch (error) {
     const holder = holderOf(options.dataDir)
@@ -63,13 +69,18 @@ async function main(): Promise<void> {
       if (isOfBrokenPart(String(error))) void tell({ type: 'broken-part', error: String(error) })
     }
     const server = await serveEngine(openSession, { ...options, onError })
-    process.on('message', async (message) => {
-      if (message !== 'stop') return
+    const stop = async (code: number) => {
       await server.close()
       await chdb.drainPending()
-      process.exit(0)
+      process.exit(code)
+    }
+    process.on('message', (message) => {
+      if (message === 'stop') void stop(0)
     })
-    await tell({ type: 'ready', port: server.port, spool: server.spool })
+    watchFullDisk(options.dataDir, () => {
+      if (findUnwritten(options.dataDir).length > 0) void stop(UNWRITTEN)
+    })
+    await tell({ type: 'ready', port: server.port, spool: server.spool, leftOut })
   } catch (error) {
     const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
     await tell({ type: 'failed', reason: inUse ? 'port' : 'other', message: (error as Error).message })

@@ -65,6 +65,12 @@ export async function startEngine(options: {
     port = started.port
     spool = started.spool
     problem = undefined
+    if (started.leftOut > 0) {
+      log.warn(
+        { parts: started.leftOut },
+        'the full disk left parts unwritten: what they were merged from is read again',
+      )
+    }
     child.on('message', (message: ChildMessage) => {
       if (message.type === 'broken-part') options.onBrokenPart?.(message.error)
     })
@@ -112,7 +118,9 @@ export async function startEngine(options: {
   }
 }
 
-function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: number; spool: string }> {
+type Started = { child: ChildProcess } & Omit<ChildMessage & { type: 'ready' }, 'type'>
+
+function forkChild(options: ChildOptions): Promise<Started> {
   return new Promise((resolve, reject) => {
     const child = fork(CHILD, {
       execArgv: TYPESCRIPT,
@@ -126,7 +134,7 @@ function forkChild(options: ChildOptions): Promise<{ child: ChildProcess; port: 
     child.once('error', reject)
     child.once('message', (message: ChildMessage) => {
       child.off('exit', early)
-      if (message.type === 'ready') resolve({ child, port: message.port, spool: message.spool })
+      if (message.type === 'ready') resolve({ ...message, child })
       else if (message.type === 'failed') reject(new Error(explain(message, options)))
     })
   })
