@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import { closeServer } from '../close-server.ts'
 import { readTls, type TlsFiles } from '../tls.ts'
 import { type ApiOptions, createApi } from './app.ts'
 import { headersOfWarmUp, startWarmUp } from './warm-up.ts'
@@ -14,6 +15,9 @@ const TIMEOUTS = {
   requestTimeout: 30_000,
   connectionsCheckingInterval: 1000,
 } as const
+
+/** Answers under way get this long. */
+const STOP_MS = 5000
 
 export type ApiHandle = { address: string; stop(): Promise<void> }
 
@@ -42,11 +46,11 @@ export async function startApi(
   const endWarmUp = startWarmUp(async (question) => (await api.request(question, { headers })).arrayBuffer())
   return {
     address: `${host}:${port}`,
-    stop: () =>
-      new Promise((resolve) => {
-        endWarmUp()
-        server.close(() => resolve())
-        server.closeIdleConnections()
-      }),
+    async stop() {
+      endWarmUp()
+      const cut = setTimeout(() => server.closeAllConnections(), STOP_MS)
+      await closeServer(server)
+      clearTimeout(cut)
+    },
   }
 }

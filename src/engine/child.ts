@@ -20,6 +20,8 @@ export type ChildMessage =
 const HOLDER_MS = 10_000
 /** Of a child that ends to be started again, since parts are there that were not written. */
 const UNWRITTEN = 3
+/** Statements under way get this long to end. */
+const STOP_MS = 10_000
 /** Merges give way to inserts where the processor is short; without CAP_SYS_NICE the engine leaves them as they are. */
 const ENGINE_ARGUMENTS = ['--os_threads_nice_value_merge_mutate=5']
 
@@ -78,7 +80,10 @@ async function main(): Promise<void> {
       if (message === 'stop') void stop(0)
     })
     watchFullDisk(options.dataDir, () => {
-      if (findUnwritten(options.dataDir).length > 0) void stop(UNWRITTEN)
+      if (findUnwritten(options.dataDir).length === 0) return
+      // A reader who takes no answer must not keep spans out; what is acknowledged stays, however this ends.
+      setTimeout(end, STOP_MS).unref()
+      void stop(UNWRITTEN)
     })
     await tell({ type: 'ready', port: server.port, spool: server.spool, leftOut })
   } catch (error) {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Session } from 'chdb'
+import { closeServer } from '../close-server.ts'
 import { select, send, sendError } from './answer.ts'
 import { openSpool, readBody, type Spool, type SpooledBody } from './body.ts'
 import { helloBlock, isHello } from './hello.ts'
@@ -26,6 +27,7 @@ export type EngineServer = {
    * a query names (`spool_answer`) is written there instead of an answer.
    */
   spool: string
+  /** Once the requests under way are answered. */
   close(): Promise<void>
 }
 
@@ -61,10 +63,7 @@ export async function serveEngine(
     port: (server.address() as AddressInfo).port,
     spool: spool.directory,
     async close() {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        server.closeIdleConnections()
-      })
+      await closeServer(server)
       spool.close()
     },
   }

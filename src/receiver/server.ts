@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { type Server as GrpcServer, ServerCredentials, setLogger } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
+import { closeServer } from '../close-server.ts'
 import { readTls, type TlsFiles, type TlsMaterial } from '../tls.ts'
 import { tokenCheck } from './access.ts'
 import { type BatchLimits, createBatcher, DEFAULT_BATCH_LIMITS } from './batcher.ts'
@@ -98,18 +99,16 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
     async stop(graceMs) {
       const closed = Promise.all([
         new Promise<void>((resolve) => grpc.tryShutdown(() => resolve())),
-        new Promise<void>((resolve) => http.close(() => resolve())),
+        closeServer(http),
       ])
       await batcher.stop(graceMs)
       json.close()
-      // What was settled just now still has to be written; a connection is idle, and can go, once it is.
-      const closing = setInterval(() => http.closeIdleConnections(), 10)
+      // What was settled just now still has to be written.
       const timer = setTimeout(() => {
         grpc.forceShutdown()
         http.closeAllConnections()
       }, WRITE_MS)
       await closed
-      clearInterval(closing)
       clearTimeout(timer)
     },
   }
