@@ -45,14 +45,15 @@ const capacityRoute = createRoute({
   summary: 'Concurrency against throughput and latency, verdicts by load, where it saturates',
   request: {
     query: RangeQuery.extend(TargetQuery.shape).extend({
-      service: z
-        .string()
-        .openapi({ description: 'service.name; with `operation` one endpoint, else all it serves' }),
+      service: RangeQuery.shape.service.openapi({
+        description: 'service.name; with `operation` one endpoint, else all it serves; none: all services',
+      }),
     }),
   },
   responses: {
     200: {
-      description: 'Of one service or endpoint; entries and SERVER spans within, unless a scope is asked for',
+      description:
+        'Of one service or endpoint, entries and SERVER spans within; or of entries of all services; unless a scope is asked for',
       content: {
         'application/json': {
           schema: z.object({
@@ -98,7 +99,9 @@ const capacityRoute = createRoute({
 export function addCapacityRoute(app: OpenAPIHono, store: Store): void {
   app.openapi(capacityRoute, async (c) => {
     const query = c.req.valid('query')
-    const { fromMs, toMs, ...filter } = filterOf(query)
+    // SERVER spans of all services run within entries, which would count their time twice.
+    const scope = query.scope ?? (query.service === undefined ? 'trace' : undefined)
+    const { fromMs, toMs, ...filter } = filterOf({ ...query, scope })
     const range = await cutRange(store, { fromMs, toMs }, filter, MOST_WINDOWS)
     const windows = await readLoad(store, range)
     const levels = await readLevels(store, range, windows)

@@ -17,13 +17,13 @@ export class ApiError extends Error {
 
 export const ErrorBody = z
   .object({
-    error: z.object({ code: z.string(), message: z.string(), details: z.unknown().optional() }),
+    error: z.object({ code: z.string(), message: z.string(), details: z.unknown() }),
   })
   .openapi('Error')
 
 export function errorJson(c: Context, error: ApiError) {
-  const { code, message, details } = error
-  return c.json({ error: { code, message, ...(details === undefined ? {} : { details }) } }, error.status)
+  const { code, message, details = null } = error
+  return c.json({ error: { code, message, details } }, error.status)
 }
 
 const errorContent = { 'application/json': { schema: ErrorBody } }

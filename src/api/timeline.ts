@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts'
 import { compareComponents } from '../trace/component.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { keptExemplars } from './exemplars.ts'
-import { filterOf, RangeQuery } from './parameters.ts'
+import { filterOf, PageQuery, pageOf, RangeQuery } from './parameters.ts'
 import { Coverage, coverageOf } from './ranges.ts'
 import { Component, Distribution, Exemplars, Ns } from './schemas.ts'
 
@@ -39,6 +39,9 @@ const timelineRoute = createRoute({
   summary: 'Per step: latency, share of each component, who leads',
   request: {
     query: RangeQuery.extend({
+      ...PageQuery.shape,
+      // Whoever does not ask for pages draws all of it.
+      limit: PageQuery.shape.limit.default(1000),
       step: z.coerce
         .number()
         .optional()
@@ -55,6 +58,8 @@ const timelineRoute = createRoute({
       content: {
         'application/json': {
           schema: z.object({
+            total: z.number().int(),
+            nextOffset: z.number().int().nullable(),
             timeline: z.array(TimelinePoint),
             stepSeconds: z.number().int(),
             coverage: Coverage,
@@ -82,7 +87,8 @@ export function addTimelineRoute(app: OpenAPIHono, store: Store): void {
           1000 + 150 * point.components.length + 100 * (leader?.exemplars.length ?? 0),
       },
     )
-    const timeline = points.map(({ point, leader }) => ({
+    const { rows, total, nextOffset } = pageOf(points, query)
+    const timeline = rows.map(({ point, leader }) => ({
       ...point,
       leader:
         leader === undefined
@@ -92,7 +98,10 @@ export function addTimelineRoute(app: OpenAPIHono, store: Store): void {
               exemplars: keptExemplars(leader.exemplars, leader.typicalNs, store.retention),
             },
     }))
-    return c.json({ timeline, stepSeconds: windows.seconds, coverage: coverageOf(windows.cover) }, 200)
+    return c.json(
+      { total, nextOffset, timeline, stepSeconds: windows.seconds, coverage: coverageOf(windows.cover) },
+      200,
+    )
   })
 }
 

@@ -442,7 +442,7 @@ describe('what cannot be answered', () => {
     const answer = await api.request('/api/v1/nothing')
     expect(answer.status).toBe(404)
     expect(await answer.json()).toEqual({
-      error: { code: 'no-such-route', message: 'there is no GET /api/v1/nothing' },
+      error: { code: 'no-such-route', message: 'there is no GET /api/v1/nothing', details: null },
     })
   })
 

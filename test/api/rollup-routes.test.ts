@@ -199,6 +199,13 @@ describe('/api/v1/timeline', () => {
     within(1e-9)(timeline[0].observed.meanNs, mean(durations[0].slice(0, 84)))
   })
 
+  it('has pages for whoever asks for them', async () => {
+    const all = await ask(`/api/v1/timeline?${whole}&step=600`)
+    expect(all).toMatchObject({ total: MINUTES / 10, nextOffset: null })
+    const page = await ask(`/api/v1/timeline?${whole}&step=600&limit=3&offset=2`)
+    expect(page).toEqual({ ...all, timeline: all.timeline.slice(2, 5), nextOffset: 5 })
+  })
+
   it('steps are longer where there would be too many', async () => {
     const { stepSeconds, timeline } = await ask(`/api/v1/timeline?from=${at(0)}&to=now`)
     expect(stepSeconds).toBe(60)
@@ -426,7 +433,17 @@ describe('/api/v1/capacity', () => {
     ])
     expect(levels[2].ratePerSecond).toBeCloseTo(0.5, 9)
     expect(levels[2]).toMatchObject({ leader: { name: 'partner' }, verdict: 'bottleneck' })
-    await ask('/api/v1/capacity', 400)
+  })
+
+  it('is of entries of all services where none is named', async () => {
+    const [all, entries] = [
+      await ask(`/api/v1/capacity?${whole}`),
+      await ask(`/api/v1/capacity?${whole}&scope=trace`),
+    ]
+    expect(all.points).toHaveLength(MINUTES)
+    expect(all).toEqual(entries)
+    const named = await ask(`/api/v1/capacity?${whole}&service=shop`)
+    expect(all.little.concurrency).toBeGreaterThanOrEqual(named.little.concurrency)
   })
 })
 
