@@ -69,7 +69,10 @@ export async function startService(
       receiver = await startReceiver({
         grpc: config.otlpGrpc,
         http: config.otlpHttp,
-        sink: { insert: store.insertSpans, probe: store.probe, damage: watch.damage },
+        sink: {
+          ...{ insert: store.insertSpans, hasLine: store.hasLine },
+          ...{ probe: store.probe, damage: watch.damage },
+        },
         retentionDays: config.retentionDays,
         limits: config.limits,
         token: config.token,

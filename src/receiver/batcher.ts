@@ -22,6 +22,12 @@ export type BatchLimits = {
   waitMs: number
   /** ... or this long while another insert is under way: two at a time share the processor, and both are late, ... */
   besideMs: number
+  /**
+   * ... or, with `aheadRows`, once no export has come for this long, if the store begins with it when the other has ended: it
+   * would idle while the next is written, ...
+   */
+  aheadRows: number
+  aheadMs: number
   /** ... or, if the store is idle, once no export has come for this long and the last insert began this long ago. */
   quietMs: number
   gapMs: number
@@ -40,6 +46,8 @@ export const DEFAULT_BATCH_LIMITS: BatchLimits = {
   maxBytes: 64 * 1024 * 1024,
   waitMs: 100,
   besideMs: 1000,
+  aheadRows: 40_000,
+  aheadMs: 10,
   quietMs: 20,
   gapMs: 50,
   smallRows: 256,
@@ -189,17 +197,21 @@ export function createBatcher(options: BatcherOptions): Batcher {
     const isSmall = rows < limits.smallRows
     const atLatest = open.firstAt + (isSmall ? limits.smallWaitMs : limits.waitMs)
     const afterLast = lastStartAt + (isSmall ? limits.smallWaitMs : limits.gapMs)
+    const besideAt = open.firstAt + Math.max(limits.besideMs, limits.waitMs)
+    const isAhead = sink.hasLine === true && rows >= limits.aheadRows
+    const aheadAt = isAhead ? open.lastAt + limits.aheadMs : Number.POSITIVE_INFINITY
     const dueAt =
       inserts > 0
-        ? open.firstAt + Math.max(limits.besideMs, limits.waitMs)
+        ? Math.min(besideAt, aheadAt)
         : Math.min(atLatest, Math.max(open.lastAt + limits.quietMs, afterLast))
-    const waitMs = dueAt - performance.now()
-    if (waitMs <= 0) {
-      run(seal())
+    const now = performance.now()
+    if (dueAt <= now) {
+      run(seal(), besideAt > now)
     } else if (timer === undefined || dueAt < timerAt) {
       clearTimeout(timer)
       timerAt = dueAt
-      timer = setTimeout(wake, waitMs)
+      // What has come in the meantime is read before it is looked whether something has.
+      timer = setTimeout(() => setImmediate(wake), dueAt - now)
     }
   }
 
@@ -214,7 +226,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
     return batch
   }
 
-  async function run(batch: Batch): Promise<void> {
+  /** `inLine`: behind what is under way, where the store can have it so. */
+  async function run(batch: Batch, inLine = true): Promise<void> {
     running.add(batch)
     inserts++
     lastStartAt = performance.now()
@@ -225,6 +238,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
         sink,
         log,
         counters,
+        inLine: inLine && sink.hasLine === true,
         insertTimeoutMs: limits.insertTimeoutMs,
         retryForMs: limits.retryForMs,
         mayRetry: () => !stopping && !state.isDown(),

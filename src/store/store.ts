@@ -55,11 +55,15 @@ export type SpanBatch = {
   columns: readonly string[]
   /** Makes a repetition of the same bytes harmless. */
   token: string
+  /** Where `hasLine`: it begins once the inserts that came in line before it have ended. */
+  inLine?: boolean | undefined
   signal?: AbortSignal | undefined
 }
 
 export type Store = {
   readonly client: ClickHouseClient
+  /** Whether inserts of spans can be handed over ahead, to wait for their turn there. */
+  readonly hasLine: boolean
   /** For how long spans and results, and rollups, are kept. */
   readonly retention: Retention
   /** Applies schema/; returns the versions that were new. */
@@ -101,6 +105,7 @@ export function openStore(options: StoreOptions): Store {
 
   return {
     client,
+    hasLine: options.spool !== undefined,
     retention,
 
     async migrate() {
@@ -122,11 +127,11 @@ export function openStore(options: StoreOptions): Store {
       return answer.success
     },
 
-    async insertSpans({ rows, native, columns, token, signal }) {
+    async insertSpans({ rows, native, columns, token, inLine = false, signal }) {
       if (rows === 0) return
       const names = columns.map((name) => `\`${name}\``).join(', ')
       const insert = `INSERT INTO received_spans (${names}) FORMAT Native`
-      await insertNative(insert, native, token, OF_SPANS, signal)
+      await insertNative(insert, native, token, OF_SPANS, { inLine, signal })
     },
 
     async probe() {
@@ -209,7 +214,7 @@ export function openStore(options: StoreOptions): Store {
     native: readonly Uint8Array[],
     token: string,
     settings: ClickHouseSettings,
-    signal?: AbortSignal,
+    { inLine = false, signal }: { inLine?: boolean; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     const directory = await options.spool?.()
     const file = directory === undefined ? undefined : files.write(directory, native)
@@ -223,6 +228,7 @@ export function openStore(options: StoreOptions): Store {
           ...settings,
           insert_deduplication_token: token,
           ...(file === undefined ? {} : { spooled: file.name }),
+          ...(file !== undefined && inLine ? { in_line: 1 } : {}),
         },
         ...(signal === undefined ? {} : { abort_signal: signal }),
       })

@@ -42,7 +42,7 @@ it('spans are inserted with their token, into views as well, and answered once s
 
 it('a store on this machine finds the rows in a file, which is used again, but not after a failure', async () => {
   const spool = mkdtempSync(join(tmpdir(), 'longpole-spool-'))
-  const asked: { query: string; file: string | undefined; body: string }[] = []
+  const asked: { query: string; file: string | undefined; body: string; inLine: boolean }[] = []
   let place: string | undefined = spool
   const server = createServer((request, response) => {
     let body = ''
@@ -56,6 +56,7 @@ it('a store on this machine finds the rows in a file, which is used again, but n
         query: searchParams.get('query') ?? body,
         file: name === null ? undefined : readFileSync(join(spool, name), 'latin1'),
         body: name === null ? body : '',
+        inLine: searchParams.has('in_line'),
       })
       response.statusCode = asked.length === 2 ? 500 : 200
       response.end()
@@ -73,17 +74,18 @@ it('a store on this machine finds the rows in a file, which is used again, but n
   }
   const query = 'INSERT INTO received_spans (`TraceId`) FORMAT Native'
   try {
-    await store.insertSpans(batch)
+    await store.insertSpans({ ...batch, inLine: true })
     const files = readdirSync(spool)
     expect(files).toHaveLength(1)
     await expect(store.insertSpans(batch)).rejects.toThrow()
     expect(readdirSync(spool)).toEqual([])
     place = undefined
-    await store.insertSpans(batch)
+    // A server has no such line.
+    await store.insertSpans({ ...batch, inLine: true })
     expect(asked).toEqual([
-      { query, file: 'rows', body: '' },
-      { query, file: 'rows', body: '' },
-      { query, file: undefined, body: 'rows' },
+      { query, file: 'rows', body: '', inLine: true },
+      { query, file: 'rows', body: '', inLine: false },
+      { query, file: undefined, body: 'rows', inLine: false },
     ])
   } finally {
     await store.close()
