@@ -69,7 +69,8 @@ export function addTraceRoutes(app: OpenAPIHono, store: Store): void {
     const rows = await listTraces(store, {
       ...filterOf(query),
       component: query.component ?? '*',
-      minDurationNs: Math.ceil(query.minDurationMs * 1e6),
+      // No sample is longer than the store can say.
+      minDurationNs: Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(query.minDurationMs * 1e6)),
       sort,
       limit: limit + 1,
       offset,

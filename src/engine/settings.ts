@@ -104,9 +104,9 @@ export function readSettings(parameters: URLSearchParams): RequestSettings {
   return { settings, params }
 }
 
-/** A string literal of ClickHouse SQL. */
+/** A string literal of ClickHouse SQL. A NUL as it is would end the statement: the engine takes it as a C string. */
 export function quoteText(text: string): string {
-  return `'${text.replace(/[\\']/g, (sign) => `\\${sign}`)}'`
+  return `'${text.replace(/[\\']/g, (sign) => `\\${sign}`).replaceAll('\0', '\\0')}'`
 }
 
 /** `SET` statements that make a fresh session what the request asked for. */

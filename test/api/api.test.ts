@@ -323,6 +323,8 @@ describe('/api/v1/traces', () => {
     })
     const count = async (query: string) => (await get(`/api/v1/traces?${query}`)).traces.length
     expect(await count('minDurationMs=118.5&scope=trace')).toBe(2)
+    expect(await count('minDurationMs=1e308')).toBe(0)
+    expect(await count('service=%00')).toBe(0)
     expect(await count('component=mysql/stock')).toBe(40)
     expect(await count('component=database:mysql/stock&scope=service')).toBe(20)
     expect(await count('component=service:mysql/stock')).toBe(0)

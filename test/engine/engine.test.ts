@@ -41,6 +41,18 @@ it('takes parameters as long as ClickHouse does', async () => {
   expect([answer.status, (await answer.text()).trim()]).toEqual([200, text])
 })
 
+it('takes parameters with signs of every kind', async () => {
+  const text = `nul \0, it's "a" \\ {b:String} -- é\u{1F600}`
+  // As @clickhouse/client writes it.
+  const escaped = text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")
+  const query = encodeURIComponent('SELECT hex({t:String}), {t:String} = {list:Array(String)}[1]')
+  const answer = await fetch(
+    `${engine.url}/?query=${query}&param_t=${encodeURIComponent(escaped)}&param_list=${encodeURIComponent(`['${escaped}']`)}`,
+  )
+  const hex = Buffer.from(text).toString('hex').toUpperCase()
+  expect([answer.status, (await answer.text()).trim()]).toEqual([200, `${hex}\t1`])
+})
+
 describe('data that a request only names', () => {
   const insert = (name: string, body = 'INSERT INTO spans.named FORMAT TabSeparated') =>
     fetch(`${engine.url}/?spooled=${encodeURIComponent(name)}`, { method: 'POST', body })
