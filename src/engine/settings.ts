@@ -111,5 +111,11 @@ export function quoteText(text: string): string {
 
 /** `SET` statements that make a fresh session what the request asked for. */
 export function setStatements({ settings, params }: RequestSettings): string[] {
-  return [...settings, ...params].map(([name, value]) => `SET ${name} = ${quoteText(value)}`)
+  const set = ([name, value]: [string, string]) => `SET ${name} = ${quoteText(value)}`
+  const isLong = params.some(([, value]) => value.length > LONG_PARAMETER)
+  // To ClickHouse parameters are no part of a statement, whose size it limits.
+  const [before, after] = isLong ? ['SET max_query_size = 0', 'SET max_query_size = DEFAULT'] : []
+  return [before, ...params.map(set), after, ...settings.map(set)].filter((one) => one !== undefined)
 }
+/** Characters: each is up to four bytes of a statement, of which 256 KiB are taken by default. */
+const LONG_PARAMETER = 50_000

@@ -36,7 +36,8 @@ async function ask(sql: string, headers: Record<string, string> = {}) {
 }
 
 it('takes parameters as long as ClickHouse does', async () => {
-  const text = 'é'.repeat(100_000)
+  // A statement of such a size would be refused.
+  const text = 'é'.repeat(150_000)
   const answer = await fetch(`${engine.url}/?query=SELECT+{t:String}&param_t=${encodeURIComponent(text)}`)
   expect([answer.status, (await answer.text()).trim()]).toEqual([200, text])
 })

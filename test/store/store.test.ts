@@ -4,6 +4,7 @@ import { SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
 import { readStored } from '../../src/store/analyzer-store.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { writeBlock } from '../../src/store/native-writer.ts'
+import { endpointParams, endpointsIn } from '../../src/store/rollups.ts'
 import type { Store } from '../../src/store/store.ts'
 import { epochNs, idHex, traceIdHex } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
@@ -331,4 +332,26 @@ describe('inserts', () => {
     await block('two')
     expect(await counts('spans_lean', 'SpanId = 0xabcdef01')).toEqual([{ n: '2' }])
   })
+})
+
+it('names endpoints to the engine, however long and odd their names are', async () => {
+  for (const sign of ['\\', "'", 'é', '名', '\u{1F600}', '\0', '\n', '%']) {
+    const keys = Array.from({ length: 24 }, (_, i) => ({
+      environment: '',
+      namespace: '',
+      service: `${i}`,
+      operation: sign.repeat(Math.floor(3300 / sign.length)),
+      scope: 'trace' as const,
+      version: '',
+    }))
+    expect(endpointsIn(keys)).not.toBe('')
+    const answer = await store.client.query({
+      query: `SELECT arrayMap(e -> lengthUTF8(e.4), {endpoints:Array(Tuple(String, String, String, String, String))}) AS lengths`,
+      query_params: endpointParams(keys),
+      format: 'JSONEachRow',
+    })
+    const [row] = await answer.json<{ lengths: string[] }>()
+    const length = [...keys[0]!.operation].length
+    expect(row!.lengths.map(Number), JSON.stringify(sign)).toEqual(keys.map(() => length))
+  }
 })
