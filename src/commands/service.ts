@@ -37,7 +37,7 @@ export async function startService(
   try {
     let url = config.clickhouseUrl
     let engine: Engine | undefined
-    let noteError: StoreWatch['noteError'] = () => {}
+    let watch: StoreWatch | undefined
     if (url === undefined) {
       const { host, port } = splitAddress(config.clickhouseHttp)
       const started = await startEngine({
@@ -45,7 +45,8 @@ export async function startService(
         host,
         port,
         password: config.token,
-        onBrokenPart: (error) => noteError(error),
+        onBrokenPart: (error) => watch?.noteError(error),
+        onPartsRemoved: (paths) => watch?.forget(paths),
         log,
       })
       stops.push(() => started.stop())
@@ -60,9 +61,9 @@ export async function startService(
         cause,
       })
     })
-    const watch = await watchStore(store, log)
-    noteError = watch.noteError
-    stops.push(() => watch.stop())
+    const health = await watchStore(store, log)
+    watch = health
+    stops.push(() => health.stop())
 
     let receiver: ReceiverHandle | undefined
     if (roles.includes('receiver')) {
@@ -71,7 +72,7 @@ export async function startService(
         http: config.otlpHttp,
         sink: {
           ...{ insert: store.insertSpans, hasLine: store.hasLine },
-          ...{ probe: store.probe, damage: watch.damage },
+          ...{ probe: store.probe, damage: health.damage },
         },
         retentionDays: config.retentionDays,
         limits: config.limits,
@@ -115,7 +116,7 @@ export async function startService(
         handlers: {
           metrics: () => metrics,
           spool: () => engine?.spool(),
-          problem: () => engine?.problem() ?? receiver?.problem() ?? watch.damage(),
+          problem: () => engine?.problem() ?? receiver?.problem() ?? health.damage(),
         },
         counters: apiCounters,
         log,

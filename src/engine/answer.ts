@@ -15,7 +15,14 @@ const STREAMABLE = new Set(
 export async function select(
   session: Session,
   text: string,
-  to: { rows: boolean; format: string; gzip: boolean; response: ServerResponse },
+  to: {
+    rows: boolean
+    format: string
+    gzip: boolean
+    response: ServerResponse
+    /** Of a statement without rows: whether what it did holds. */
+    beforeAnswer?: (() => Promise<void>) | undefined
+  },
 ): Promise<void> {
   const { response } = to
   const format = /\bFORMAT\s+(\w+)\s*(?:SETTINGS\b[\s\S]*)?$/i.exec(text)?.[1] ?? to.format
@@ -23,6 +30,7 @@ export async function select(
   response.setHeader('Content-Type', contentType(format))
   if (!to.rows || !STREAMABLE.has(format.toLowerCase())) {
     const result = await session.queryAsync(text, { format })
+    await to.beforeAnswer?.()
     response.setHeader('X-ClickHouse-Summary', JSON.stringify({ read_rows: String(result.rowsRead) }))
     await send(response, [result.bytes()], to.gzip)
     return

@@ -1,11 +1,12 @@
-import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Session } from 'chdb'
 import { isOfBrokenPart } from './broken-part.ts'
-import { watchFullDisk } from './full-disk.ts'
+import { hasFailedWrites } from './failed-writes.ts'
 import { serveEngine } from './http-server.ts'
-import { findUnwritten, removeUnwritten } from './unwritten-parts.ts'
+import { findCut, type KnownPart, removeUnwritten } from './unwritten-parts.ts'
 
 /** What the parent tells the child, as JSON in LONGPOLE_ENGINE: arguments are for all to see. */
 export type ChildOptions = { dataDir: string; host: string; port: number; password?: string | undefined }
@@ -14,16 +15,24 @@ export type ChildOptions = { dataDir: string; host: string; port: number; passwo
 export type ChildMessage =
   | { type: 'ready'; port: number; spool: string; leftOut: number }
   | { type: 'broken-part'; error: string }
+  /** It ends, and is to be started again without these parts (paths), of which it has more in memory than is on the disk. */
+  | { type: 'writes-failed'; cut: string[] }
   | { type: 'failed'; reason: 'no-engine' | 'port' | 'data-dir' | 'other'; message: string }
 
 /** An engine whose parent was killed takes a moment to notice. */
 const HOLDER_MS = 10_000
-/** Of a child that ends to be started again, since parts are there that were not written. */
-const UNWRITTEN = 3
-/** Statements under way get this long to end. */
-const STOP_MS = 10_000
+/** What was merged is kept for a minute (config.xml). */
+const CHECK_MS = 1000
+/** Statements under way get so long to end. */
+const CLOSE_MS = 5000
 /** Merges give way to inserts where the processor is short; without CAP_SYS_NICE the engine leaves them as they are. */
-const ENGINE_ARGUMENTS = ['--os_threads_nice_value_merge_mutate=5']
+const ENGINE_ARGUMENTS = [
+  '--os_threads_nice_value_merge_mutate=5',
+  `--config-file=${fileURLToPath(new URL('./config.xml', import.meta.url))}`,
+]
+/** Parts with what their files should take, as the engine has them in memory. */
+const KNOWN_PARTS =
+  'SELECT path, toFloat64(bytes_on_disk) AS bytes, modification_time > now() - 120 AS isNew FROM system.parts'
 
 function tell(message: ChildMessage): Promise<void> {
   return new Promise((resolve) => {
@@ -51,6 +60,7 @@ async function main(): Promise<void> {
   }
   let leftOut = 0
   const openSession = () => new chdb.Session(options.dataDir, { connectionArgs: ENGINE_ARGUMENTS })
+  let own: Session
   try {
     mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
     accessSync(options.dataDir, constants.W_OK)
@@ -59,7 +69,8 @@ async function main(): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     leftOut = removeUnwritten(options.dataDir)
-    closeDefaultDatabase(openSession())
+    own = openSession()
+    closeDefaultDatabase(own)
   } catch (error) {
     const holder = holderOf(options.dataDir)
     const message = holder === undefined ? (error as Error).message : `process ${holder} has it open`
@@ -67,30 +78,48 @@ async function main(): Promise<void> {
     process.exit(1)
   }
   try {
+    let isEnding = false
     const onError = (error: unknown) => {
-      if (isOfBrokenPart(String(error))) void tell({ type: 'broken-part', error: String(error) })
+      if (!isEnding && isOfBrokenPart(String(error))) void tell({ type: 'broken-part', error: String(error) })
     }
     const server = await serveEngine(openSession, { ...options, onError })
-    const stop = async (code: number) => {
+    const endIfWritesFailed = async () => {
+      if (!(await hasFailedWrites(own))) return
+      isEnding = true
+      try {
+        // What is under way may become a part yet. A reader who takes no answer must not keep spans out for longer.
+        own.query('SYSTEM STOP MERGES')
+        await Promise.race([server.close(), new Promise((resolve) => setTimeout(resolve, CLOSE_MS))])
+        const cut = findCut(rowsOf<KnownPart>(own.query(KNOWN_PARTS, 'JSONEachRow')))
+        await tell({ type: 'writes-failed', cut })
+        for (const path of cut) rmSync(path, { recursive: true, force: true })
+      } finally {
+        end()
+      }
+    }
+    process.on('message', async (message) => {
+      if (message !== 'stop') return
+      isEnding = true
       await server.close()
       await chdb.drainPending()
-      process.exit(code)
-    }
-    process.on('message', (message) => {
-      if (message === 'stop') void stop(0)
-    })
-    watchFullDisk(options.dataDir, () => {
-      if (findUnwritten(options.dataDir).length === 0) return
-      // A reader who takes no answer must not keep spans out; what is acknowledged stays, however this ends.
-      setTimeout(end, STOP_MS).unref()
-      void stop(UNWRITTEN)
+      await endIfWritesFailed()
+      process.exit(0)
     })
     await tell({ type: 'ready', port: server.port, spool: server.spool, leftOut })
+    // Merges tell nobody. Whoever waits for what an insert wrote looks for himself, before he answers.
+    while (!isEnding) {
+      await endIfWritesFailed().catch(onError)
+      await new Promise((resolve) => setTimeout(resolve, CHECK_MS))
+    }
   } catch (error) {
     const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
     await tell({ type: 'failed', reason: inUse ? 'port' : 'other', message: (error as Error).message })
     process.exit(1)
   }
+}
+
+function rowsOf<Row>(lines: string): Row[] {
+  return lines.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Row]))
 }
 
 /** The engine locks a directory that it has open, and leaves word of who it is: `PID: 123` and more lines. */

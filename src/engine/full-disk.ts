@@ -1,25 +1,16 @@
 import { statfsSync } from 'node:fs'
 
-const CHECK_MS = 250
-/** The engine begins nothing with less. */
-const FULL_BYTES = 1024 * 1024
-/** What the service asks for before it takes spans. */
-const ROOM_BYTES = 64 * 1024 * 1024
+/** What the engine is started with at least: what it writes then must not be cut. It refuses inserts below 64 MiB (config.xml). */
+const START_BYTES = 16 * 1024 * 1024
 
-/** Calls `onRoom` once there is room again on a disk that was full. Returns how to stop looking. */
-export function watchFullDisk(dataDir: string, onRoom: () => void, freeBytes = bytesFree): () => void {
-  let wasFull = false
-  const timer = setInterval(() => {
-    const free = freeBytes(dataDir)
-    if (free < FULL_BYTES) wasFull = true
-    if (!wasFull || !(free >= ROOM_BYTES)) return
-    wasFull = false
-    onRoom()
-  }, CHECK_MS).unref()
-  return () => clearInterval(timer)
+/** Why the engine cannot be started; undefined: there is room, or that cannot be told. */
+export function fullDisk(dataDir: string): string | undefined {
+  const free = bytesFree(dataDir)
+  if (!(free < START_BYTES)) return undefined
+  return `the disk is full: ${(free / 2 ** 20).toFixed(2)} MiB left at ${dataDir}`
 }
 
-/** NaN where that cannot be told. */
+/** NaN where that cannot be told, as of a directory that is not there yet. */
 function bytesFree(path: string): number {
   try {
     const { bavail, bsize } = statfsSync(path)

@@ -5,6 +5,7 @@ import type { Session } from 'chdb'
 import { closeServer } from '../close-server.ts'
 import { select, send, sendError } from './answer.ts'
 import { openSpool, readBody, type Spool, type SpooledBody } from './body.ts'
+import { hasFailedWrites, writesFailed } from './failed-writes.ts'
 import { helloBlock, isHello } from './hello.ts'
 import { RefusedStatement } from './refused.ts'
 import { quoteText, type RequestSettings, readSettings, setStatements } from './settings.ts'
@@ -177,13 +178,17 @@ async function execute(
 ): Promise<void> {
   if (statement.kind === 'insert-data') {
     if (data !== undefined && data.bytes > 0) await insert(session, statement, data)
+    await expectWritten(session)
     response.setHeader('X-ClickHouse-Summary', JSON.stringify({ read_rows: '0', written_rows: '0' }))
     response.end()
     return
   }
   const into = parameters.get('spool_answer')
   if (into !== null) {
-    await spool.answer(into, (path) => writeAnswer(session, statement.text, path))
+    await spool.answer(into, async (path) => {
+      await writeAnswer(session, statement.text, path)
+      await expectWritten(session)
+    })
     response.end()
     return
   }
@@ -195,7 +200,13 @@ async function execute(
     await send(response, [helloBlock(version, revision)], gzip)
     return
   }
-  await select(session, statement.text, { rows: statement.rows, format, gzip, response })
+  const beforeAnswer = statement.reads ? undefined : () => expectWritten(session)
+  await select(session, statement.text, { rows: statement.rows, format, gzip, response, beforeAnswer })
+}
+
+/** What has been written so far is on its way to the disk. @throws RefusedStatement where some of it may not be */
+async function expectWritten(session: Session): Promise<void> {
+  if (await hasFailedWrites(session)) throw writesFailed()
 }
 
 /** Data goes through a file: inlined into the statement, what follows a blank line would run as SQL. */

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import type { ChildMessage, ChildOptions } from './child.ts'
+import { fullDisk } from './full-disk.ts'
 
 export type Engine = {
   /** Stays valid when the child is restarted. */
@@ -42,6 +43,8 @@ export async function startEngine(options: {
   password?: string | undefined
   /** A statement failed of a part, which the error names. */
   onBrokenPart?(error: string): void
+  /** Parts by these paths are gone; others may come by them. */
+  onPartsRemoved?(paths: readonly string[]): void
   log: Logger
 }): Promise<Engine> {
   const { dataDir, host, password, log } = options
@@ -71,21 +74,32 @@ export async function startEngine(options: {
         'the full disk left parts unwritten: what they were merged from is read again',
       )
     }
+    let ending = 'the embedded engine died'
     child.on('message', (message: ChildMessage) => {
       if (message.type === 'broken-part') options.onBrokenPart?.(message.error)
+      if (message.type === 'writes-failed') {
+        ending = 'writes of the embedded engine failed: it ended'
+        options.onPartsRemoved?.(message.cut)
+      }
     })
     child.once('exit', (code, signal) => {
       child = undefined
       spool = undefined
       if (stopping) return
-      problem = `the embedded engine died (${signal ?? `exit code ${code}`}) and is started again`
+      problem = `${ending} (${signal ?? `exit code ${code}`}) and is started again`
       if (performance.now() - startedAt > HEALTHY_MS) delayMs = RESTART_MS
-      log.error({ code, signal, restartInMs: delayMs }, 'the engine died')
+      log.error({ code, signal, restartInMs: delayMs }, ending)
       restartLater()
     })
   }
   const restartLater = () => {
     timer = setTimeout(async () => {
+      const full = fullDisk(dataDir)
+      if (full !== undefined) {
+        problem = full
+        delayMs = RESTART_MS
+        return restartLater()
+      }
       try {
         await start()
         log.info({ enginePid: child?.pid }, 'the engine runs again')
@@ -98,6 +112,8 @@ export async function startEngine(options: {
     delayMs = Math.min(2 * delayMs, RESTART_MAX_MS)
   }
 
+  const full = fullDisk(dataDir)
+  if (full !== undefined) throw new Error(`LONGPOLE_DATA_DIR=${dataDir} cannot be used: ${full}`)
   await start()
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,

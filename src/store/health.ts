@@ -13,13 +13,15 @@ export type StoreWatch = {
   damage(): string | undefined
   /** An error that names a part by its path: as long as the part is there, it counts as broken. */
   noteError(error: string): void
+  /** Parts by these paths are gone: what was said of them is of no other that comes by them. */
+  forget(paths: readonly string[]): void
   stop(): void
 }
 
 /** Looks for damage, once before it returns and every two seconds from then on. A store that is away is not damaged. */
 export async function watchStore(store: Store, log: Logger): Promise<StoreWatch> {
   let damage: string | undefined
-  const said: string[] = []
+  let said: string[] = []
   let timer: NodeJS.Timeout | undefined
   let stopped = false
 
@@ -41,6 +43,9 @@ export async function watchStore(store: Store, log: Logger): Promise<StoreWatch>
     noteError(error) {
       said.push(error)
       if (said.length > MOST_SAID) said.shift()
+    },
+    forget(paths) {
+      said = said.filter((error) => !paths.some((path) => error.includes(path)))
     },
     stop() {
       stopped = true

@@ -27,6 +27,33 @@ it('closes once a request under way is answered, although its connection is kept
   agent.destroy()
 })
 
+const isOfFailedWrites = (text: string) => text.includes('system.events')
+
+it.each([
+  ['what is written before a write fails', '', 200],
+  ['nothing after it', '1\n', 500],
+])('acknowledges %s', async (_, failed, status) => {
+  const queryAsync = async (text: string) => ({
+    text: () => (isOfFailedWrites(text) ? failed : ''),
+    rowsRead: 0,
+    bytes: () => Buffer.alloc(0),
+  })
+  const openSession = () => ({ query() {}, queryAsync, close() {} }) as unknown as Session
+  const server = await serveEngine(openSession, { host: '127.0.0.1', port: 0 })
+  try {
+    for (const body of ['INSERT INTO t FORMAT CSV 1', 'INSERT INTO t SELECT 1', 'OPTIMIZE TABLE t']) {
+      const answer = await fetch(`http://127.0.0.1:${server.port}/`, { method: 'POST', body })
+      expect([body, answer.status, await answer.text()]).toEqual([
+        body,
+        status,
+        status === 200 ? '' : expect.stringContaining('Code: 243.'),
+      ])
+    }
+  } finally {
+    await server.close()
+  }
+})
+
 it('inserts in line begin one after the other, with all prepared, others at once', async () => {
   const events: string[] = []
   const ends = new Map<string, (failure?: Error) => void>()
@@ -37,11 +64,13 @@ it('inserts in line begin one after the other, with all prepared, others at once
         token = /insert_deduplication_token = '(\w+)'/.exec(text)?.[1] ?? token
         if (token !== '') events.push(`ready ${token}`)
       },
-      queryAsync: () =>
-        new Promise<void>((resolve, reject) => {
-          events.push(`begin ${token}`)
-          ends.set(token, (failure) => (failure === undefined ? resolve() : reject(failure)))
-        }),
+      queryAsync: (text: string) =>
+        isOfFailedWrites(text)
+          ? Promise.resolve({ text: () => '' })
+          : new Promise<void>((resolve, reject) => {
+              events.push(`begin ${token}`)
+              ends.set(token, (failure) => (failure === undefined ? resolve() : reject(failure)))
+            }),
       close() {},
     }
     return session as unknown as Session

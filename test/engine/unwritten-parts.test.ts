@@ -1,11 +1,18 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createClient } from '@clickhouse/client'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import { watchFullDisk } from '../../src/engine/full-disk.ts'
 import { type Engine, startEngine } from '../../src/engine/start.ts'
-import { findUnwritten, removeUnwritten } from '../../src/engine/unwritten-parts.ts'
+import { findCut, findUnwritten, removeUnwritten } from '../../src/engine/unwritten-parts.ts'
 import { quiet } from '../support/store.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'longpole-unwritten-'))
@@ -55,6 +62,50 @@ describe('a part of which nothing was written', () => {
     expect(findUnwritten(tableWith(why, parts as Record<string, number>))).toEqual([])
   })
 
+  it.each([
+    ['inserts', ['all_5_5_0'], ['all_5_5_0']],
+    ['inserts of long ago', ['all_1_1_0'], []],
+    ['merges', ['all_1_3_1'], ['all_1_3_1']],
+    ['merges whose sources are', ['all_1_3_1', 'all_1_1_0'], []],
+    ['merges of what is not there', ['all_7_9_2'], []],
+    ['mutations', ['all_4_4_0_6'], ['all_4_4_0_6']],
+    ['none', [], []],
+  ])('lacks bytes: found among %s', (_, cut, expected) => {
+    const parts = ['1_1_0', '2_2_0', '3_3_0', '1_3_1', '4_4_0', '4_4_0_6', '5_5_0', '7_9_2'].map(
+      (n) => `all_${n}`,
+    )
+    const dataDir = tableWith(`cut-${cut}`, Object.fromEntries(parts.map((name) => [name, 9])))
+    const known = parts.map((name) => {
+      const path = join(dataDir, 'store', 'abc', 'abcdef', name)
+      writeFileSync(join(path, 'data.bin'), 'x'.repeat(cut.includes(name) ? 99 : 100))
+      return { path, bytes: 100, isNew: name !== 'all_1_1_0' }
+    })
+    expect(namesOf(findCut(known))).toEqual(expected)
+  })
+
+  it('lacks bytes that are not counted as well', () => {
+    const dataDir = tableWith('cut-checksums', { all_1_1_0: 0 })
+    const path = join(dataDir, 'store', 'abc', 'abcdef', 'all_1_1_0/')
+    expect(findCut([{ path, bytes: 0, isNew: true }])).toEqual([path])
+  })
+
+  it('is no reason to take a block for inserted that is sent again', () => {
+    const dataDir = tableWith('tokens', { all_1_1_0: 9, all_1_3_1: 9, all_4_4_0: 0 })
+    const log = join(dataDir, 'store', 'abc', 'abcdef', 'deduplication_logs', 'deduplication_log_1.txt')
+    mkdirSync(dirname(log))
+    const lines = [
+      '1\tall_1_1_0\ta',
+      '1\tall_2_2_0\tb',
+      '1\tall_4_4_0\tc',
+      '1\tall_5_5_0\td',
+      '2\tall_5_5_0\td',
+      '',
+    ]
+    writeFileSync(log, lines.join('\n'))
+    removeUnwritten(dataDir)
+    expect(readFileSync(log, 'utf8')).toBe('1\tall_1_1_0\ta\n1\tall_2_2_0\tb\n2\tall_5_5_0\td\n')
+  })
+
   it('costs no rows: the engine goes on with what it was merged from', async () => {
     const dataDir = join(directory, 'data')
     const warn = vi.fn()
@@ -81,6 +132,9 @@ describe('a part of which nothing was written', () => {
     const active = "SELECT name, path FROM system.parts WHERE database = 'spans' AND active"
     const [merged] = await ask<{ name: string; path: string }>(before, active)
     expect(merged!.name).toBe('all_1_2_1')
+    // Unless told otherwise it removes them at once.
+    const lifetime = "SELECT value FROM system.merge_tree_settings WHERE name = 'old_parts_lifetime'"
+    expect(await ask(before, lifetime)).toEqual([{ value: '60' }])
     await before.stop()
     for (const file of readdirSync(merged!.path)) truncateSync(join(merged!.path, file))
     const after = await start()
@@ -91,23 +145,5 @@ describe('a part of which nothing was written', () => {
     } finally {
       await after.stop()
     }
-  })
-})
-
-describe('a full disk', () => {
-  it('is told once there is room again', () => {
-    vi.useFakeTimers()
-    let free = 70e6
-    const onRoom = vi.fn()
-    const stop = watchFullDisk('anywhere', onRoom, () => free)
-    const passes = (bytes: number) => {
-      free = bytes
-      vi.advanceTimersByTime(1000)
-      return onRoom.mock.calls.length
-    }
-    expect([70e6, 5e6, 0, 5e6, Number.NaN, 70e6, 70e6, 0].map(passes)).toEqual([0, 0, 0, 0, 0, 1, 1, 1])
-    stop()
-    expect(passes(70e6)).toBe(1)
-    vi.useRealTimers()
   })
 })

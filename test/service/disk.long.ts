@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createClient } from '@clickhouse/client'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -65,46 +65,89 @@ async function expectAllThere(): Promise<void> {
   await expectExactlyOnce(service!, { url: service!.clickhouse, database: 'longpole' }, load!)
 }
 
-/** The directory of what all spans so far were merged into. */
-async function mergedPart(): Promise<string> {
-  const client = createClient({ url: service!.clickhouse, database: 'longpole' })
-  await client.command({ query: 'OPTIMIZE TABLE otel_traces FINAL' })
-  const answer = await client.query({
-    query: "SELECT path FROM system.parts WHERE table = 'otel_traces' AND active ORDER BY level DESC LIMIT 1",
-    format: 'JSONEachRow',
-  })
-  const [part] = await answer.json<{ path: string }>()
-  await client.close()
-  return part!.path
-}
-
 describe('the disk is full', () => {
   mkdirSync(mount)
-  const canMount = isRoot && succeeds('mount', ['-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', mount])
-  afterEach(() => {
-    if (canMount) execFileSync('umount', ['--lazy', mount])
-  })
+  const mountSmall = () => succeeds('mount', ['-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', mount])
+  const unmount = () => succeeds('umount', ['--lazy', mount])
+  const canMount = isRoot && mountSmall() && unmount()
+  afterEach(unmount)
 
   only(canMount, 'root that may mount')(
     'is said, nothing is acknowledged; with room again all is',
     async () => {
+      mountSmall()
       service = await startService(join(mount, 'data'))
       startSmallLoad()
       await acknowledgedMore(100)
-      const merged = await mergedPart()
       const ballast = join(mount, 'ballast')
       // As much as there is room for, to the last byte.
       spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=64k'])
-      expect((await ready(503)).message).toMatch(/disk is full|not enough space|No space left/i)
+      expect((await ready(503)).message).toMatch(
+        /disk is full|enough free space|No space left|writes failed/i,
+      )
       await expectNoneAcknowledged()
-      // What a merge leaves whose writes fail: the engine does not notice.
-      for (const file of readdirSync(merged)) truncateSync(join(merged, file))
       rmSync(ballast)
       await ready(200)
       await acknowledgedMore(load!.acknowledged.size)
       await expectAllThere()
     },
   )
+
+  only(canMount, 'root that may mount')('from the start: the service ends and says why', async () => {
+    mountSmall()
+    execFileSync('fallocate', ['--length', '246M', join(mount, 'ballast')])
+    const path = join(mount, 'data')
+    mkdirSync(path)
+    await expect(startService(path)).rejects.toThrow(
+      `LONGPOLE_DATA_DIR=${path} cannot be used: the disk is full: 10.00 MiB left`,
+    )
+  })
+})
+
+describe('writes fail, and the engine does not notice', () => {
+  const canLimit = succeeds('prlimit', ['--version'])
+  /** Whoever writes more than he may is told so rather than killed. */
+  const under = ['sh', '-c', 'trap "" XFSZ; exec "$@"', 'sh']
+  const runsAgain = () =>
+    until(
+      async () => service!.lines.filter((line) => line.includes('the engine runs again')).length,
+      (times) => times > 0,
+    )
+
+  /** From now on no file of the engine grows, until it is started again. */
+  function failWrites(): void {
+    const children = execFileSync('pgrep', ['--parent', `${service!.process.pid}`], { encoding: 'utf8' })
+    const engine = children
+      .trim()
+      .split('\n')
+      .find((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8').includes('LONGPOLE_ENGINE='))
+    execFileSync('prlimit', ['--pid', engine!, '--fsize=0:'])
+  }
+
+  only(canLimit, 'prlimit')('of inserts: none is acknowledged that is not there', async () => {
+    service = await startService(join(data.path, 'cut-inserts'), {}, { under })
+    startSmallLoad()
+    await acknowledgedMore(100)
+    failWrites()
+    await runsAgain()
+    await ready(200)
+    await acknowledgedMore(load!.acknowledged.size)
+    await expectAllThere()
+  })
+
+  only(canLimit, 'prlimit')('of a merge: what it read is there', async () => {
+    service = await startService(join(data.path, 'cut-merge'), {}, { under })
+    startSmallLoad()
+    await acknowledgedMore(500)
+    await load!.finish()
+    failWrites()
+    const client = createClient({ url: service.clickhouse, database: 'longpole' })
+    await expect(client.command({ query: 'OPTIMIZE TABLE otel_traces FINAL' })).rejects.toThrow()
+    await client.close()
+    await runsAgain()
+    await ready(200)
+    await expectAllThere()
+  })
 })
 
 describe('the data directory is read-only', () => {
