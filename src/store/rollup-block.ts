@@ -1,5 +1,5 @@
 import type { CallStacks } from '../analysis/call-stacks.ts'
-import { type ExactSum, sumValue } from '../analysis/exact-sum.ts'
+import type { ExactSum } from '../analysis/exact-sum.ts'
 import { appendSparse, binValue, histogramQuantile } from '../analysis/histogram.ts'
 import {
   type ComponentRollup,
@@ -263,8 +263,11 @@ function list(): number[] {
   return []
 }
 
-/** A sum as words of a UInt64. @throws RangeError for one that is larger */
+/**
+ * A sum as words of a UInt64. A larger one, 584 years of latency, takes a span that says that it stands for billions: it
+ * is written as the largest there is, for that endpoint's mean is wrong anyhow, and all others' rows are in the same block.
+ */
 function pushSum(words: WordList, sum: ExactSum): void {
-  if (sum.high >= 2 ** 32) throw new RangeError(`a sum of ${sumValue(sum)} ns does not fit into 64 bits`)
-  pushPair(words, sum.low, sum.high)
+  if (sum.high < 2 ** 32) pushPair(words, sum.low, sum.high)
+  else pushPair(words, 0xffff_ffff, 0xffff_ffff)
 }

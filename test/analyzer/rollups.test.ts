@@ -146,6 +146,37 @@ describe('rollups', () => {
     await expectEqualToScratch()
   })
 
+  it('of an endpoint whose sums do not fit into 64 bits stop no other', async () => {
+    store = await openTestStore(engine.url)
+    const [heavy, usual] = randomSamples(8, 2, 1) as [SampleRow, SampleRow]
+    const days = 49 * 24 * HOUR_MS * MS
+    const most = 2 ** 32 - 1
+    const long = {
+      ...heavy,
+      Operation: 'long',
+      DurationNs: days,
+      Weight: most,
+      ComponentKinds: ['service'],
+      ComponentNames: ['s'],
+      CriticalNs: [days],
+      IfInstantNs: [0],
+      EarlierNs: [],
+      LaterNs: [],
+      ComponentCalls: [],
+    }
+    await put([long, { ...long, TraceId: 'f'.repeat(32) }, usual])
+    await builder().run()
+    const answer = await store.client.query({
+      query: `SELECT Operation, toString(max(DurationNs)) AS ns, sum(Samples) AS samples FROM rollups FINAL
+              WHERE Step = 60 AND ServiceVersion != '' GROUP BY Operation ORDER BY Operation DESC`,
+      format: 'JSONEachRow',
+    })
+    expect(await answer.json()).toEqual([
+      { Operation: 'long', ns: `${2n ** 64n - 1n}`, samples: expect.anything() },
+      { Operation: usual.Operation, ns: expect.any(String), samples: expect.anything() },
+    ])
+  })
+
   it('a crash anywhere is made good by the next builder', async () => {
     store = await openTestStore(engine.url)
     const rows = randomSamples(4, 300, 3)
