@@ -38,6 +38,8 @@ export type AnalysisOptions = {
   observer?: TraceObserver | undefined
   /** The batch by traces, where that is at hand (`groupByTrace`). */
   groups?: TraceGroups
+  /** An earlier analysis of which nothing is needed any more: its memory is used again. */
+  before?: Analysis | undefined
 }
 
 /** Looks on while a batch is analyzed. */
@@ -115,7 +117,7 @@ function analyzeBy(
   const groups = options.groups ?? groupByTrace(spans)
   const { serviceScope = true, callTrees = false } = options
   const range = options.range === true
-  const result = createResultBuilder(spans, groups.count, { range, serviceScope, callTrees })
+  const result = createResultBuilder(spans, groups.count, { range, serviceScope, callTrees }, options.before)
   const tree = borrowTree(spans)
   const { model } = options
   const applied = model === undefined ? undefined : applicationOf(model, tree, range)

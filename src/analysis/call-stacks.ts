@@ -45,6 +45,9 @@ export type NodeColumns = {
   calls: ArrayLike<number>
 }
 
+/** Of the nodes being added, by place; used again, since samples are many and their nodes few. */
+let added = new Int32Array(64)
+
 /** Adds stacks, `weight` times. */
 export function addNodes(
   stacks: CallStacks,
@@ -53,7 +56,8 @@ export function addNodes(
   to: number,
   weight: number,
 ): void {
-  const nodeOf = new Int32Array(to - from)
+  if (added.length < to - from) added = new Int32Array(2 * (to - from))
+  const nodeOf = added
   for (let i = from; i < to; i++) {
     const parent = parents[i]! === 0 ? -1 : nodeOf[parents[i]! - 1]!
     const node = nodeUnder(stacks, parent, frames[i]!)

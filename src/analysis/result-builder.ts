@@ -1,6 +1,6 @@
+import { columnIn } from '../trace/column-memory.ts'
 import type { SpanColumns } from '../trace/columns.ts'
 import { createRepairLog, type RepairLog } from '../trace/repair-log.ts'
-import { uncleared } from '../trace/uncleared.ts'
 import type { Analysis } from './result.ts'
 
 /** An Analysis under construction: rows are appended, columns grow. `share`: of the spans, whose rows are there. */
@@ -17,65 +17,72 @@ const LEAST_GROWTH = 1.25
 const MOST_GROWTH = 8
 const MARGIN = 1.05
 
-/** Starts with room for what most batches of that many traces and spans give. */
+/**
+ * Starts with room for what most batches of that many traces and spans give. `before`: a result of which nothing is needed
+ * any more; its memory is used again.
+ */
 export function createResultBuilder(
   spans: SpanColumns,
   traceCount: number,
   { range, serviceScope, callTrees }: Wanted,
+  before?: Analysis,
 ): ResultBuilder {
   const traceRoom = traceCount + 2
   const sampleRoom = traceCount + (serviceScope ? Math.ceil(spans.count / 3) : 0) + 2
   const segmentRoom = SEGMENTS * spans.count + 2
   const componentRoom =
     (serviceScope ? spans.count : Math.min(spans.count, ENTRY_COMPONENTS * traceCount)) + 2
+  const rangeRoom = range ? componentRoom : 0
   const nodeRoom = callTrees ? spans.count + 2 : 2
+  const { traces, samples, components, segments, nodes } = before ?? {}
   return {
     spans,
     traces: {
       count: 0,
-      span: new Uint32Array(traceRoom),
-      spanCount: new Uint32Array(traceRoom),
-      origin: new BigUint64Array(traceRoom),
-      firstSample: new Uint32Array(traceRoom),
-      firstRepair: new Uint32Array(traceRoom),
+      span: columnIn(traces?.span, Uint32Array, traceRoom),
+      spanCount: columnIn(traces?.spanCount, Uint32Array, traceRoom),
+      origin: columnIn(traces?.origin, BigUint64Array, traceRoom),
+      firstSample: columnIn(traces?.firstSample, Uint32Array, traceRoom),
+      firstRepair: columnIn(traces?.firstRepair, Uint32Array, traceRoom),
     },
     samples: {
       count: 0,
-      span: new Uint32Array(sampleRoom),
-      endpoint: new Int32Array(sampleRoom),
-      kind: new Uint8Array(sampleRoom),
-      counted: new Uint8Array(sampleRoom),
-      startNs: new Float64Array(sampleRoom),
-      durationNs: new Float64Array(sampleRoom),
-      queueWaitNs: new Float64Array(sampleRoom),
-      weight: new Uint32Array(sampleRoom),
-      firstComponent: new Uint32Array(sampleRoom),
-      firstSegment: new Uint32Array(sampleRoom),
-      firstNode: new Uint32Array(sampleRoom),
+      span: columnIn(samples?.span, Uint32Array, sampleRoom),
+      endpoint: columnIn(samples?.endpoint, Int32Array, sampleRoom),
+      kind: columnIn(samples?.kind, Uint8Array, sampleRoom),
+      counted: columnIn(samples?.counted, Uint8Array, sampleRoom),
+      startNs: columnIn(samples?.startNs, Float64Array, sampleRoom),
+      durationNs: columnIn(samples?.durationNs, Float64Array, sampleRoom),
+      queueWaitNs: columnIn(samples?.queueWaitNs, Float64Array, sampleRoom),
+      weight: columnIn(samples?.weight, Uint32Array, sampleRoom),
+      firstComponent: columnIn(samples?.firstComponent, Uint32Array, sampleRoom),
+      firstSegment: columnIn(samples?.firstSegment, Uint32Array, sampleRoom),
+      firstNode: columnIn(samples?.firstNode, Uint32Array, sampleRoom),
     },
     components: {
       count: 0,
-      component: new Int32Array(uncleared(4 * componentRoom)),
-      criticalNs: new Float64Array(uncleared(8 * componentRoom)),
-      ifInstantNs: new Float64Array(uncleared(8 * componentRoom)),
-      earliestNs: new Float64Array(range ? componentRoom : 0),
-      latestNs: new Float64Array(range ? componentRoom : 0),
-      bound: new Uint8Array(componentRoom),
-      calls: new Uint32Array(callTrees ? componentRoom : 0),
+      component: columnIn(components?.component, Int32Array, componentRoom),
+      criticalNs: columnIn(components?.criticalNs, Float64Array, componentRoom),
+      ifInstantNs: columnIn(components?.ifInstantNs, Float64Array, componentRoom),
+      earliestNs: columnIn(components?.earliestNs, Float64Array, rangeRoom),
+      latestNs: columnIn(components?.latestNs, Float64Array, rangeRoom),
+      // Not every row is given these two.
+      bound: columnIn(components?.bound, Uint8Array, componentRoom).fill(0),
+      calls: columnIn(components?.calls, Uint32Array, callTrees ? componentRoom : 0).fill(0),
     },
     segments: {
       count: 0,
-      span: new Uint32Array(uncleared(4 * segmentRoom)),
-      component: new Int32Array(uncleared(4 * segmentRoom)),
-      startNs: new Float64Array(uncleared(8 * segmentRoom)),
-      endNs: new Float64Array(uncleared(8 * segmentRoom)),
+      span: columnIn(segments?.span, Uint32Array, segmentRoom),
+      component: columnIn(segments?.component, Int32Array, segmentRoom),
+      startNs: columnIn(segments?.startNs, Float64Array, segmentRoom),
+      endNs: columnIn(segments?.endNs, Float64Array, segmentRoom),
     },
     nodes: {
       count: 0,
-      parent: new Int32Array(nodeRoom),
-      frame: new Int32Array(nodeRoom),
-      criticalNs: new Float64Array(nodeRoom),
-      calls: new Uint32Array(nodeRoom),
+      parent: columnIn(nodes?.parent, Int32Array, nodeRoom),
+      frame: columnIn(nodes?.frame, Int32Array, nodeRoom),
+      criticalNs: columnIn(nodes?.criticalNs, Float64Array, nodeRoom),
+      calls: columnIn(nodes?.calls, Uint32Array, nodeRoom),
     },
     repairs: createRepairLog(),
     share: 0,

@@ -107,7 +107,7 @@ function makeRoom(
       if (durationNs < allShortest) allShortest = durationNs
       if (durationNs > allLongest) allLongest = durationNs
       const to = table.componentEnds[row]!
-      for (let i = row === 0 ? 0 : table.componentEnds[row - 1]!; i < to; i++) {
+      for (let i = beginOf(table.componentEnds, row); i < to; i++) {
         const component = table.component[i]!
         let place = places[component]!
         if (place < 0) {
@@ -165,15 +165,18 @@ function addSample(
   rollup.durationSquares += weight * (durationNs / 1e9) ** 2
   addToBin(rollup.observed, bin, weight)
 
-  const [from, to] = rowBounds(table.componentEnds, row)
-  const [callsFrom, callsTo] = rowBounds(table.callEnds, row)
-  const [rangesFrom, rangesTo] = rowBounds(table.rangeEnds, row)
+  const from = beginOf(table.componentEnds, row)
+  const to = table.componentEnds[row]!
+  const callsFrom = beginOf(table.callEnds, row)
+  const hasCalls = table.callEnds[row]! > callsFrom
+  const rangesFrom = beginOf(table.rangeEnds, row)
+  const hasRanges = table.rangeEnds[row]! > rangesFrom
   const other = capped ? componentIn(rollup, OTHER_COMPONENT) : undefined
   let otherNs = 0
   let otherCalls = 0
   for (let i = from; i < to; i++) {
     const part = parts[places[table.component[i]!]!]!
-    const calls = callsTo > callsFrom ? table.calls[callsFrom + i - from]! : 0
+    const calls = hasCalls ? table.calls[callsFrom + i - from]! : 0
     // Those beyond the kept are added up a sample.
     if (part === other) {
       otherNs += table.criticalNs[i]!
@@ -182,7 +185,7 @@ function addSample(
     }
     const ifInstantNs = table.ifInstantNs[i]!
     addToComponent(part, durationNs, table.criticalNs[i]!, ifInstantNs, calls, weight, bin)
-    if (rangesTo === rangesFrom) continue
+    if (!hasRanges) continue
     const range = rangesFrom + i - from
     move(part.earlier, ifInstantNs, ifInstantNs - table.earlierNs[range]!, weight)
     move(part.later, ifInstantNs, ifInstantNs + table.laterNs[range]!, weight)
@@ -190,11 +193,12 @@ function addSample(
   if (otherNs > 0) {
     addToComponent(other!, durationNs, otherNs, durationNs - otherNs, otherCalls, weight, bin)
   }
-  addNodes(rollup.stacks, table.nodes, ...rowBounds(table.nodeEnds, row), weight)
+  addNodes(rollup.stacks, table.nodes, beginOf(table.nodeEnds, row), table.nodeEnds[row]!, weight)
 }
 
-function rowBounds(ends: ArrayLike<number>, row: number): [from: number, to: number] {
-  return [row === 0 ? 0 : ends[row - 1]!, ends[row]!]
+/** Where what belongs to a row begins. */
+function beginOf(ends: ArrayLike<number>, row: number): number {
+  return row === 0 ? 0 : ends[row - 1]!
 }
 
 function addToComponent(
@@ -236,8 +240,8 @@ function componentsToKeep(pieces: readonly SampleRows[]): Set<string> | undefine
   for (const { table, rows } of pieces) {
     const totalNs = new Float64Array(table.components.length)
     for (const row of rows) {
-      const [from, to] = rowBounds(table.componentEnds, row)
-      for (let i = from; i < to; i++) {
+      const to = table.componentEnds[row]!
+      for (let i = beginOf(table.componentEnds, row); i < to; i++) {
         totalNs[table.component[i]!]! += table.criticalNs[i]! * table.weight[row]!
       }
     }
@@ -289,7 +293,7 @@ function addExemplars(
       const durationNs = table.durationNs[row]!
       mine.offer(table, row, durationNs)
       const to = table.componentEnds[row]!
-      for (let i = row === 0 ? 0 : table.componentEnds[row - 1]!; i < to; i++) {
+      for (let i = beginOf(table.componentEnds, row); i < to; i++) {
         const place = places[table.component[i]!]!
         const ns = durationNs - table.ifInstantNs[i]!
         if (ns >= worst.rank[place]!) offerTo(worst, place, table, row, ns, ns)

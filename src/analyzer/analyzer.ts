@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { analyzeSpans } from '../analysis/analyze.ts'
+import type { Analysis } from '../analysis/result.ts'
 import { createDetector } from '../findings/detect.ts'
 import type { FindingLimits } from '../findings/settings.ts'
 import {
@@ -105,6 +106,9 @@ export function startAnalyzer(options: {
   let startedMs = 0
   let cursorMs = 0
   const waiting = createWaitingTraces()
+  /** Memory of batches that are done, for the next ones: their spans and results are most of what this process makes. */
+  let spareSpans: SpanColumns | undefined
+  let spareResults: Analysis | undefined
   /** Traces whose results may be stored in part: those are looked up and replaced. */
   const torn = new Set<string>()
   let lastVersion = 0
@@ -242,6 +246,7 @@ export function startAnalyzer(options: {
         reading.catch(() => {})
         await breathe()
         const write = await analyze(batchOf(spans, wanted), wanted, flagOf)
+        spareSpans = spans
         await breathe()
         await writes.give(async () => {
           await write()
@@ -266,7 +271,9 @@ export function startAnalyzer(options: {
       const rows = stored.reduce((sum, minute) => sum + minute.rows, 0)
       for (const slice of sliceById(traces, Math.ceil(rows / ROWS_AT_ONCE))) {
         const window = { fromMs: fromMs - 1, toMs, ids: slice.ids }
-        yield { spans: await readStored(store, dictionary, window), wanted: byId(slice.traces) }
+        const before = spareSpans
+        spareSpans = undefined
+        yield { spans: await readStored(store, dictionary, window, before), wanted: byId(slice.traces) }
       }
     }
     for (const traces of apart) {
@@ -292,7 +299,9 @@ export function startAnalyzer(options: {
       range: true,
       callTrees: true,
       observer: detector.observer,
+      before: spareResults,
     })
+    spareResults = undefined
     await breathe()
     const version = versionNow()
     const isAgain = ids.map((id) => wanted.get(id)!.analyses > 0 || torn.has(id))
@@ -316,6 +325,7 @@ export function startAnalyzer(options: {
       { version, modelVersion },
     )
     const addCounts = countAnalysis(analysis)
+    spareResults = analysis
     return async () => {
       for (const id of ids) torn.add(id)
       if (samples.rows > 0) await store.insertBlock('samples', samples.block, token)

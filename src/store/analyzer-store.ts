@@ -137,19 +137,25 @@ export async function readLastVersion(store: Store): Promise<number> {
 /** Trace ids in hex, both included. */
 export type IdRange = { first: string; last: string }
 
-/** Lean spans stored in (fromMs, toMs], of traces in a range of ids, or of one trace in `share`. */
+/**
+ * Lean spans stored in (fromMs, toMs], of traces in a range of ids, or of one trace in `share`. `before`: spans that nobody
+ * needs any more; their memory is used again.
+ */
 export async function readStored(
   store: Store,
   dictionary: Dictionary,
   window: { fromMs: number; toMs: number; ids?: IdRange | undefined; share?: number },
+  before?: SpanColumns,
 ): Promise<SpanColumns> {
   const { fromMs, toMs, ids, share = 1 } = window
-  const bytes = await store.queryLarge(`
-    SELECT ${LEAN_COLUMNS} FROM spans_lean
+  return store.queryLarge(
+    `SELECT ${LEAN_COLUMNS} FROM spans_lean
     WHERE StoredAt > ${time(fromMs)} AND StoredAt <= ${time(toMs)}
     ${ids === undefined ? '' : `AND ${isWithin(ids)}`}
-    ${share > 1 ? `AND TraceLow % ${share} = 0` : ''}`)
-  return decodeLeanSpans(bytes, dictionary)
+    ${share > 1 ? `AND TraceLow % ${share} = 0` : ''}`,
+    {},
+    (answer) => decodeLeanSpans(answer, dictionary, before),
+  )
 }
 
 /** The first condition is one that the order of the table answers. */
@@ -173,11 +179,13 @@ export async function readTraces(
   limit: number,
 ): Promise<SpanColumns> {
   const ids = traceIds.map((id) => `(${halvesOf(id).join(', ')})`).join(', ')
-  const bytes = await store.queryLarge(`
-    SELECT ${LEAN_COLUMNS} FROM spans_lean
+  return store.queryLarge(
+    `SELECT ${LEAN_COLUMNS} FROM spans_lean
     WHERE StoredAt >= ${time(fromMs)} AND (TraceHigh, TraceLow) IN (${ids})
-    ${Number.isFinite(limit) ? `ORDER BY StoredAt, SpanId LIMIT ${limit}` : ''}`)
-  return decodeLeanSpans(bytes, dictionary)
+    ${Number.isFinite(limit) ? `ORDER BY StoredAt, SpanId LIMIT ${limit}` : ''}`,
+    {},
+    (answer) => decodeLeanSpans(answer, dictionary),
+  )
 }
 
 /** Keys of the samples that earlier analyses of these traces gave. */

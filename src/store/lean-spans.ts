@@ -1,4 +1,4 @@
-import { createColumns, reserve, type SpanColumns } from '../trace/columns.ts'
+import { columnsIn, reserve, type SpanColumns } from '../trace/columns.ts'
 import type { Dictionary } from '../trace/dictionary.ts'
 import {
   type NativeReader,
@@ -18,12 +18,13 @@ const ROW_BYTES = 67
 
 /**
  * Decodes a Native answer of LEAN_COLUMNS into columns, without an object a span: numbers are copied as they are,
- * shapes are looked up once a block and distinct value.
+ * shapes are looked up once a block and distinct value. `before`: spans that nobody needs any more; their memory is used
+ * again.
  *
  * @throws RangeError when the bytes are not such an answer
  */
-export function decodeLeanSpans(bytes: Buffer, dictionary: Dictionary): SpanColumns {
-  const columns = createColumns(dictionary, Math.max(1024, Math.floor(bytes.length / ROW_BYTES)))
+export function decodeLeanSpans(bytes: Buffer, dictionary: Dictionary, before?: SpanColumns): SpanColumns {
+  const columns = columnsIn(before, dictionary, Math.max(1024, Math.floor(bytes.length / ROW_BYTES)))
   const reader: NativeReader = { bytes, at: 0 }
   while (reader.at < bytes.length) {
     const width = readVarint(reader)

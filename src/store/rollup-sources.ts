@@ -171,7 +171,7 @@ export async function readSampleBlocks(
   buckets: readonly ChangedBucket[],
   frames: Frames,
 ): Promise<SampleBlock[]> {
-  const bytes = await store.queryLarge(
+  return store.queryLarge(
     `SELECT ${MINUTE_OF_START} AS Minute, ${ENDPOINT}, ServiceVersion,
             toUInt64(toUnixTimestamp64Nano(Start)) AS StartNs,
             reinterpretAsUInt64(reverse(unhex(substring(TraceId, 1, 16)))) AS TraceHigh,
@@ -181,8 +181,8 @@ export async function readSampleBlocks(
      FROM samples FINAL WHERE ${startWithin(buckets)} ${endpointsIn(keysOf(buckets))}
      SETTINGS do_not_merge_across_partitions_select_final = 1`,
     endpointParams(keysOf(buckets)),
+    (answer) => [...readTables(answer)].map((table) => sampleBlock(table, frames)),
   )
-  return [...readTables(bytes)].map((table) => sampleBlock(table, frames))
 }
 
 /** Samples of an answer, or of what is being stored. */

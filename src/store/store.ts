@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync, rmSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync, readSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type ClickHouseClient, type ClickHouseSettings, createClient } from '@clickhouse/client'
 import type { Logger } from 'pino'
 import type { Retention } from '../analysis/steps.ts'
+import { columnIn } from '../trace/column-memory.ts'
 import { migrate } from './migrate.ts'
 import { createSpoolFiles } from './spool-files.ts'
 
@@ -82,8 +83,8 @@ export type Store = {
   stream<Row>(name: string, params?: Record<string, unknown>): AsyncIterable<Row[]>
   /** The answer of a query as bytes of the Native format. */
   queryNative(sql: string, params?: Record<string, unknown>): Promise<Buffer>
-  /** The same of an answer that may be tens of megabytes. */
-  queryLarge(sql: string, params?: Record<string, unknown>): Promise<Buffer>
+  /** The same of an answer that may be tens of megabytes: `take` gets it, and must keep nothing of its memory. */
+  queryLarge<T>(sql: string, params: Record<string, unknown>, take: (answer: Buffer) => T): Promise<T>
   close(): Promise<void>
 }
 
@@ -102,6 +103,7 @@ export function openStore(options: StoreOptions): Store {
   })
   const texts = new Map<string, string>()
   const files = createSpoolFiles()
+  let answerMemory: Uint8Array | undefined
 
   return {
     client,
@@ -158,10 +160,10 @@ export function openStore(options: StoreOptions): Store {
 
     queryNative,
 
-    async queryLarge(sql, params = {}) {
+    async queryLarge(sql, params, take) {
       const directory = await options.spool?.()
-      const answer = directory === undefined ? undefined : await fetchAnswer(sql, params, directory)
-      return answer ?? queryNative(sql, params)
+      const answer = directory === undefined ? undefined : await fetchAnswer(sql, params, directory, take)
+      return answer === undefined ? take(await queryNative(sql, params)) : answer.taken
     },
 
     close() {
@@ -187,12 +189,14 @@ export function openStore(options: StoreOptions): Store {
   }
 
   /** undefined: it cannot be had this way, for there is no room for example. */
-  async function fetchAnswer(
+  async function fetchAnswer<T>(
     sql: string,
     query_params: Record<string, unknown>,
     directory: string,
-  ): Promise<Buffer | undefined> {
+    take: (answer: Buffer) => T,
+  ): Promise<{ taken: T } | undefined> {
     const file = join(directory, randomUUID())
+    let answer: Buffer
     try {
       const query = `${sql} FORMAT Native`
       const clickhouse_settings = { spool_answer: basename(file) }
@@ -200,13 +204,32 @@ export function openStore(options: StoreOptions): Store {
       for await (const _ of stream) {
         // The answer is in the file; reading this one frees the connection.
       }
-      return readFileSync(file)
+      answer = readAnswer(file)
     } catch (error) {
       log.debug({ err: error }, 'an answer comes through the socket')
       return undefined
     } finally {
       rmSync(file, { force: true })
     }
+    // At once: the next answer is read into the same memory.
+    return { taken: take(answer) }
+  }
+
+  function readAnswer(file: string): Buffer {
+    const descriptor = openSync(file, 'r')
+    try {
+      const { size } = fstatSync(descriptor)
+      answerMemory = columnIn(answerMemory, Uint8Array, size)
+      for (let at = 0; at < size; ) {
+        const read = readSync(descriptor, answerMemory, at, size - at, at)
+        if (read === 0) throw new Error('the answer ends early')
+        at += read
+      }
+    } finally {
+      closeSync(descriptor)
+    }
+    const { buffer, byteOffset, length } = answerMemory
+    return Buffer.from(buffer, byteOffset, length)
   }
 
   async function insertNative(

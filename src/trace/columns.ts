@@ -1,3 +1,4 @@
+import { columnIn } from './column-memory.ts'
 import { NO_FIGURES, type SpanFigures } from './detail.ts'
 import type { Dictionary } from './dictionary.ts'
 
@@ -52,10 +53,39 @@ export function createColumns(dictionary: Dictionary, capacity = 1024): SpanColu
   }
 }
 
+/** The same in the memory of spans that nobody needs any more; what is in it may be anything. */
+export function columnsIn(
+  before: SpanColumns | undefined,
+  dictionary: Dictionary,
+  capacity: number,
+): SpanColumns {
+  const of = (name: Wide | Narrow, length: number) => columnIn(before?.[name], Uint32Array, length)
+  return {
+    count: 0,
+    traceHigh: of('traceHigh', 2 * capacity),
+    traceLow: of('traceLow', 2 * capacity),
+    spanId: of('spanId', 2 * capacity),
+    parentId: of('parentId', 2 * capacity),
+    start: of('start', 2 * capacity),
+    end: of('end', 2 * capacity),
+    status: columnIn(before?.status, Uint8Array, capacity),
+    shape: of('shape', capacity),
+    weight: of('weight', capacity),
+    detail: of('detail', capacity),
+    bodyBytes: of('bodyBytes', capacity),
+    returnedRows: of('returnedRows', capacity),
+    valueHash: of('valueHash', capacity),
+    dictionary,
+  }
+}
+
 /** Columns of two words a row. */
 export const WIDE = ['traceHigh', 'traceLow', 'spanId', 'parentId', 'start', 'end'] as const
 /** Columns of one word a row. */
 export const NARROW = ['shape', 'weight', 'detail', 'bodyBytes', 'returnedRows', 'valueHash'] as const
+
+type Wide = (typeof WIDE)[number]
+type Narrow = (typeof NARROW)[number]
 
 /** Makes room for `rows` rows in all; arrays are replaced when they grow. */
 export function reserve(columns: SpanColumns, rows: number): void {

@@ -41,9 +41,9 @@ const requests = (first: number, count: number) => collectorSpansOf(runWorld(WOR
 /** An analyzer, and how often it has read samples back. */
 function open() {
   let reads = 0
-  const queryLarge: Store['queryLarge'] = (sql, params) => {
+  const queryLarge: Store['queryLarge'] = (sql, params, take) => {
     if (/FROM samples/.test(sql)) reads++
-    return store.queryLarge(sql, params)
+    return store.queryLarge(sql, params, take)
   }
   const analyzer = startAnalyzer({
     store: { ...store, queryLarge },

@@ -211,7 +211,7 @@ function timed(store: Store, parts: Record<string, number>): Store {
     ...store,
     insertBlock: (table, native, token) => time(`insert ${table}`, store.insertBlock(table, native, token)),
     queryNative: (sql, params) => time(`read ${tableOf(sql)}`, store.queryNative(sql, params)),
-    queryLarge: (sql, params) => time(`read ${tableOf(sql)}`, store.queryLarge(sql, params)),
+    queryLarge: (sql, params, take) => time(`read ${tableOf(sql)}`, store.queryLarge(sql, params, take)),
   }
 }
 

@@ -6,7 +6,7 @@ import { migrate } from '../../src/store/migrate.ts'
 import { writeBlock } from '../../src/store/native-writer.ts'
 import { endpointParams, endpointsIn } from '../../src/store/rollups.ts'
 import type { Store } from '../../src/store/store.ts'
-import { epochNs, idHex, traceIdHex } from '../../src/trace/columns.ts'
+import { epochNs, idHex, type SpanColumns, traceIdHex } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
 import { samplingWeight } from '../../src/trace/sampling.ts'
 import { SHAPE_FIELDS, shapeFieldsFrom } from '../../src/trace/shape.ts'
@@ -90,15 +90,14 @@ describe('lean spans', () => {
       store,
       ids.map((TraceId) => ({ TraceId, SpanId: '0000000000000001', startNs: nowNs })),
     )
+    // Each into the memory of the one before, longer or shorter.
+    let spans: SpanColumns | undefined
     for (let first = 0; first < ids.length; first++) {
       for (let last = first; last < ids.length; last += 3) {
         const range = { first: ids[first]!, last: ids[last]! }
-        const spans = await readStored(store, createDictionary(), {
-          fromMs: 0,
-          toMs: Date.now() + 60_000,
-          ids: range,
-        })
-        const read = Array.from({ length: spans.count }, (_, row) => traceIdHex(spans, row))
+        const window = { fromMs: 0, toMs: Date.now() + 60_000, ids: range }
+        spans = await readStored(store, createDictionary(), window, spans)
+        const read = Array.from({ length: spans.count }, (_, row) => traceIdHex(spans!, row))
         expect(read.sort()).toEqual(ids.slice(first, last + 1))
       }
     }
