@@ -15,7 +15,7 @@ const positive = upTo(2 ** 31 - 1)
 /** Timers count milliseconds in 31 bits, and go off at once where these are more. */
 const MOST_SECONDS = 86_400
 /** The store counts seconds in 32 bits, to 2106: what is to be kept beyond that, it takes for long out of date. */
-const days = between(0, 10_000)
+const days = upTo(10_000)
 const flag = z.enum(['0', '1'], 'expected 0 or 1').transform((text) => text === '1')
 const { spans, ...receiver } = DEFAULT_RECEIVER_LIMITS
 const MIB = 1024 * 1024
@@ -120,8 +120,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     dataDir: s.LONGPOLE_DATA_DIR,
     settleSeconds: s.LONGPOLE_SETTLE_SECONDS,
     dependencies: s.LONGPOLE_DEPENDENCIES,
-    retentionDays: Math.max(1, s.LONGPOLE_RETENTION_DAYS),
-    rollupRetentionDays: Math.max(1, s.LONGPOLE_ROLLUP_RETENTION_DAYS),
+    retentionDays: s.LONGPOLE_RETENTION_DAYS,
+    rollupRetentionDays: s.LONGPOLE_ROLLUP_RETENTION_DAYS,
     fsync: s.LONGPOLE_FSYNC,
     graceSeconds: s.LONGPOLE_GRACE_SECONDS,
     limits: {

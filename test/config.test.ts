@@ -58,9 +58,10 @@ describe('settings', () => {
     // The store would delete everything at once.
     [
       { LONGPOLE_RETENTION_DAYS: '36500' },
-      'LONGPOLE_RETENTION_DAYS=36500: expected a number from 0 to 10000',
+      'LONGPOLE_RETENTION_DAYS=36500: expected a number from 1 to 10000',
     ],
-    [{ LONGPOLE_ROLLUP_RETENTION_DAYS: '36500' }, 'expected a number from 0 to 10000'],
+    [{ LONGPOLE_RETENTION_DAYS: '0' }, 'LONGPOLE_RETENTION_DAYS=0: expected a number from 1 to 10000'],
+    [{ LONGPOLE_ROLLUP_RETENTION_DAYS: '36500' }, 'expected a number from 1 to 10000'],
     // A timer of as long goes off at once.
     [
       { LONGPOLE_GRACE_SECONDS: '2147484' },

@@ -14,7 +14,7 @@ import { addEventRoute } from './events.ts'
 import { addFindingRoutes } from './findings.ts'
 import { addFlamegraphRoute } from './flamegraph.ts'
 import { addHealthRoutes } from './health.ts'
-import { onlyKnownParameters } from './known-parameters.ts'
+import { methodsOf, onlyKnownParameters } from './known-parameters.ts'
 import { addMarkRoutes } from './marks.ts'
 import { createMetrics, type MetricSources } from './metrics.ts'
 import { addPage } from './page.ts'
@@ -93,9 +93,15 @@ export function createApi({
     log.error({ err: error, path: c.req.path }, 'request failed')
     return errorJson(c, new ApiError(500, 'internal', 'the request failed; the log says why'))
   })
-  app.notFound((c) =>
-    errorJson(c, new ApiError(404, 'no-such-route', `there is no ${c.req.method} ${c.req.path}`)),
-  )
+  app.notFound((c) => {
+    const { method, path } = c.req
+    const methods = methodsOf(app, path).join(', ')
+    if (methods === '') {
+      return errorJson(c, new ApiError(404, 'no-such-route', `there is no ${method} ${path}`))
+    }
+    c.header('Allow', methods)
+    return errorJson(c, new ApiError(405, 'wrong-method', `there is no ${method} ${path}, only ${methods}`))
+  })
 
   addHealthRoutes(app, store, createMetrics(metrics, refreshMetrics), problem)
   app.get('/', (c) =>

@@ -21,6 +21,11 @@ export function onlyKnownParameters(app: OpenAPIHono): MiddlewareHandler {
   }
 }
 
+/** What a path of the API may be asked with; nothing where there is no such path. */
+export function methodsOf(app: OpenAPIHono, path: string): string[] {
+  return routesOf(app).flatMap((route) => (route.path.test(path) ? [route.method] : []))
+}
+
 function routesOf(app: OpenAPIHono) {
   return app.openAPIRegistry.definitions.flatMap((definition) => {
     if (definition.type !== 'route') return []

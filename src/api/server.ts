@@ -9,11 +9,15 @@ import { headersOfWarmUp, startWarmUp } from './warm-up.ts'
 
 const LOOPBACK = /^(127\.|localhost$|\[::1\]$)/
 
+/** An endpoint is named in the path, and of what the receivers let pass each byte takes three there; Node has 16 KiB. */
+const MOST_HEADER_BYTES = 256 * 1024
+
 /** Questions are short: who has not asked by then never will. In ms. */
-const TIMEOUTS = {
+const LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   connectionsCheckingInterval: 1000,
+  maxHeaderSize: MOST_HEADER_BYTES,
 } as const
 
 /** Answers under way get this long. */
@@ -32,8 +36,8 @@ export async function startApi(
   const tls = options.tls === undefined ? undefined : readTls(options.tls, options.log)
   const server =
     tls === undefined
-      ? createServer(TIMEOUTS, listener)
-      : createTlsServer({ ...TIMEOUTS, cert: tls.cert, key: tls.key }, listener)
+      ? createServer(LIMITS, listener)
+      : createTlsServer({ ...LIMITS, cert: tls.cert, key: tls.key }, listener)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'the port is taken' : cause.message

@@ -11,7 +11,9 @@ import type {
   Trace,
   TraceSummary,
 } from '../../src/api/schemas.ts'
+import { startApi } from '../../src/api/server.ts'
 import { QUESTIONS } from '../../src/api/warm-up.ts'
+import { DEFAULT_SPAN_LIMITS } from '../../src/receiver/limits.ts'
 import {
   type CollectorSpan,
   insertCollectorSpans,
@@ -448,6 +450,14 @@ describe('what cannot be answered', () => {
     })
   })
 
+  it('a route asked in another way than it can be is 405', async () => {
+    const answer = await api.request('/api/v1/endpoints', { method: 'POST' })
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET'])
+    expect(await answer.json()).toMatchObject({ error: { code: 'wrong-method', details: null } })
+    const mark = await api.request('/api/v1/marks/x', { method: 'POST' })
+    expect([mark.status, mark.headers.get('allow')]).toEqual([405, 'PUT, DELETE'])
+  })
+
   it('a store that is away is 503', async () => {
     const away = await openTestStore(engine.url)
     await away.close()
@@ -459,6 +469,20 @@ describe('what cannot be answered', () => {
     expect(answer.status).toBe(503)
     expect(await answer.json()).toMatchObject({ error: { code: 'store-unavailable' } })
   })
+})
+
+it('takes names as long as the receivers let pass', async () => {
+  const served = await startApi({ store, log: quiet, address: '127.0.0.1:0' })
+  try {
+    const service = 'é'.repeat(DEFAULT_SPAN_LIMITS.valueBytes / 2)
+    const operation = 'é'.repeat(DEFAULT_SPAN_LIMITS.nameBytes / 2)
+    const answer = await fetch(
+      `http://${served.address}/api/v1/bottlenecks?${new URLSearchParams({ service, operation })}`,
+    )
+    expect([answer.status, await answer.json()]).toMatchObject([200, { bottlenecks: [] }])
+  } finally {
+    await served.stop()
+  }
 })
 
 describe('access', () => {
