@@ -177,6 +177,19 @@ describe('rollups', () => {
     ])
   })
 
+  it('of spans from all over, as a broken clock says, stop no other', async () => {
+    store = await openTestStore(engine.url)
+    const seconds = (i: number) => Math.floor(Date.now() / 1000) + i * 31 * 86_400
+    const rows = randomSamples(9, 130, 1).map((row, i) => ({ ...row, Start: `${seconds(i)}.000000000` }))
+    for (let i = 0; i < rows.length; i += 65) await put(rows.slice(i, i + 65))
+    await builder().run()
+    const answer = await store.client.query({
+      query: 'SELECT uniqExact(toStartOfMonth(Bucket)) AS months FROM rollups FINAL WHERE Step = 60',
+      format: 'JSONEachRow',
+    })
+    expect(await answer.json()).toEqual([{ months: 130 }])
+  })
+
   it('a crash anywhere is made good by the next builder', async () => {
     store = await openTestStore(engine.url)
     const rows = randomSamples(4, 300, 3)
