@@ -39,6 +39,8 @@ import { createOpenMinutes } from './open-minutes.ts'
 const OVERLAP_MICROS = 180e6
 /** A longer step's bucket is built when it has been over for so long. */
 const LAG_SECONDS = 180
+/** Spans that begin later than this from now are not taken by the receivers; a Collector may insert them. */
+const AHEAD_SECONDS = 86_400
 /** Samples, and buckets of longer steps, that are added up at once. */
 const SAMPLES_AT_ONCE = 200_000
 const BUCKETS_AT_ONCE = 200
@@ -228,7 +230,9 @@ export function createRollupBuilder(
       for (const bucket of chunk) seen(i, bucket)
     }
     // What still runs must be found again when it is over.
-    const least = running.reduce((least, { version }) => Math.min(least, version), startedMicros)
+    // One far ahead, as a broken clock says, would keep the cursor back for good, and all since would be listed each time.
+    const near = running.filter(({ bucket }) => bucket <= overAt + AHEAD_SECONDS)
+    const least = near.reduce((least, { version }) => Math.min(least, version), startedMicros)
     await moveCursor(i, cursors, Math.min(startedMicros, least + OVERLAP_MICROS))
     const builtTo = Math.floor(overAt / seconds) * seconds
     await writeState(store, builtName(seconds), String(builtTo), startedMicros)
