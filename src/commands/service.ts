@@ -70,10 +70,7 @@ export async function startService(
       receiver = await startReceiver({
         grpc: config.otlpGrpc,
         http: config.otlpHttp,
-        sink: {
-          ...{ insert: store.insertSpans, hasLine: store.hasLine },
-          ...{ probe: store.probe, damage: health.damage },
-        },
+        sink: { insert: store.insertSpans, probe: store.probe, damage: health.damage },
         retentionDays: config.retentionDays,
         limits: config.limits,
         token: config.token,

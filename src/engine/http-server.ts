@@ -10,7 +10,7 @@ import { helloBlock, isHello } from './hello.ts'
 import { RefusedStatement } from './refused.ts'
 import { quoteText, type RequestSettings, readSettings, setStatements } from './settings.ts'
 import { parseStatement, type Statement } from './statement.ts'
-import { createLine, createTurns } from './turns.ts'
+import { createTurns } from './turns.ts'
 import { header, refuseForeign, userOf } from './users.ts'
 
 /** As ClickHouse has it (http_max_uri_size): parameters of a statement are in the URL, endpoints by name among them. */
@@ -19,8 +19,6 @@ const MOST_HEADER_BYTES = 1024 * 1024
 const CONCURRENT = 8
 /** Of them those of readers: however slow a dashboard is, spans are taken. */
 const CONCURRENT_READERS = 5
-/** An insert that is to begin after the one before it (`in_line`) waits so long for that. */
-const LINE_MS = 1000
 const DEFAULT_FORMAT = 'TabSeparated'
 
 export type EngineServer = {
@@ -51,7 +49,6 @@ export async function serveEngine(
   const spool = openSpool()
   const turns = createTurns(CONCURRENT)
   const readerTurns = createTurns(CONCURRENT_READERS)
-  const line = createLine(LINE_MS)
   const server = createServer({ maxHeaderSize: MOST_HEADER_BYTES }, (request, response) => {
     answer(request, response).catch((error: unknown) => {
       options.onError?.(error)
@@ -96,11 +93,8 @@ export async function serveEngine(
         let session: Session | undefined
         try {
           session = openSession()
-          const opened = session
-          prepare(opened, databaseOf(request, parameters), settings, isReader)
-          const run = () => execute(opened, statement, data, spool, request, response, parameters)
-          // All is ready for it by then, so that the engine is not idle between two.
-          await (parameters.has('in_line') && statement.kind === 'insert-data' ? line(run) : run())
+          prepare(session, databaseOf(request, parameters), settings, isReader)
+          await execute(session, statement, data, spool, request, response, parameters)
         } finally {
           session?.close()
           turns.giveBack()

@@ -22,7 +22,6 @@ const PARAMETERS = new Set([
   'quota_key',
   'spooled',
   'spool_answer',
-  'in_line',
 ])
 
 /** Settings a request may make: what the client, Grafana's data source and the store send. */

@@ -32,25 +32,3 @@ export function createTurns(limit: number): Turns {
     },
   }
 }
-
-/**
- * One after the other, in the order in which they came. Each begins after `patienceMs` at the latest: behind one that hangs
- * nothing waits for ever.
- */
-export function createLine(patienceMs: number): <T>(run: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (run) => {
-    const own = endOrTimeout(last, patienceMs).then(run)
-    last = own.catch(() => {})
-    return own
-  }
-}
-
-async function endOrTimeout(before: Promise<unknown>, patienceMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, patienceMs)
-  })
-  await Promise.race([before, timeout])
-  clearTimeout(timer)
-}

@@ -22,12 +22,6 @@ export type BatchLimits = {
   waitMs: number
   /** ... or this long while another insert is under way: two at a time share the processor, and both are late, ... */
   besideMs: number
-  /**
-   * ... or, with `aheadRows`, once no export has come for this long, if the store begins with it when the other has ended: it
-   * would idle while the next is written, ...
-   */
-  aheadRows: number
-  aheadMs: number
   /** ... or, if the store is idle, once no export has come for this long and the last insert began this long ago. */
   quietMs: number
   gapMs: number
@@ -46,8 +40,6 @@ export const DEFAULT_BATCH_LIMITS: BatchLimits = {
   maxBytes: 64 * 1024 * 1024,
   waitMs: 100,
   besideMs: 1000,
-  aheadRows: 40_000,
-  aheadMs: 10,
   quietMs: 20,
   gapMs: 50,
   smallRows: 256,
@@ -197,21 +189,17 @@ export function createBatcher(options: BatcherOptions): Batcher {
     const isSmall = rows < limits.smallRows
     const atLatest = open.firstAt + (isSmall ? limits.smallWaitMs : limits.waitMs)
     const afterLast = lastStartAt + (isSmall ? limits.smallWaitMs : limits.gapMs)
-    const besideAt = open.firstAt + Math.max(limits.besideMs, limits.waitMs)
-    const isAhead = sink.hasLine === true && rows >= limits.aheadRows
-    const aheadAt = isAhead ? open.lastAt + limits.aheadMs : Number.POSITIVE_INFINITY
     const dueAt =
       inserts > 0
-        ? Math.min(besideAt, aheadAt)
+        ? open.firstAt + Math.max(limits.besideMs, limits.waitMs)
         : Math.min(atLatest, Math.max(open.lastAt + limits.quietMs, afterLast))
-    const now = performance.now()
-    if (dueAt <= now) {
-      run(seal(), besideAt > now)
+    const waitMs = dueAt - performance.now()
+    if (waitMs <= 0) {
+      run(seal())
     } else if (timer === undefined || dueAt < timerAt) {
       clearTimeout(timer)
       timerAt = dueAt
-      // What has come in the meantime is read before it is looked whether something has.
-      timer = setTimeout(() => setImmediate(wake), dueAt - now)
+      timer = setTimeout(wake, waitMs)
     }
   }
 
@@ -226,8 +214,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     return batch
   }
 
-  /** `inLine`: behind what is under way, where the store can have it so. */
-  async function run(batch: Batch, inLine = true): Promise<void> {
+  async function run(batch: Batch): Promise<void> {
     running.add(batch)
     inserts++
     lastStartAt = performance.now()
@@ -238,7 +225,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
         sink,
         log,
         counters,
-        inLine: inLine && sink.hasLine === true,
         insertTimeoutMs: limits.insertTimeoutMs,
         retryForMs: limits.retryForMs,
         mayRetry: () => !stopping && !state.isDown(),

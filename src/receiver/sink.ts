@@ -1,8 +1,6 @@
 /** Where rows go: the store. */
 export type SpanSink = {
   insert(batch: SpanBatch): Promise<void>
-  /** Whether an insert can be handed over while another is under way, to begin once that has ended. */
-  hasLine?: boolean
   /** Rejects while nothing can be stored. */
   probe?(): Promise<void>
   /** Why nothing should be stored, though it perhaps could be. */
@@ -16,8 +14,6 @@ export type SpanBatch = {
   columns: readonly string[]
   /** Makes a repetition of the same bytes harmless. */
   token: string
-  /** To begin once those that were handed over in line before it have ended. */
-  inLine: boolean
   /** Aborted when nobody waits for it any more. */
   signal: AbortSignal
 }

@@ -8,8 +8,6 @@ export type StoreOptions = {
   sink: SpanSink
   log: Logger
   counters: ReceiverCounters
-  /** Whether the first attempt is to wait for the inserts before it; whatever follows is late already. */
-  inLine: boolean
   /** How long an insert may take before it counts as failed, and how long one is repeated. */
   insertTimeoutMs: number
   retryForMs: number
@@ -106,18 +104,16 @@ export async function storeBlock(
 
 /** undefined: inserted. Else the last error. The same bytes with the same token each time. */
 async function insertWithRetries(
-  batch: Omit<SpanBatch, 'inLine' | 'signal'>,
+  batch: Omit<SpanBatch, 'signal'>,
   giveUpAt: number,
-  { sink, log, counters, inLine, insertTimeoutMs, mayRetry }: StoreOptions,
+  { sink, log, counters, insertTimeoutMs, mayRetry }: StoreOptions,
   failedOnce: () => void,
 ): Promise<unknown> {
   for (let attempt = 0; ; attempt++) {
     const delayMs = Math.min(FIRST_RETRY_MS * 2 ** attempt, MAX_RETRY_MS)
     const startedAt = performance.now()
     try {
-      await withTimeout(insertTimeoutMs, (signal) =>
-        sink.insert({ ...batch, inLine: inLine && attempt === 0, signal }),
-      )
+      await withTimeout(insertTimeoutMs, (signal) => sink.insert({ ...batch, signal }))
       counters.inserts++
       observe(counters.batchRows, batch.rows)
       observe(counters.insertSeconds, (performance.now() - startedAt) / 1000)

@@ -56,15 +56,11 @@ export type SpanBatch = {
   columns: readonly string[]
   /** Makes a repetition of the same bytes harmless. */
   token: string
-  /** Where `hasLine`: it begins once the inserts that came in line before it have ended. */
-  inLine?: boolean | undefined
   signal?: AbortSignal | undefined
 }
 
 export type Store = {
   readonly client: ClickHouseClient
-  /** Whether inserts of spans can be handed over ahead, to wait for their turn there. */
-  readonly hasLine: boolean
   /** For how long spans and results, and rollups, are kept. */
   readonly retention: Retention
   /** Applies schema/; returns the versions that were new. */
@@ -107,7 +103,6 @@ export function openStore(options: StoreOptions): Store {
 
   return {
     client,
-    hasLine: options.spool !== undefined,
     retention,
 
     async migrate() {
@@ -129,11 +124,11 @@ export function openStore(options: StoreOptions): Store {
       return answer.success
     },
 
-    async insertSpans({ rows, native, columns, token, inLine = false, signal }) {
+    async insertSpans({ rows, native, columns, token, signal }) {
       if (rows === 0) return
       const names = columns.map((name) => `\`${name}\``).join(', ')
       const insert = `INSERT INTO received_spans (${names}) FORMAT Native`
-      await insertNative(insert, native, token, OF_SPANS, { inLine, signal })
+      await insertNative(insert, native, token, OF_SPANS, signal)
     },
 
     async probe() {
@@ -237,7 +232,7 @@ export function openStore(options: StoreOptions): Store {
     native: readonly Uint8Array[],
     token: string,
     settings: ClickHouseSettings,
-    { inLine = false, signal }: { inLine?: boolean; signal?: AbortSignal | undefined } = {},
+    signal?: AbortSignal,
   ): Promise<void> {
     const directory = await options.spool?.()
     const file = directory === undefined ? undefined : files.write(directory, native)
@@ -251,7 +246,6 @@ export function openStore(options: StoreOptions): Store {
           ...settings,
           insert_deduplication_token: token,
           ...(file === undefined ? {} : { spooled: file.name }),
-          ...(file !== undefined && inLine ? { in_line: 1 } : {}),
         },
         ...(signal === undefined ? {} : { abort_signal: signal }),
       })

@@ -196,7 +196,7 @@ async function withOurs(load: Sending, insert: SpanSink['insert'] = store.insert
   const receiver = await startReceiver({
     grpc: '127.0.0.1:0',
     http: '127.0.0.1:0',
-    sink: { insert, hasLine: store.hasLine },
+    sink: { insert },
     retentionDays: 7,
     log,
   })

@@ -142,46 +142,6 @@ describe('sharing inserts', () => {
     await Promise.all(both)
   })
 
-  it.each([true, false])(
-    'a large batch is handed over while another is stored if it can wait there: %s',
-    async (hasLine) => {
-      const sink = Object.assign(createMemorySink(), { hasLine })
-      const { opened, open } = gate()
-      sink.before = () => opened
-      const { send } = batcherOn(sink, { rows: 10, besideMs: 1e9, aheadRows: 30, aheadMs: 20 })
-      const sent = [send(sampleSpans(10)), send(sampleSpans(20, 11))]
-      await new Promise((resolve) => setTimeout(resolve, 100))
-      expect(sink.inserts.map(({ rows }) => rows)).toEqual([10])
-      // Not at once: what comes just behind it is of the same insert.
-      sent.push(send(sampleSpans(20, 31)), send(sampleSpans(5, 51)))
-      if (hasLine) await until(() => sink.inserts.length === 2)
-      else await new Promise((resolve) => setTimeout(resolve, 100))
-      expect(sink.inserts.map(({ rows, inLine }) => [rows, inLine])).toEqual(
-        hasLine
-          ? [
-              [10, true],
-              [45, true],
-            ]
-          : [[10, false]],
-      )
-      open()
-      await Promise.all(sent)
-      expect(sink.inserts.map(({ rows }) => rows)).toEqual([10, 45])
-    },
-  )
-
-  it('what has waited long beside another insert does not wait for it', async () => {
-    const sink = Object.assign(createMemorySink(), { hasLine: true })
-    const { opened, open } = gate()
-    sink.before = () => opened
-    const { send } = batcherOn(sink, { rows: 10, waitMs: 1, besideMs: 50 })
-    const sent = [send(sampleSpans(10)), send(sampleSpans(20, 11))]
-    await until(() => sink.inserts.length === 2)
-    open()
-    await Promise.all(sent)
-    expect(sink.inserts.map(({ inLine }) => inLine)).toEqual([true, false])
-  })
-
   it('few rows wait longer than many, and are not inserted as often', async () => {
     const sink = createMemorySink()
     const { send } = batcherOn(sink, { smallRows: 50, smallWaitMs: 1500, waitMs: 1e9 })

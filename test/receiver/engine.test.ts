@@ -40,8 +40,7 @@ beforeAll(async () => {
   await store.client.command({
     query: "ALTER TABLE otel_traces ADD CONSTRAINT named CHECK SpanName != 'bad'",
   })
-  receiver = (await openReceiver({ sink: { insert: store.insertSpans, hasLine: store.hasLine } as never }))
-    .receiver
+  receiver = (await openReceiver({ sink: { insert: store.insertSpans } as never })).receiver
 })
 
 afterAll(async () => {

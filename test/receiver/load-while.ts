@@ -30,7 +30,7 @@ export async function loadWhile(
   const receiver = await startReceiver({
     grpc: '127.0.0.1:0',
     http: '127.0.0.1:0',
-    sink: { insert: throughProxy.insertSpans, hasLine: throughProxy.hasLine },
+    sink: { insert: throughProxy.insertSpans },
     retentionDays: 7,
     batches,
     log,

@@ -5,7 +5,7 @@ import { type NativeRow, readNative } from './native-reader.ts'
 export type MemorySink = SpanSink & {
   rows: NativeRow[]
   /** Every insert asked for, in order. */
-  inserts: { rows: number; token: string; native: Uint8Array; inLine: boolean }[]
+  inserts: { rows: number; token: string; native: Uint8Array }[]
   /** Called before each insert takes effect; what it throws, the insert does. */
   before: (rows: NativeRow[], attempt: number) => Promise<void> | void
   /** Called once an insert has taken effect, before it is answered. */
@@ -19,10 +19,10 @@ export function createMemorySink(): MemorySink {
     inserts: [],
     before: () => {},
     after: () => {},
-    async insert({ rows: count, native: parts, token, inLine }) {
+    async insert({ rows: count, native: parts, token }) {
       const attempt = sink.inserts.length
       const native = Buffer.concat(parts)
-      sink.inserts.push({ rows: count, token, native, inLine })
+      sink.inserts.push({ rows: count, token, native })
       const rows = readNative(native)
       if (rows.length !== count) throw new Error(`${rows.length} rows in a batch of ${count}`)
       await sink.before(rows, attempt)

@@ -42,7 +42,7 @@ it('spans are inserted with their token, into views as well, and answered once s
 
 it('a store on this machine finds the rows in a file, which is used again, but not after a failure', async () => {
   const spool = mkdtempSync(join(tmpdir(), 'longpole-spool-'))
-  const asked: { query: string; file: string | undefined; body: string; inLine: boolean }[] = []
+  const asked: { query: string; file: string | undefined; body: string }[] = []
   let place: string | undefined = spool
   const server = createServer((request, response) => {
     let body = ''
@@ -56,7 +56,6 @@ it('a store on this machine finds the rows in a file, which is used again, but n
         query: searchParams.get('query') ?? body,
         file: name === null ? undefined : readFileSync(join(spool, name), 'latin1'),
         body: name === null ? body : '',
-        inLine: searchParams.has('in_line'),
       })
       response.statusCode = asked.length === 2 ? 500 : 200
       response.end()
@@ -74,18 +73,17 @@ it('a store on this machine finds the rows in a file, which is used again, but n
   }
   const query = 'INSERT INTO received_spans (`TraceId`) FORMAT Native'
   try {
-    await store.insertSpans({ ...batch, inLine: true })
+    await store.insertSpans(batch)
     const files = readdirSync(spool)
     expect(files).toHaveLength(1)
     await expect(store.insertSpans(batch)).rejects.toThrow()
     expect(readdirSync(spool)).toEqual([])
     place = undefined
-    // A server has no such line.
-    await store.insertSpans({ ...batch, inLine: true })
+    await store.insertSpans(batch)
     expect(asked).toEqual([
-      { query, file: 'rows', body: '', inLine: true },
-      { query, file: 'rows', body: '', inLine: false },
-      { query, file: undefined, body: 'rows', inLine: false },
+      { query, file: 'rows', body: '' },
+      { query, file: 'rows', body: '' },
+      { query, file: undefined, body: 'rows' },
     ])
   } finally {
     await store.close()
