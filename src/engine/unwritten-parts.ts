@@ -64,7 +64,9 @@ export function findCut(known: readonly KnownPart[]): string[] {
   )
 }
 
-const isInserted = ({ level, mutation }: Blocks) => level === 0 && mutation === 0
+/** Tables that replace rows do so within what is inserted, whose part then is of level 1. */
+const isInserted = ({ first, last, level, mutation }: Blocks) =>
+  first === last && level <= 1 && mutation === 0
 
 /** The first and the last block are looked for: what was merged is removed after its time one part after the other. */
 function isMergedFrom(merged: Part, parts: readonly Part[]): boolean {

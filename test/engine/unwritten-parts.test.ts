@@ -64,6 +64,7 @@ describe('a part of which nothing was written', () => {
 
   it.each([
     ['inserts', ['all_5_5_0'], ['all_5_5_0']],
+    ['inserts into a table that replaces rows', ['all_6_6_1'], ['all_6_6_1']],
     ['inserts of long ago', ['all_1_1_0'], []],
     ['merges', ['all_1_3_1'], ['all_1_3_1']],
     ['merges whose sources are', ['all_1_3_1', 'all_1_1_0'], []],
@@ -71,7 +72,7 @@ describe('a part of which nothing was written', () => {
     ['mutations', ['all_4_4_0_6'], ['all_4_4_0_6']],
     ['none', [], []],
   ])('lacks bytes: found among %s', (_, cut, expected) => {
-    const parts = ['1_1_0', '2_2_0', '3_3_0', '1_3_1', '4_4_0', '4_4_0_6', '5_5_0', '7_9_2'].map(
+    const parts = ['1_1_0', '2_2_0', '3_3_0', '1_3_1', '4_4_0', '4_4_0_6', '5_5_0', '6_6_1', '7_9_2'].map(
       (n) => `all_${n}`,
     )
     const dataDir = tableWith(`cut-${cut}`, Object.fromEntries(parts.map((name) => [name, 9])))
