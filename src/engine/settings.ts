@@ -108,6 +108,9 @@ export function quoteText(text: string): string {
   return `'${text.replace(/[\\']/g, (sign) => `\\${sign}`).replaceAll('\0', '\\0')}'`
 }
 
+/** Characters: each is up to four bytes of a statement, of which 256 KiB are taken by default. */
+const LONG_PARAMETER = 50_000
+
 /** `SET` statements that make a fresh session what the request asked for. */
 export function setStatements({ settings, params }: RequestSettings): string[] {
   const set = ([name, value]: [string, string]) => `SET ${name} = ${quoteText(value)}`
@@ -116,5 +119,3 @@ export function setStatements({ settings, params }: RequestSettings): string[] {
   const [before, after] = isLong ? ['SET max_query_size = 0', 'SET max_query_size = DEFAULT'] : []
   return [before, ...params.map(set), after, ...settings.map(set)].filter((one) => one !== undefined)
 }
-/** Characters: each is up to four bytes of a statement, of which 256 KiB are taken by default. */
-const LONG_PARAMETER = 50_000
