@@ -21,6 +21,11 @@ export type ClockPair = {
 const LEAST_CALLS = 10
 /** Calls kept per pair; newer ones replace older ones. */
 const MOST_CALLS = 512
+/**
+ * Calls kept in all (24 MB), and pairs: instances come and go for as long as the service runs. A pair that was not met
+ * for longest loses its calls, and keeps its offset until it is one too many.
+ */
+const MOST_CLOCKS = { calls: 1_000_000, pairs: 20_000 }
 /** Agreeing clocks may be contradicted by this share of the calls: jitter, and calls that were not waited for. */
 const TOLERATED = 0.02
 
@@ -33,10 +38,15 @@ export type ClockLearner = {
   /** Of a batch's dictionary, by pair of instance numbers; undefined: one instance under two numbers. */
   met: NumberTable
   known: (Direction | undefined)[]
+  batch: number
+  most: { calls: number; pairs: number }
 }
 
-export function createClockLearner(): ClockLearner {
-  return { bounds: new Map(), met: createNumberTable(), known: [] }
+/** `earlier`: what holds until there is enough to learn it anew. */
+export function createClockLearner(earlier: readonly ClockPair[] = [], most = MOST_CLOCKS): ClockLearner {
+  const bounds = new Map<string, PairBounds>()
+  for (const { from, to, offsetNs } of earlier) bounds.set(`${from}\t${to}`, createPair(offsetNs))
+  return { bounds, met: createNumberTable(), known: [], batch: 0, most }
 }
 
 /** Calls of a linked trace, of which nothing was moved yet; `rank`: the same whatever the order of the batch. */
@@ -67,7 +77,7 @@ export function addClocks(clocks: ClockLearner, tree: TraceTree, rank: number): 
 
 /** A pair of instances that was not met in this batch before. */
 function meet(
-  { bounds, met, known }: ClockLearner,
+  { bounds, met, known, batch }: ClockLearner,
   dictionary: Dictionary,
   pair: number,
   callerShape: number,
@@ -81,9 +91,10 @@ function meet(
     const key = ascending ? `${caller}\t${callee}` : `${callee}\t${caller}`
     let both = bounds.get(key)
     if (both === undefined) {
-      both = { loose: createBounds(false), tight: createBounds(true) }
+      both = createPair(undefined)
       bounds.set(key, both)
     }
+    both.lastBatch = batch
     direction = { bounds: both, ascending }
   }
   known[addNumber(met, pair)] = direction
@@ -92,28 +103,50 @@ function meet(
 
 /** Of each pair's calls the newest are kept: later batches before earlier ones, in a batch higher ranks. */
 export function endBatch(clocks: ClockLearner): void {
-  for (const { loose, tight } of clocks.bounds.values()) {
-    keepNewest(loose)
-    keepNewest(tight)
+  for (const pair of new Set(clocks.known.map((direction) => direction?.bounds))) {
+    if (pair === undefined) continue
+    keepNewest(pair.loose)
+    keepNewest(pair.tight)
+    const best = pair.tight.low.length >= LEAST_CALLS ? pair.tight : pair.loose
+    if (best.low.length >= LEAST_CALLS) pair.offsetNs = offsetOf(best)
   }
+  evict(clocks)
+  clocks.batch++
   clocks.met = createNumberTable()
   clocks.known = []
 }
 
-export function clockPairs({ bounds }: ClockLearner): ClockPair[] {
-  const pairs: ClockPair[] = []
-  for (const [key, { loose, tight }] of bounds) {
-    const best = tight.low.length >= LEAST_CALLS ? tight : loose
-    if (best.low.length < LEAST_CALLS) continue
-    const [from, to] = key.split('\t') as [string, string]
-    pairs.push({ from, to, offsetNs: offsetOf(best) })
+function evict({ bounds, most }: ClockLearner): void {
+  let calls = 0
+  for (const { loose, tight } of bounds.values()) calls += loose.low.length + tight.low.length
+  if (calls <= most.calls && bounds.size <= most.pairs) return
+  const byAge = [...bounds].sort(([a, x], [b, y]) => x.lastBatch - y.lastBatch || compare(a, b))
+  for (const [key, pair] of byAge) {
+    if (calls <= most.calls && bounds.size <= most.pairs) return
+    calls -= pair.loose.low.length + pair.tight.low.length
+    if (bounds.size > most.pairs) bounds.delete(key)
+    else bounds.set(key, { ...createPair(pair.offsetNs), lastBatch: pair.lastBatch })
   }
-  return pairs.sort((a, b) => compare(a.from, b.from) || compare(a.to, b.to))
 }
 
-type PairBounds = { loose: Bounds; tight: Bounds }
+/** Those whose offset is known, ascending. */
+export function clockPairs({ bounds }: ClockLearner): ClockPair[] {
+  const pairs: ClockPair[] = []
+  for (const [key, { offsetNs }] of [...bounds].sort(([a], [b]) => compare(a, b))) {
+    if (offsetNs === undefined) continue
+    const [from, to] = key.split('\t') as [string, string]
+    pairs.push({ from, to, offsetNs })
+  }
+  return pairs
+}
+
+type PairBounds = { loose: Bounds; tight: Bounds; offsetNs: number | undefined; lastBatch: number }
 /** Calls from one instance to another; `ascending`: so are their names. */
 type Direction = { bounds: PairBounds; ascending: boolean }
+
+function createPair(offsetNs: number | undefined): PairBounds {
+  return { loose: createBounds(false), tight: createBounds(true), offsetNs, lastBatch: -1 }
+}
 
 function createBounds(tight: boolean): Bounds {
   return { tight, low: [], high: [], rank: [], olderCount: 0 }

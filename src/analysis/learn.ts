@@ -9,7 +9,6 @@ import { callsOf } from './calls.ts'
 import {
   addClocks,
   type ClockLearner,
-  type ClockPair,
   clockPairs,
   createClockLearner,
   endBatch,
@@ -48,6 +47,8 @@ export type Learner = {
   add(spans: SpanColumns, groups?: TraceGroups): void
   /** What is known by now. Work is done only for signatures that have new families. */
   model(): Model
+  /** Which batch, from 1 on, had a signature last; 0: it is not remembered. */
+  lastBatchOf(signature: number): number
 }
 
 /** Families kept in all; a signature that was not met for longest makes room. */
@@ -72,22 +73,21 @@ type Learning = {
   signatures: Map<number, Signature>
   clocks: ClockLearner
   draw: (spans: SpanColumns, groups: TraceGroups) => TraceDraw
-  pairs: ClockPair[]
   batch: number
 }
 
 /** A learner; what an earlier model knew holds until there is enough to learn it anew. */
-export function createLearner(earlier?: Model): Learner {
+export function createLearner(earlier?: Model, mostClocks?: ClockLearner['most']): Learner {
   const learning: Learning = {
     signatures: new Map(),
-    clocks: createClockLearner(),
+    clocks: createClockLearner(earlier?.clocks, mostClocks),
     draw: createTraceDrawer(),
-    pairs: [...(earlier?.clocks ?? [])],
     batch: 0,
   }
   return {
     add: (spans, groups = groupByTrace(spans)) => addBatch(learning, spans, groups),
     model: () => modelOf(learning, earlier),
+    lastBatchOf: (signature) => learning.signatures.get(signature)?.lastBatch ?? 0,
   }
 }
 
@@ -97,7 +97,6 @@ function addBatch(learning: Learning, spans: SpanColumns, groups: TraceGroups): 
   const tree = borrowTree(spans)
   // Clocks first: what waited for what can be seen only where times can be compared.
   const linked = addClocksOf(learning, tree, groups, drawn)
-  learning.pairs = mergePairs(learning.pairs, clockPairs(learning.clocks))
   addFamiliesOf(learning, tree, groups, drawn, linked)
   returnTree(tree)
   evict(learning.signatures)
@@ -140,7 +139,7 @@ function addFamiliesOf(
 ): void {
   const { dictionary } = tree.spans
   const reader = createFamilyReader(tree, callsOf(dictionary), () => true)
-  const offsets = offsetsOf(learning.pairs, dictionary)
+  const offsets = offsetsOf(clockPairs(learning.clocks), dictionary)
   const batchLog = { met: createNumberTable(), signatures: [], log: createFamilyLog() }
   const repairs = createRepairLog()
   const ahead = { row: 0, words: 0 }
@@ -215,7 +214,7 @@ function evict(signatures: Map<number, Signature>): void {
   }
 }
 
-function modelOf({ signatures, pairs }: Learning, earlier: Model | undefined): Model {
+function modelOf({ signatures, clocks }: Learning, earlier: Model | undefined): Model {
   const structures = new Map<number, Structure>(earlier?.structures)
   for (const [number, signature] of signatures) {
     if (signature.families.count < signature.enough) continue
@@ -224,7 +223,7 @@ function modelOf({ signatures, pairs }: Learning, earlier: Model | undefined): M
     if (signature.structure !== undefined) structures.set(number, signature.structure)
     else structures.delete(number)
   }
-  return createModel(structures, pairs)
+  return createModel(structures, clockPairs(clocks))
 }
 
 function spansIn({ first }: TraceGroups, traces: Uint32Array): number {
@@ -236,12 +235,6 @@ function spansIn({ first }: TraceGroups, traces: Uint32Array): number {
 function structureOf({ families, context }: Signature): Structure | undefined {
   if (families.children === 1 && isPlainCall(families)) return undefined
   return learnStructure(familiesIn(families), context)
-}
-
-/** What is known anew takes the place of what was. */
-function mergePairs(before: readonly ClockPair[], now: readonly ClockPair[]): ClockPair[] {
-  const byNames = new Map([...before, ...now].map((pair) => [`${pair.from}\t${pair.to}`, pair]))
-  return [...byNames].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, pair]) => pair)
 }
 
 /** Learns from the traces of one batch. The model does not depend on the order of the rows. */

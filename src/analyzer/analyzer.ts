@@ -338,6 +338,7 @@ export function startAnalyzer(options: {
       counters.cappedServices = names!.cappedServices
       counters.modelsPublished = models.counters.published
       counters.learnedStructures = models.counters.structures
+      counters.structuresDropped = models.counters.structuresDropped
     }
   }
 

@@ -11,9 +11,10 @@ export type AnalyzerCounters = {
   cappedEndpoints: number
   /** Those of them whose service is stored as `(other)`, too. */
   cappedServices: number
-  /** Models of dependencies that this process published, and kinds of parents that the newest knows. */
+  /** Models of dependencies that this process published, and kinds of parents that the newest knows; left out of models. */
   modelsPublished: number
   learnedStructures: number
+  structuresDropped: number
   /** Traces of which something was left out. */
   flagged: number
   cycles: number
@@ -35,6 +36,7 @@ export function createCounters(): AnalyzerCounters {
     cappedServices: 0,
     modelsPublished: 0,
     learnedStructures: 0,
+    structuresDropped: 0,
     flagged: 0,
     cycles: 0,
     failures: 0,

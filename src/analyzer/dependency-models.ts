@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { createLearner } from '../analysis/learn.ts'
 import { createModel, type Model } from '../analysis/model.ts'
+import type { Structure } from '../analysis/structure.ts'
 import { type PublishedModel, publishModel, readNewestModel } from '../store/models.ts'
 import type { Store } from '../store/store.ts'
 import type { SpanColumns } from '../trace/columns.ts'
@@ -14,12 +15,18 @@ const FIRST_PAUSE_MS = 60_000
 const LONGEST_PAUSE_MS = 3_600_000
 /** A model in use is published anew before it could expire under results that name it. */
 const RENEW_AFTER_MS = 86_400_000
+/**
+ * Of structures in a published model, as JSON; about 8,000 of them. Some instrumentation makes names without end, and a
+ * model is read by whoever explains a result, which takes 100 ms a megabyte. What is left out obeys the rules for one trace.
+ */
+export const MOST_BYTES = 8_000_000
 
 /** Dependencies that batches are analyzed with. */
 export type DependencyModels = {
   /** Learns from the batch, and gives the model to analyze it with; number 0 without a model: nothing is known yet. */
   learn(spans: SpanColumns, groups: TraceGroups): Promise<{ number: number; model: Model | undefined }>
-  counters: { published: number; structures: number }
+  /** `structuresDropped`: as often as one was left out of a model because there are too many. */
+  counters: { published: number; structures: number; structuresDropped: number }
 }
 
 /**
@@ -27,9 +34,13 @@ export type DependencyModels = {
  * can be computed again. A structure that was learned earlier, here or by another analyzer, holds until these batches
  * show enough of it to learn it anew.
  */
-export function createDependencyModels(store: Store, log: Logger): DependencyModels {
+export function createDependencyModels(store: Store, log: Logger, mostBytes = MOST_BYTES): DependencyModels {
   const learner = createLearner()
-  const counters = { published: 0, structures: 0 }
+  const counters = { published: 0, structures: 0, structuresDropped: 0 }
+  let batches = 0
+  let batchesBefore = 0
+  /** By signature of the newest model: how many batches there were by the publishing before which it was met last. */
+  let metBy = new Map<number, number>()
   let current: PublishedModel | undefined
   let learnedMs = Number.NEGATIVE_INFINITY
   let pauseMs = FIRST_PAUSE_MS
@@ -40,6 +51,7 @@ export function createDependencyModels(store: Store, log: Logger): DependencyMod
     counters,
     async learn(spans, groups) {
       learner.add(spans, groups)
+      batches++
       spansKnown += spans.count
       const nowMs = Date.now()
       const isDue = nowMs - learnedMs >= pauseMs
@@ -57,7 +69,7 @@ export function createDependencyModels(store: Store, log: Logger): DependencyMod
     const newest = await readNewestModel(store)
     if (newest !== undefined) current = newest
     const known = current?.model.structures ?? []
-    const model = createModel(new Map([...known, ...learner.model().structures]))
+    const model = createModel(bounded(new Map([...known, ...learner.model().structures])))
     counters.structures = model.structures.size
     if (model.structures.size === 0) return
     const changed = model.version !== current?.model.version
@@ -66,10 +78,30 @@ export function createDependencyModels(store: Store, log: Logger): DependencyMod
     counters.published++
     log.debug({ number: current.number, structures: model.structures.size }, 'dependencies published')
   }
+
+  /**
+   * Those met last, by publishings (an hour apart, once all is known); of those met equally lately, first the ones learned
+   * from most families. What was not met since the process began comes last.
+   */
+  function bounded(structures: ReadonlyMap<number, Structure>): ReadonlyMap<number, Structure> {
+    const met = (signature: number) =>
+      learner.lastBatchOf(signature) > batchesBefore ? batches : (metBy.get(signature) ?? 0)
+    const ranked = [...structures].map((entry) => {
+      const [signature, { families }] = entry
+      return { entry, signature, families, met: met(signature), bytes: JSON.stringify(entry).length + 1 }
+    })
+    ranked.sort((a, b) => b.met - a.met || b.families - a.families || a.signature - b.signature)
+    let bytes = 0
+    const kept = ranked.filter((one) => (bytes += one.bytes) <= mostBytes)
+    metBy = new Map(kept.map(({ signature, met }) => [signature, met]))
+    batchesBefore = batches
+    counters.structuresDropped += ranked.length - kept.length
+    return new Map(kept.map(({ entry }) => entry))
+  }
 }
 
 /** The rules for one trace. */
 export const SINGLE_TRACE: DependencyModels = {
-  counters: { published: 0, structures: 0 },
+  counters: { published: 0, structures: 0, structuresDropped: 0 },
   learn: () => Promise.resolve({ number: 0, model: undefined }),
 }

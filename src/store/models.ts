@@ -3,8 +3,8 @@ import { type Model, modelFromJson, modelToJson } from '../analysis/model.ts'
 import { readState, writeState } from './analyzer-store.ts'
 import type { Store } from './store.ts'
 
-/** A model under the number that results record; 0 is none: the rules for one trace. */
-export type PublishedModel = { number: number; model: Model; publishedMs: number }
+/** A model under the number that results record; 0 is none: the rules for one trace. `bytes`: of its stored form. */
+export type PublishedModel = { number: number; model: Model; publishedMs: number; bytes: number }
 
 /** The highest number ever given, also when its model has expired. */
 const LAST_NUMBER = 'model-number'
@@ -33,7 +33,8 @@ async function readWhere(
   if (row === undefined) return undefined
   try {
     const model = modelFromJson(row.Model)
-    return { number: Number(row.Version), model, publishedMs: Number(row.publishedMs) }
+    const publishedMs = Number(row.publishedMs)
+    return { number: Number(row.Version), model, publishedMs, bytes: row.Model.length }
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw error
@@ -59,23 +60,41 @@ export async function publishModel(store: Store, model: Model, after: number): P
   return published
 }
 
-/** Models by number, kept in memory: they never change. */
+/** Models kept in memory, and bytes of their stored forms (they take some four times as much). */
+const MOST_KEPT = 16
+const MOST_BYTES = 16_000_000
+
+type Kept = { bytes: number; model: Promise<Model | undefined> }
+const keptOf = new WeakMap<Store, Map<number, Kept>>()
+
+/** Models of a store by number, kept in memory: they never change. */
 export function createModelCache(store: Store): (number: number) => Promise<Model | undefined> {
-  const kept = new Map<number, Promise<Model | undefined>>()
+  const kept = keptOf.get(store) ?? new Map<number, Kept>()
+  keptOf.set(store, kept)
   return (number) => {
     if (number === 0) return Promise.resolve(undefined)
-    let known = kept.get(number)
-    if (known === undefined) {
-      known = readModel(store, number).then((published) => published?.model)
-      kept.set(number, known)
-      // A fault is the asker's; the next one asks again.
-      known.catch(() => kept.delete(number))
-      for (const oldest of kept.keys()) {
-        if (kept.size <= MOST_KEPT) break
-        kept.delete(oldest)
-      }
-    }
-    return known
+    const known = kept.get(number)
+    if (known !== undefined) return known.model
+    const reading = readModel(store, number).then((published) => {
+      added.bytes = published?.bytes ?? 0
+      makeRoom(kept)
+      return published?.model
+    })
+    const added: Kept = { bytes: 0, model: reading }
+    kept.set(number, added)
+    // A fault is the asker's; the next one asks again.
+    reading.catch(() => kept.delete(number))
+    return reading
   }
 }
-const MOST_KEPT = 16
+
+/** Those asked for first go first. */
+function makeRoom(kept: Map<number, Kept>): void {
+  let bytes = 0
+  for (const one of kept.values()) bytes += one.bytes
+  for (const [oldest, one] of kept) {
+    if (kept.size === 1 || (kept.size <= MOST_KEPT && bytes <= MOST_BYTES)) return
+    kept.delete(oldest)
+    bytes -= one.bytes
+  }
+}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { analyzeSpans } from '../../src/analysis/analyze.ts'
-import { learnDependencies } from '../../src/analysis/learn.ts'
-import { appendSpan, createColumns } from '../../src/trace/columns.ts'
+import { createLearner, learnDependencies } from '../../src/analysis/learn.ts'
+import { appendSpan, createColumns, type SpanColumns } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
 import { SKEW_SHIFTED } from '../../src/trace/repair.ts'
 import { shapeFieldsFrom, shapeKeyOf } from '../../src/trace/shape.ts'
@@ -9,12 +9,13 @@ import { seeded } from '../bench/random.ts'
 
 const MS = 1e6
 
-/** Calls from `a` to instance `one` or `two` of `b`, whose clocks are ahead by so much. */
+/** Calls from `a` to each of some instances of `b`, whose clocks are ahead by so much. */
 function calls(count: number, aheadMs: Record<string, number>, seed = 1) {
   const random = seeded(seed)
   const columns = createColumns(createDictionary())
   for (let i = 0; i < count; i++) {
-    const instance = i % 2 === 0 ? 'one' : 'two'
+    const instances = Object.keys(aheadMs)
+    const instance = instances[i % instances.length]!
     const at = BigInt(i + 1) * 1_000_000_000n
     const put = (
       id: string,
@@ -77,5 +78,31 @@ describe('one offset per pair of instances', () => {
   it('is none where clocks agree, and unknown where calls are few', () => {
     expect(learnDependencies(calls(200, { one: 0, two: 0 })).clocks.map((c) => c.offsetNs)).toEqual([0, 0])
     expect(learnDependencies(calls(10, { one: 4, two: 4 })).clocks).toEqual([])
+  })
+
+  it('is forgotten of the pair not met for longest, where instances come without end', () => {
+    const clocksAfter = (pairs: number) => {
+      const learner = createLearner(undefined, { calls: 1000, pairs })
+      learner.add(calls(40, { one: 4, two: 4 }))
+      learner.add(calls(2, { two: 4, three: 4 }))
+      return learner.model().clocks.map(({ to }) => to)
+    }
+    expect(clocksAfter(3)).toEqual(['["b","one"]', '["b","two"]'])
+    expect(clocksAfter(2)).toEqual(['["b","two"]'])
+  })
+
+  it('outlives the calls it was found from, where there are too many, until there are enough again', () => {
+    const clocksAfter = (most: number, ...batches: SpanColumns[]) => {
+      const learner = createLearner(undefined, { calls: most, pairs: 2 })
+      for (const batch of batches) learner.add(batch)
+      return learner.model().clocks.map(({ offsetNs }) => Math.round(offsetNs / MS))
+    }
+    const [before, few, after] = [40, 2, 24].map((count, i) =>
+      i < 2 ? calls(count, { one: 4, two: 4 }) : calls(count, { one: 9, two: 9 }),
+    ) as [SpanColumns, SpanColumns, SpanColumns]
+    expect(clocksAfter(30, before, few)).toEqual([4, 4])
+    // Twelve calls of each say nothing against twenty; where those were forgotten they are all there is.
+    expect(clocksAfter(1000, before, after)).toEqual([4, 4])
+    expect(clocksAfter(30, before, after)).toEqual([9, 4])
   })
 })

@@ -2,13 +2,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { analyzeSpans } from '../../src/analysis/analyze.ts'
 import { groupSamples } from '../../src/analysis/group-samples.ts'
 import { learnDependencies } from '../../src/analysis/learn.ts'
-import { createModel } from '../../src/analysis/model.ts'
+import { createModel, modelToJson } from '../../src/analysis/model.ts'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
+import { createDependencyModels } from '../../src/analyzer/dependency-models.ts'
 import { readTraces } from '../../src/store/analyzer-store.ts'
 import { publishModel, readModel, readNewestModel } from '../../src/store/models.ts'
 import type { Store } from '../../src/store/store.ts'
-import { idHex, traceIdHex } from '../../src/trace/columns.ts'
+import { appendSpan, createColumns, idHex, type SpanColumns, traceIdHex } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
+import { groupByTrace } from '../../src/trace/group.ts'
+import { shapeFieldsFrom, shapeKeyOf } from '../../src/trace/shape.ts'
+import { seeded } from '../bench/random.ts'
 import { createWorld, FAMILIES, runWorld } from '../simulator/program.ts'
 import { collectorSpansOf } from '../support/collector-spans.ts'
 import {
@@ -108,6 +112,60 @@ describe('publishing', () => {
     const loser = models.find(({ version }) => version !== winner)!
     expect((await publishModel(store, loser, 0)).number).toBe(2)
     expect((await readModel(store, 1))?.model.version).toBe(winner)
+  })
+})
+
+/** 40 requests to each of some jobs, which make three calls, two of them side by side. */
+function jobs(names: readonly string[]): SpanColumns {
+  const columns = createColumns(createDictionary())
+  const random = seeded(SEED)
+  names.forEach((name, n) => {
+    for (let i = 0; i < 40; i++) {
+      const trace = 40 * n + i + 1
+      const put = (span: number, kind: string, operation: string, from: number, to: number) =>
+        appendSpan(columns, {
+          traceId: trace.toString(16),
+          spanId: String(span),
+          parentSpanId: span === 1 ? '' : '1',
+          startNs: BigInt(trace) * 1_000_000_000n + BigInt(Math.round(from * 1e6)),
+          endNs: BigInt(trace) * 1_000_000_000n + BigInt(Math.round(to * 1e6)),
+          status: 0,
+          shapeKey: shapeKeyOf(shapeFieldsFrom(kind, operation, { 'service.name': 'jobs' }, {})),
+        })
+      const [one, other] = [3 + 5 * random(), 3 + 5 * random()]
+      const last = Math.max(one, other) + 0.5 + random()
+      put(1, 'SERVER', name, 0, last + 3)
+      put(2, 'CLIENT', 'one', 1, one)
+      put(3, 'CLIENT', 'other', 1.1, other)
+      put(4, 'CLIENT', 'last', last, last + 2)
+    }
+  })
+  return columns
+}
+
+describe('names without end', () => {
+  it('leave the model as large as it may be: what was met last is kept, and learned from most', async () => {
+    const few = (from: number, count: number) => Array.from({ length: count }, (_, i) => `job ${from + i}`)
+    const known = (names: string[]) => [...learnDependencies(jobs(names)).structures.keys()]
+    const ten = modelToJson(learnDependencies(jobs(few(0, 10)))).length
+    const models = createDependencyModels(store, quiet, ten)
+    const learn = async (names: string[]) => {
+      const spans = jobs(names)
+      return (await models.learn(spans, groupByTrace(spans))).model!
+    }
+    // Each is published: there are twice as many spans.
+    await learn(['steady', 'once'])
+    await learn(['steady', ...few(0, 5)])
+    expect(models.counters).toEqual({ published: 2, structures: 7, structuresDropped: 0 })
+    await learn(['steady', ...few(5, 8)])
+    const model = await learn(['steady', ...few(13, 20)])
+    expect(modelToJson(model).length).toBeLessThanOrEqual(ten)
+    expect(model.structures.size).toBeGreaterThan(7)
+    expect(model.structures.has(known(['steady'])[0]!)).toBe(true)
+    const latest = new Set(known(['steady', ...few(13, 20)]))
+    expect([...model.structures.keys()].filter((signature) => !latest.has(signature))).toEqual([])
+    expect(models.counters.structuresDropped).toBeGreaterThan(0)
+    expect((await readNewestModel(store))!.model.version).toBe(model.version)
   })
 })
 
