@@ -22,7 +22,7 @@ import { tracesBlock } from '../store/results.ts'
 import { samplesBlock } from '../store/samples-block.ts'
 import { SLOWEST_INSERT_MS, type Store } from '../store/store.ts'
 import type { SpanColumns } from '../trace/columns.ts'
-import { createDictionary } from '../trace/dictionary.ts'
+import { createDictionary, isFull } from '../trace/dictionary.ts'
 import { type AnalyzerCounters, countAnalysis, createCounters } from './counters.ts'
 import { createDependencyModels, SINGLE_TRACE } from './dependency-models.ts'
 import { createEndpointNames, type EndpointNames } from './endpoint-names.ts'
@@ -44,8 +44,6 @@ const CYCLE_MS = 1000
 const WRITES_AT_ONCE = 2
 /** So long what was asked for takes to leave, and what has come to be taken in. */
 const BREATH_MS = 2
-/** Shapes after which the dictionary starts anew, 1 KB each: some instrumentation makes names without end. */
-const SHAPES_KEPT = 100_000
 /** The cursor is stored when it moved so far; the next process looks from there on. */
 const CURSOR_STEP_MS = 10_000
 const CURSOR = 'cursor'
@@ -167,7 +165,7 @@ export function startAnalyzer(options: {
     const elapsedMs = performance.now() - clockReadAt
     clockReadAt = performance.now()
     const lookedBeforeMs = await lookFrom(nowMs, elapsedMs)
-    if (dictionary.shapeCount > SHAPES_KEPT) dictionary = createDictionary()
+    if (isFull(dictionary)) dictionary = createDictionary()
     const toMs = await windowEnd(lookedBeforeMs, nowMs)
     const overlapMs = lookedMs === undefined ? 0 : OVERLAP_MS
     const blocks = await countBlocks(store, lookedBeforeMs - overlapMs, toMs)

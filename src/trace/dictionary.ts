@@ -51,6 +51,14 @@ export type Dictionary = {
   readonly shapeComponent: Int32Array
 }
 
+/** Shapes, and details, up to 1 KB each, that a dictionary should have at the most. */
+const TEXTS_KEPT = 100_000
+
+/** Whether to start anew with another one: some instrumentation makes names, or queries, without end. */
+export function isFull({ shapeCount, details }: { shapeCount: number; details: { count: number } }): boolean {
+  return shapeCount > TEXTS_KEPT || details.count > TEXTS_KEPT
+}
+
 export function createDictionary(): Dictionary {
   const shapeIds = new Map<string, number>()
   const fields: ShapeFields[] = []

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createDetailDictionary, detailFieldsOf, detailKeyFrom, figuresFrom } from '../../src/trace/detail.ts'
+import { createDictionary, isFull } from '../../src/trace/dictionary.ts'
 import { isWholeQuery, normalizeQuery } from '../../src/trace/query-text.ts'
 
 describe('query text', () => {
@@ -80,6 +81,12 @@ describe('query text', () => {
 })
 
 describe('detail', () => {
+  it('of queries without end fills a dictionary, as shapes do', () => {
+    expect(isFull({ shapeCount: 0, details: { count: 100_001 } })).toBe(true)
+    expect(isFull({ shapeCount: 100_001, details: { count: 0 } })).toBe(true)
+    expect(isFull(createDictionary())).toBe(false)
+  })
+
   it('takes both generations of the semantic conventions', () => {
     const older = {
       'db.statement': 'select 1',
