@@ -3,6 +3,7 @@ import { compareBottlenecks } from '../analysis/bottlenecks.ts'
 import { compareRollups, totalChangeNs } from '../analysis/compare.ts'
 import { componentKey, createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
 import type { Retention } from '../analysis/steps.ts'
+import type { RollupParts } from '../store/rollup-rows.ts'
 import { readEndpointRollups } from '../store/rollup-sums.ts'
 import { endpointName, type RangeRollups } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
@@ -92,29 +93,22 @@ export function addCompareRoutes(app: OpenAPIHono, store: Store): void {
         'baseline: name a mark, or give baselineFrom and baselineTo, or baselineVersion and version',
       )
     }
-    const read = ({ cover, filter }: RangeRollups) =>
-      readEndpointRollups(store, cover, filter, { observed: true, components: true, exemplars: true })
-    const pairs = new Map<
-      string,
-      {
-        key: RollupKey
-        before: Awaited<ReturnType<typeof read>>[0]['rollup']
-        after: Awaited<ReturnType<typeof read>>[0]['rollup']
-      }
-    >()
-    const [then, now] = await Promise.all([read(before), read(after)])
-    for (const { key, rollup } of then)
-      pairs.set(endpointName(key), { key, before: rollup, after: createRollup() })
-    for (const { key, rollup } of now) {
-      const known = pairs.get(endpointName(key))
-      if (known === undefined) pairs.set(endpointName(key), { key, before: createRollup(), after: rollup })
-      else known.after = rollup
-    }
-    const ranked = [...pairs.values()]
-      .map((pair) => ({ ...pair, totalNs: totalChangeNs(pair.before, pair.after) }))
+    // Which changed most needs sums only; components are read of the page.
+    const ranked = (await readPairs(store, before, after, { overlap: true }))
+      .map((pair) => ({ key: pair.key, totalNs: totalChangeNs(pair.before, pair.after) }))
       .sort((a, b) => b.totalNs - a.totalNs || compareBottlenecks(a.key, b.key))
     const { rows, ...place } = pageOf(ranked, query)
-    const shown = rows.map(({ key: { version: _, ...endpoint }, before, after }) => {
+    const endpoints = rows.map(({ key }) => key)
+    const of = (range: RangeRollups) => ({ ...range, filter: { ...range.filter, endpoints } })
+    const parts = { observed: true, components: true, exemplars: true }
+    const pairs = rows.length === 0 ? [] : await readPairs(store, of(before), of(after), parts)
+    const byName = new Map(pairs.map((pair) => [endpointName(pair.key), pair]))
+    const shown = endpoints.map((key) => {
+      const { before, after } = byName.get(endpointName(key)) ?? {
+        before: createRollup(),
+        after: createRollup(),
+      }
+      const { version: _, ...endpoint } = key
       const comparison = comparisonOf(before, after)
       return {
         ...endpoint,
@@ -125,6 +119,28 @@ export function addCompareRoutes(app: OpenAPIHono, store: Store): void {
     const coverage = { before: coverageOf(before.cover), after: coverageOf(after.cover) }
     return c.json({ ...place, comparisons: shown, coverage }, 200)
   })
+}
+
+type Pair = { key: RollupKey; before: Rollup; after: Rollup }
+
+/** Endpoints of either range, with what they had in both. */
+async function readPairs(
+  store: Store,
+  before: RangeRollups,
+  after: RangeRollups,
+  parts: RollupParts,
+): Promise<Pair[]> {
+  const read = ({ cover, filter }: RangeRollups) => readEndpointRollups(store, cover, filter, parts)
+  const [then, now] = await Promise.all([read(before), read(after)])
+  const pairs = new Map<string, Pair>()
+  for (const { key, rollup } of then)
+    pairs.set(endpointName(key), { key, before: rollup, after: createRollup() })
+  for (const { key, rollup } of now) {
+    const known = pairs.get(endpointName(key))
+    if (known === undefined) pairs.set(endpointName(key), { key, before: createRollup(), after: rollup })
+    else known.after = rollup
+  }
+  return [...pairs.values()]
 }
 
 const compared = new WeakMap<Rollup, WeakMap<Rollup, Comparisons>>()

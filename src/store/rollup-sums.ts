@@ -1,9 +1,10 @@
 import { addRollup, createRollup, type Rollup, type RollupKey } from '../analysis/rollup.ts'
 import type { Cover, Stretch } from '../analysis/steps.ts'
+import { createTurn } from '../turn.ts'
 import { type Changes, changesOf } from './rollup-changes.ts'
 import { answerGroups, type Question } from './rollup-memory.ts'
 import type { Frames, RollupParts } from './rollup-rows.ts'
-import { endpointName, type RollupFilter, visitRollups } from './rollups.ts'
+import { endpointName, namedTogether, type RollupFilter, visitRollups } from './rollups.ts'
 import type { Store } from './store.ts'
 
 export type EndpointRollup = { key: RollupKey; rollup: Rollup }
@@ -65,6 +66,14 @@ export async function readEndpointRollups(
   filter: RollupFilter,
   parts: RollupParts,
 ): Promise<readonly EndpointRollup[]> {
+  const slices = namedTogether(filter.endpoints ?? [])
+  if (slices.length > 1) {
+    const all: EndpointRollup[] = []
+    for (const endpoints of slices) {
+      all.push(...(await readEndpointRollups(store, cover, { ...filter, endpoints }, parts)))
+    }
+    return all
+  }
   const sums: Sums = { filter, parts, by: 'endpoint' }
   const { answers } = await answerFromSums(store, cover, [cover.stretches], sums, {
     name: 'rollups',
@@ -114,7 +123,9 @@ async function addGroups(
         sums,
         changes,
       )
-      return parts.map(addedUp)
+      const added: Added[] = []
+      for (const of of parts) added.push(await addedUp(of))
+      return added
     },
     bytesOf: (added) => bytesOfAll([...added.values()]),
   }
@@ -129,9 +140,11 @@ async function addGroups(
     readParts(store, of, live, sums, changes),
   ])
   let at = 0
-  return tails.map((tail, place) =>
-    addedUp(units[place]!.length > 0 ? [heads.answers[at++]!, ...tail] : tail),
-  )
+  const all: Added[] = []
+  for (const [place, tail] of tails.entries()) {
+    all.push(await addedUp(units[place]!.length > 0 ? [heads.answers[at++]!, ...tail] : tail))
+  }
+  return all
 }
 
 /** What each part of some groups adds up to; one that is a group is not remembered. */
@@ -191,11 +204,13 @@ function unitsOf(stretches: readonly Stretch[]): Stretch[][] {
 }
 
 /** New sums, or the only one: what is remembered stays as it is. */
-function addedUp(parts: readonly Added[]): Added {
+async function addedUp(parts: readonly Added[]): Promise<Added> {
   if (parts.length === 1) return parts[0]!
   const sums: Added = new Map()
+  const turn = createTurn()
   for (const part of parts) {
     for (const [name, { key, rollup }] of part) {
+      if (turn.isOver()) await turn.pass()
       let sum = sums.get(name)
       if (sum === undefined) {
         sum = { key, rollup: createRollup() }

@@ -208,6 +208,24 @@ export function endpointParams(keys: readonly RollupKey[]): Record<string, Tuple
   }
 }
 
+/** Endpoints in slices that a statement can name each, so that no more is read than is asked for. */
+export function namedTogether(keys: readonly RollupKey[]): RollupKey[][] {
+  const slices: RollupKey[][] = []
+  let characters = 0
+  for (const key of distinct(keys)) {
+    const length = endpointName(key).length
+    const slice = slices.at(-1)
+    if (slice === undefined || slice.length === ENDPOINTS_NAMED || characters + length > CHARACTERS_NAMED) {
+      slices.push([key])
+      characters = length
+    } else {
+      slice.push(key)
+      characters += length
+    }
+  }
+  return slices
+}
+
 function areNamed(keys: readonly RollupKey[]): boolean {
   const characters = keys.reduce((sum, key) => sum + endpointName(key).length, 0)
   return keys.length <= ENDPOINTS_NAMED && characters <= CHARACTERS_NAMED

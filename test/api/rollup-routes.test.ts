@@ -1,7 +1,10 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { RollupKey } from '../../src/analysis/rollup.ts'
 import { createRollupBuilder } from '../../src/analyzer/rollups.ts'
 import { createApi } from '../../src/api/app.ts'
+import { readEndpointRollups } from '../../src/store/rollup-sums.ts'
+import { coverOf, EVERYTHING, namedTogether } from '../../src/store/rollups.ts'
 import { openStore } from '../../src/store/store.ts'
 import { seeded } from '../bench/random.ts'
 import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
@@ -473,6 +476,23 @@ describe('a range', () => {
       )
     },
   )
+})
+
+describe('endpoints beyond what a statement names', () => {
+  it('are read in slices, and no others with them', async () => {
+    const cover = await coverOf(store, { fromMs: from, toMs: from + MINUTES * 60_000 })
+    const all = await readEndpointRollups(store, cover, EVERYTHING, { observed: true })
+    expect(all).toHaveLength(1)
+    const [shop] = all as [(typeof all)[0]]
+    const absent = Array.from({ length: 900 }, (_, i) => ({ ...shop.key, operation: `GET /${i}` }))
+    const read = (endpoints: RollupKey[]) =>
+      readEndpointRollups(store, cover, { ...EVERYTHING, endpoints }, { observed: true })
+    expect(await read(absent)).toEqual([])
+    expect(await read([...absent.slice(0, 500), shop.key, ...absent.slice(500)])).toEqual(all)
+    expect(namedTogether(absent).map(({ length }) => length)).toEqual([400, 400, 100])
+    const long = absent.slice(0, 3).map((key) => ({ ...key, service: 's'.repeat(30_000) }))
+    expect(namedTogether(long).map(({ length }) => length)).toEqual([2, 1])
+  })
 })
 
 describe('what is remembered', () => {
