@@ -202,8 +202,10 @@ async function readTotals(store: Store, { cover, filter }: RangeRollups): Promis
   const totals = new Map<string, Total>()
   let allNs = 0
   const rollups = await readEndpointRollups(store, cover, filter, { components: true })
+  const turn = createTurn()
   // They come in no order; the first of those that save the same is the worst.
   for (const { key, rollup } of [...rollups].sort((a, b) => compareBottlenecks(a.key, b.key))) {
+    if (turn.isOver()) await turn.pass()
     allNs += sumValue(rollup.durationNs)
     for (const part of rollup.components.values()) {
       const savedNs = (meanNs(rollup) - meanWithout(rollup, part)) * rollup.weight

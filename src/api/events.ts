@@ -13,15 +13,19 @@ import {
 import type { RollupKey } from '../analysis/rollup.ts'
 import { coverRange, stepWithin } from '../analysis/steps.ts'
 import { readLeaders } from '../store/rollup-leaders.ts'
+import { readEndpointRollups } from '../store/rollup-sums.ts'
 import { endpointName, readSteps } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
+import { createTurn } from '../turn.ts'
 import { ERROR_RESPONSES } from './errors.ts'
 import { filterOf, PageQuery, pageOf, RangeQuery } from './parameters.ts'
 import { Coverage, coverageOf } from './ranges.ts'
 import { Component, Ns } from './schemas.ts'
 
-/** A range is looked at in no more buckets than this. */
+/** A range is looked at in no more buckets than this, and in fewer where there are more than some 550 endpoints. */
 const MOST_BUCKETS = 750
+/** Rows, an endpoint and bucket each, of 300 bytes. */
+const MOST_ROWS = 400_000
 /** Minutes have too few requests to say who leads. */
 const SHORTEST_SECONDS = 600
 
@@ -75,18 +79,21 @@ export function addEventRoute(app: OpenAPIHono, store: Store): void {
     const query = c.req.valid('query')
     const { fromMs, toMs, ...filter } = filterOf({ ...query, scope: query.scope ?? 'trace' })
     const there = await readSteps(store, store.retention, Date.now())
-    const step = Math.max(SHORTEST_SECONDS, stepWithin(fromMs, toMs, there, MOST_BUCKETS))
+    const cover = coverRange(fromMs, toMs, there)
+    const endpoints = (await readEndpointRollups(store, cover, filter, {})).length
+    const most = Math.min(MOST_BUCKETS, Math.max(1, MOST_ROWS / Math.max(1, endpoints)))
+    const step = Math.max(SHORTEST_SECONDS, stepWithin(fromMs, toMs, there, most))
     const fromSeconds = Math.floor(fromMs / 1000 / step) * step
     const toSeconds = Math.ceil(toMs / 1000 / step) * step
     const range = { step, fromSeconds, toSeconds }
     const buckets = await readLeaders(store, range, there.revision, filter)
     const rows = byEndpointVersion(buckets)
-    const events = [...changesOf(rows), ...newVersions(rows).sort(compareVersions).map(newVersion)]
+    const events = [...(await changesOf(rows)), ...newVersions(rows).sort(compareVersions).map(newVersion)]
     // Newest first; of one time in the order they come in: by endpoint, then versions.
     events.sort((a, b) => (a.time > b.time ? -1 : a.time < b.time ? 1 : 0))
     const { rows: page, ...place } = pageOf(events, query)
     const coverage = {
-      ...coverageOf(coverRange(fromMs, toMs, there)),
+      ...coverageOf(cover),
       from: iso(fromSeconds),
       to: iso(toSeconds),
     }
@@ -94,28 +101,32 @@ export function addEventRoute(app: OpenAPIHono, store: Store): void {
   })
 }
 
-function changesOf(ofEndpoints: readonly EndpointLeader[][]): z.infer<typeof Event>[] {
+async function changesOf(ofEndpoints: readonly EndpointLeader[][]): Promise<z.infer<typeof Event>[]> {
   const byEndpoint = new Map<string, EndpointLeader[]>()
   for (const rows of ofEndpoints) {
     const name = endpointName(rows[0]!.key)
     const known = byEndpoint.get(name)
     byEndpoint.set(name, known === undefined ? rows : [...known, ...rows])
   }
-  return [...byEndpoint.values()]
-    .sort((a, b) => compareBottlenecks(a[0]!.key, b[0]!.key))
-    .flatMap((rows) => {
-      const { version: _, ...endpoint } = rows[0]!.key
-      return leaderChanges(leaderRuns(rows.sort((a, b) => a.atSeconds - b.atSeconds))).map(
-        ({ atSeconds, from, to }) => ({
-          time: iso(atSeconds),
-          kind: 'leader-change' as const,
-          ...endpoint,
-          from: sideOf(from),
-          to: sideOf(to),
-          p95Ns: { before: from.p95Ns, after: to.p95Ns },
-        }),
-      )
-    })
+  const changes: z.infer<typeof Event>[] = []
+  const turn = createTurn()
+  for (const rows of [...byEndpoint.values()].sort((a, b) => compareBottlenecks(a[0]!.key, b[0]!.key))) {
+    if (turn.isOver()) await turn.pass()
+    const { version: _, ...endpoint } = rows[0]!.key
+    for (const { atSeconds, from, to } of leaderChanges(
+      leaderRuns(rows.sort((a, b) => a.atSeconds - b.atSeconds)),
+    )) {
+      changes.push({
+        time: iso(atSeconds),
+        kind: 'leader-change',
+        ...endpoint,
+        from: sideOf(from),
+        to: sideOf(to),
+        p95Ns: { before: from.p95Ns, after: to.p95Ns },
+      })
+    }
+  }
+  return changes
 }
 
 function sideOf({ leader, savedNs }: LeaderRun) {

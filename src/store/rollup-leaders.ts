@@ -1,6 +1,7 @@
 import type { EndpointLeader } from '../analysis/leader-changes.ts'
 import type { RollupKey } from '../analysis/rollup.ts'
 import type { ComponentKind } from '../trace/component.ts'
+import { createTurn } from '../turn.ts'
 import { readTables } from './native-table.ts'
 import { answerGroups } from './rollup-memory.ts'
 import { conditionOf, endpointName, KEYS, placesOf, type RollupFilter } from './rollups.ts'
@@ -45,6 +46,7 @@ async function readRows(
   )
   const rows = new Map<number, EndpointLeader[]>()
   const keys = new Map<string, RollupKey>()
+  const turn = createTurn()
   for (const table of readTables(bytes)) {
     const placeOf = placesOf(table)
     const number = (name: string) => table.column(name).values
@@ -52,6 +54,7 @@ async function readRows(
     const [p95Ns, leaderP95Ns] = [number('P95Ns'), number('LeaderP95Ns')]
     const [kinds, names] = [table.column('LeaderKind'), table.column('LeaderName')]
     for (let row = 0; row < table.rows; row++) {
+      if (turn.isOver()) await turn.pass()
       const { bucket, key: own } = placeOf(row)
       const key = keyLike(keys, own)
       const kind = kinds.texts[kinds.values[row]!] as ComponentKind | ''

@@ -110,11 +110,23 @@ function jobs(like: ReturnType<typeof samples>[0]) {
   )
 }
 
+/** Two days before, a request to each of 700 endpoints. */
+function many(like: ReturnType<typeof samples>[0]) {
+  return Array.from({ length: 700 }, (_, i) => ({
+    ...like,
+    Start: ((from - 2 * 86_400_000) / 1000).toFixed(3),
+    Environment: 'test',
+    Scope: 'service',
+    Operation: `GET /${i}`,
+    TraceId: `${i}`.padStart(32, 'd'),
+  }))
+}
+
 beforeAll(async () => {
   engine = await startTestEngine()
   store = await openTestStore(engine.url)
   const requests = samples()
-  const values = [...requests, ...jobs(requests[0]!)]
+  const values = [...requests, ...jobs(requests[0]!), ...many(requests[0]!)]
   await store.client.insert({ table: 'samples', values, format: 'JSONEachRow' })
   await createRollupBuilder(store, quiet, { rollups: 0, tooLate: 0 }).run()
   api = createApi({ store, log: quiet })
@@ -233,6 +245,13 @@ describe('/api/v1/events', () => {
     })
     within(0.2)(events[0].to.savedP95Ns, 30 * MS)
     expect(events[1]).toMatchObject({ service: 'shop', version: '2' })
+  })
+
+  it('looks at longer steps where there are many endpoints', async () => {
+    const month = `from=${new Date(from - 30 * 86_400_000).toISOString()}&to=${at(0)}`
+    const stepOf = async (of: string) => (await ask(`/api/v1/events?${month}&${of}`)).coverage.stepSeconds
+    expect(await stepOf('environment=same-a')).toBe(3600)
+    expect(await stepOf('environment=test&scope=service')).toBe(6 * 3600)
   })
 })
 
