@@ -17,6 +17,10 @@ const MOST_SECONDS = 86_400
 /** The store counts seconds in 32 bits, to 2106: what is to be kept beyond that, it takes for long out of date. */
 const days = upTo(10_000)
 const flag = z.enum(['0', '1'], 'expected 0 or 1').transform((text) => text === '1')
+/** What headers and gRPC's metadata carry as it is. With a file's line break at its end no client could say it. */
+const token = z
+  .string()
+  .regex(/^[!-~]([ -~]*[!-~])?$/, 'expected ASCII characters, no spaces or line breaks around them')
 const { spans, ...receiver } = DEFAULT_RECEIVER_LIMITS
 const MIB = 1024 * 1024
 
@@ -48,7 +52,7 @@ const SETTINGS = z.object({
   LONGPOLE_MAX_EVENTS: positive.default(spans.eventsPerSpan),
   LONGPOLE_MAX_LINKS: positive.default(spans.linksPerSpan),
   LONGPOLE_STORE_QUERY_TEXT: flag.default(spans.keepQueryValues),
-  LONGPOLE_TOKEN: z.string().min(1).optional(),
+  LONGPOLE_TOKEN: token.optional(),
   LONGPOLE_TLS_CERT: z.string().min(1).optional(),
   LONGPOLE_TLS_KEY: z.string().min(1).optional(),
   LONGPOLE_TLS_CLIENT_CA: z.string().min(1).optional(),
@@ -93,9 +97,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   )
   const parsed = SETTINGS.safeParse(given)
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(
-      (issue) => `${issue.path.join('.')}=${String(given[String(issue.path[0])])}: ${issue.message}`,
-    )
+    const problems = parsed.error.issues.map(({ path: [name], message }) => {
+      return `${withoutSecret(`${String(name)}=${String(given[String(name)])}`)}: ${message}`
+    })
     throw new ConfigError(problems.join('; '))
   }
   const s = parsed.data
@@ -150,6 +154,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     findingLimits: findingLimits(env),
     logLevel: s.LONGPOLE_LOG_LEVEL,
   }
+}
+
+/** `LONGPOLE_CLICKHOUSE_URL=http://user:password@host` goes to logs and terminals. */
+function withoutSecret(setting: string): string {
+  return setting.replace(/^(LONGPOLE_TOKEN=)[\s\S]*/, '$1...').replace(/\/\/[^/]*@/, '//...@')
 }
 
 /** The thresholds of findings, as LONGPOLE_FINDINGS overrides them. @throws ConfigError */

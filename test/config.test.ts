@@ -55,6 +55,16 @@ describe('settings', () => {
       { LONGPOLE_CLICKHOUSE_URL: 'file:///x' },
       'LONGPOLE_CLICKHOUSE_URL=file:///x: expected http://host:port',
     ],
+    // Of a secret no more is told than that it is none.
+    [
+      { LONGPOLE_TOKEN: 'sesame\n' },
+      'LONGPOLE_TOKEN=...: expected ASCII characters, no spaces or line breaks',
+    ],
+    [{ LONGPOLE_TOKEN: 's\u00e9same' }, 'LONGPOLE_TOKEN=...: expected'],
+    [
+      { LONGPOLE_CLICKHOUSE_URL: 'http://me:sesame@store:99999' },
+      'LONGPOLE_CLICKHOUSE_URL=http://...@store:99999: expected http://host:port',
+    ],
     // The store would delete everything at once.
     [
       { LONGPOLE_RETENTION_DAYS: '36500' },
@@ -73,5 +83,6 @@ describe('settings', () => {
   ])('that cannot be used are named: %o', (env, message) => {
     expect(() => readConfig(env)).toThrow(ConfigError)
     expect(() => readConfig(env)).toThrow(message)
+    expect(() => readConfig(env)).not.toThrow(/s.same/)
   })
 })
