@@ -21,6 +21,7 @@ const flag = z.enum(['0', '1'], 'expected 0 or 1').transform((text) => text === 
 const token = z
   .string()
   .regex(/^[!-~]([ -~]*[!-~])?$/, 'expected ASCII characters, no spaces or line breaks around them')
+const OF_THE_STORE = /^(system|information_schema)$/i
 const { spans, ...receiver } = DEFAULT_RECEIVER_LIMITS
 const MIB = 1024 * 1024
 
@@ -32,7 +33,8 @@ const SETTINGS = z.object({
   LONGPOLE_CLICKHOUSE_URL: z.url({ protocol: /^https?$/, error: 'expected http://host:port' }).optional(),
   LONGPOLE_CLICKHOUSE_DATABASE: z
     .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected an identifier')
+    .regex(/^[A-Za-z_]\w{0,199}$/, 'expected an identifier of at most 200 characters')
+    .refine((name) => !OF_THE_STORE.test(name), 'the store keeps its own there')
     .default('longpole'),
   LONGPOLE_CLICKHOUSE_HTTP: address.default('127.0.0.1:8123'),
   LONGPOLE_DATA_DIR: z.string().min(1).default('./data'),
@@ -110,6 +112,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     throw new ConfigError(
       'LONGPOLE_TLS_CLIENT_CA is of no use without LONGPOLE_TLS_CERT and LONGPOLE_TLS_KEY',
     )
+  }
+  if (s.LONGPOLE_CLICKHOUSE_URL === undefined && s.LONGPOLE_CLICKHOUSE_DATABASE === 'default') {
+    throw new ConfigError('LONGPOLE_CLICKHOUSE_DATABASE=default: the embedded engine has no tables there')
   }
   if (s.LONGPOLE_MAX_MESSAGE_MB > s.LONGPOLE_MEMORY_MB) {
     throw new ConfigError('LONGPOLE_MEMORY_MB must have room for a message of LONGPOLE_MAX_MESSAGE_MB')

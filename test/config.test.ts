@@ -78,6 +78,13 @@ describe('settings', () => {
       'LONGPOLE_GRACE_SECONDS=2147484: expected a number from 1 to 86400',
     ],
     [{ LONGPOLE_REQUEST_TIMEOUT_SECONDS: '2147484' }, 'expected a number from 1 to 86400'],
+    [{ LONGPOLE_CLICKHOUSE_DATABASE: 'system' }, 'DATABASE=system: the store keeps its own there'],
+    [
+      { LONGPOLE_CLICKHOUSE_DATABASE: 'default' },
+      'DATABASE=default: the embedded engine has no tables there',
+    ],
+    // A file of its name is one of the embedded engine.
+    [{ LONGPOLE_CLICKHOUSE_DATABASE: 'a'.repeat(201) }, 'expected an identifier of at most 200 characters'],
     [{ LONGPOLE_TLS_CERT: 'x' }, 'LONGPOLE_TLS_CERT and LONGPOLE_TLS_KEY go together'],
     [{ LONGPOLE_TLS_CLIENT_CA: 'x' }, 'LONGPOLE_TLS_CLIENT_CA is of no use without LONGPOLE_TLS_CERT'],
   ])('that cannot be used are named: %o', (env, message) => {

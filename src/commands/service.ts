@@ -53,14 +53,16 @@ export async function startService(
       url = withPassword(started.url, config.token)
       engine = started
     }
-    const store = openPartStore(config, url, log, engine?.spool)
-    stops.push(() => store.close())
-    await store.migrate().catch((cause) => {
+    let store: Store
+    try {
+      store = openPartStore(config, url, log, engine?.spool)
+      stops.push(() => store.close())
+      await store.migrate()
+    } catch (cause) {
       if (config.clickhouseUrl === undefined) throw cause
-      throw new Error(`LONGPOLE_CLICKHOUSE_URL=${withPassword(url, undefined)}: the store cannot be used`, {
-        cause,
-      })
-    })
+      const setting = `LONGPOLE_CLICKHOUSE_URL=${withPassword(url, undefined)}`
+      throw new Error(`${setting}: the store cannot be used`, { cause })
+    }
     const health = await watchStore(store, log)
     watch = health
     stops.push(() => health.stop())

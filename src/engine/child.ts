@@ -1,6 +1,6 @@
-import { accessSync, constants, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Session } from 'chdb'
 import { isOfBrokenPart } from './broken-part.ts'
@@ -62,7 +62,7 @@ async function main(): Promise<void> {
   const openSession = () => new chdb.Session(options.dataDir, { connectionArgs: ENGINE_ARGUMENTS })
   let own: Session
   try {
-    mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
+    makeDirectory(options.dataDir)
     accessSync(options.dataDir, constants.W_OK)
     const until = performance.now() + HOLDER_MS
     while (holderOf(options.dataDir) !== undefined && performance.now() < until) {
@@ -115,6 +115,19 @@ async function main(): Promise<void> {
     const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
     await tell({ type: 'failed', reason: inUse ? 'port' : 'other', message: (error as Error).message })
     process.exit(1)
+  }
+}
+
+/** Node's own `recursive` never returns where a directory that is there takes none (ENOENT in /proc). */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return
+    if (code !== 'ENOENT' || dirname(path) === path) throw error
+    makeDirectory(dirname(path))
+    mkdirSync(path, { mode: 0o700 })
   }
 }
 

@@ -80,6 +80,17 @@ describe('settings', () => {
   })
 })
 
+describe('what only shows at the start is named with its setting', () => {
+  it.each([
+    ['LONGPOLE_CLICKHOUSE_URL', 'http://127.0.0.1:1/?wait=1', 'the store cannot be used'],
+    // Nothing can be made there, and the system says that it is not there.
+    ['LONGPOLE_DATA_DIR', '/proc/longpole/data', 'cannot be used'],
+  ])('%s=%s', async (name, value, message) => {
+    const config = readConfig({ [name]: value, LONGPOLE_CLICKHOUSE_HTTP: '127.0.0.1:0' })
+    await expect(startService(config, quiet, [])).rejects.toThrow(new RegExp(`${name}=.*${message}`))
+  })
+})
+
 describe('a port that is taken', () => {
   let engine: TestEngine
   let database: string
