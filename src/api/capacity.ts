@@ -7,12 +7,14 @@ import type { Target } from '../analysis/target.ts'
 import { answerWindows, cutRange, readClasses, type Windows } from '../store/rollup-windows.ts'
 import type { Store } from '../store/store.ts'
 import { ERROR_RESPONSES } from './errors.ts'
-import { filterOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
+import { filterOf, PageQuery, pageOf, RangeQuery, TargetQuery, targetOf } from './parameters.ts'
 import { Coverage, coverageOf } from './ranges.ts'
 import { Component, Distribution, Ns, Verdict } from './schemas.ts'
 
 /** Stretches of time that a range is cut into at the most. */
 const MOST_WINDOWS = 1500
+/** With those at the ends, to which the range is snapped. */
+const MOST_POINTS = MOST_WINDOWS + 2
 
 const Fit = z.object({
   lambda: z.number().openapi({ description: 'Requests a second of one at a time' }),
@@ -45,6 +47,11 @@ const capacityRoute = createRoute({
   summary: 'Concurrency against throughput and latency, verdicts by load, where it saturates',
   request: {
     query: RangeQuery.extend(TargetQuery.shape).extend({
+      ...PageQuery.shape,
+      // Whoever does not ask for pages draws all of it.
+      limit: z.coerce.number().int().min(1).max(MOST_POINTS).default(MOST_POINTS).openapi({
+        description: 'Points at the most; everything else is of all of them',
+      }),
       service: RangeQuery.shape.service.openapi({
         description: 'service.name; with `operation` one endpoint, else all it serves; none: all services',
       }),
@@ -70,6 +77,8 @@ const capacityRoute = createRoute({
                 description:
                   'Steps in which requests started or ran, ascending; rate and mean latency are of those that started',
               }),
+            total: z.number().int().openapi({ description: 'Points' }),
+            nextOffset: z.number().int().nullable(),
             stepSeconds: z.number().int(),
             little: z
               .object({
@@ -106,9 +115,11 @@ export function addCapacityRoute(app: OpenAPIHono, store: Store): void {
     const windows = await readLoad(store, range)
     const levels = await readLevels(store, range, windows)
     const target = targetOf(query.target)
+    const { rows, ...place } = pageOf(windows, query)
     return c.json(
       {
-        points: windows.map(({ fromSeconds, throughput, ...point }) => ({
+        ...place,
+        points: rows.map(({ fromSeconds, throughput, ...point }) => ({
           from: new Date(fromSeconds * 1000).toISOString(),
           ratePerSecond: throughput,
           ...point,

@@ -42,7 +42,7 @@ const flamegraphRoute = createRoute({
     query: ComparedQuery.extend({
       format: z.enum(['speedscope', 'folded', 'json']).default('json'),
       scope: z
-        .enum(['trace'])
+        .enum(['trace'], 'expected trace: SERVER spans by themselves have no stacks')
         .optional()
         .openapi({ description: 'Stacks are of entries of traces; SERVER spans by themselves have none' }),
     }),

@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { listMarks, writeMark } from '../store/marks.ts'
 import type { Store } from '../store/store.ts'
 import { ApiError, ERROR_RESPONSES, NOT_FOUND } from './errors.ts'
-import { RangeQuery, rangeOf } from './parameters.ts'
+import { anyTime, PageQuery, pageOf, parseTime, RangeQuery, rangeOf } from './parameters.ts'
 
 const Mark = z
   .object({
@@ -23,10 +23,25 @@ const listRoute = createRoute({
   method: 'get',
   path: '/api/v1/marks',
   summary: 'Ranges with a name, for /compare',
+  request: {
+    query: PageQuery.extend({
+      limit: PageQuery.shape.limit.default(1000),
+      from: anyTime.optional().openapi({ description: 'Marks that end later; all if not given' }),
+      to: anyTime.optional().openapi({ description: 'Marks that start before; all if not given' }),
+    }),
+  },
   responses: {
     200: {
       description: 'By start',
-      content: { 'application/json': { schema: z.object({ marks: z.array(Mark) }) } },
+      content: {
+        'application/json': {
+          schema: z.object({
+            marks: z.array(Mark),
+            total: z.number().int(),
+            nextOffset: z.number().int().nullable(),
+          }),
+        },
+      },
     },
     ...ERROR_RESPONSES,
   },
@@ -62,7 +77,15 @@ const deleteRoute = createRoute({
 })
 
 export function addMarkRoutes(app: OpenAPIHono, store: Store): void {
-  app.openapi(listRoute, async (c) => c.json({ marks: (await listMarks(store)).map(markJson) }, 200))
+  app.openapi(listRoute, async (c) => {
+    const query = c.req.valid('query')
+    const nowMs = Date.now()
+    const afterMs = parseTime(query.from ?? '', nowMs) ?? 0
+    const beforeMs = parseTime(query.to ?? '', nowMs) ?? Number.POSITIVE_INFINITY
+    const within = (await listMarks(store)).filter((mark) => mark.toMs > afterMs && mark.fromMs < beforeMs)
+    const { rows, ...place } = pageOf(within, query)
+    return c.json({ ...place, marks: rows.map(markJson) }, 200)
+  })
 
   app.openapi(putRoute, async (c) => {
     const { name } = c.req.valid('param')

@@ -47,7 +47,16 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     new URL(`/api/v1/marks${name === '' ? '' : `/${encodeURIComponent(name)}`}`, base)
   const show = ({ name, from, to }: Mark) => context.stdout.write(`${name}  ${from} to ${to}\n`)
   if (values.list) {
-    for (const mark of (await askApi<{ marks: Mark[] }>(url(''), config.token)).marks) show(mark)
+    for (let next: number | null = 0; next !== null; ) {
+      const page = url('')
+      page.searchParams.set('offset', String(next))
+      const { marks, nextOffset } = await askApi<{ marks: Mark[]; nextOffset: number | null }>(
+        page,
+        config.token,
+      )
+      for (const mark of marks) show(mark)
+      next = nextOffset
+    }
   } else if (values.delete !== undefined) {
     show(await askApi<Mark>(url(values.delete), config.token, { method: 'DELETE' }))
   } else {

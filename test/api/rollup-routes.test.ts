@@ -295,6 +295,15 @@ describe('/api/v1/compare', () => {
       { name: 'before', from: at(0), to: at(HALF) },
       { name: 'after', from: at(HALF), to: at(MINUTES) },
     ])
+    const second = { name: 'after', from: at(HALF), to: at(MINUTES) }
+    expect(await ask('/api/v1/marks?limit=1')).toMatchObject({ total: 2, nextOffset: 1 })
+    expect(await ask('/api/v1/marks?limit=1&offset=1')).toEqual({
+      marks: [second],
+      total: 2,
+      nextOffset: null,
+    })
+    expect((await ask(`/api/v1/marks?from=${at(HALF)}`)).marks).toEqual([second])
+    expect((await ask(`/api/v1/marks?to=${at(HALF)}`)).marks).toMatchObject([{ name: 'before' }])
     expect(await compared('/api/v1/compare?baseline=before&mark=after')).toEqual(ranges)
     await ask('/api/v1/marks/after', 200, 'delete')
     expect((await ask('/api/v1/compare?baseline=before&mark=after', 404)).error.code).toBe('no-such-mark')
@@ -343,7 +352,7 @@ describe('where requests are few and long', () => {
 describe('/api/v1/flamegraph', () => {
   it('has no stacks of SERVER spans by themselves, and says so', async () => {
     const { error } = await ask(`/api/v1/flamegraph?${whole}&scope=service`, 400)
-    expect(error.message).toMatch(/scope/)
+    expect(error.message).toBe('scope: expected trace: SERVER spans by themselves have no stacks')
     expect((await ask(`/api/v1/flamegraph?${whole}&scope=trace`)).entries).toBeGreaterThan(0)
   })
 
@@ -444,6 +453,13 @@ describe('/api/v1/capacity', () => {
     within(1e-9)(little.concurrency, little.throughputTimesLatency)
     expect(scalability.fit).toBeNull()
     expect(scalability.reason).toContain('hardly ever')
+  })
+
+  it('has pages for whoever asks for them', async () => {
+    const all = await ask(`/api/v1/capacity?${whole}`)
+    expect(all).toMatchObject({ total: MINUTES, nextOffset: null })
+    const page = await ask(`/api/v1/capacity?${whole}&limit=3&offset=2`)
+    expect(page).toEqual({ ...all, points: all.points.slice(2, 5), nextOffset: 5 })
   })
 
   it('gives verdicts by load', async () => {
