@@ -5,7 +5,10 @@ import { DEFAULT_RECEIVER_LIMITS, type ReceiverLimits } from './receiver/limits.
 /** `host:port`, `[::1]:port`. */
 const address = z
   .string()
-  .regex(/^(\[[0-9a-f:.]+\]|[^:\s]+):\d{1,5}$/i, 'expected host:port, as 127.0.0.1:4317')
+  .regex(/^(\[[0-9a-f:.]+\]|[^:\s]+):\d{1,5}$/i, {
+    message: 'expected host:port, as 127.0.0.1:4317',
+    abort: true,
+  })
   .refine((text) => splitAddress(text).port < 65_536, 'a port is at most 65535')
 const wholeNumber = z.string().regex(/^\d+$/, 'expected a whole number').transform(Number)
 const between = (least: number, most: number) =>

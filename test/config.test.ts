@@ -49,7 +49,7 @@ describe('settings', () => {
     [{ LONGPOLE_MAX_ATTRIBUTES: '0' }, 'LONGPOLE_MAX_ATTRIBUTES=0: expected a number from 1 to 65535'],
     [{ LONGPOLE_FSYNC: 'yes' }, 'LONGPOLE_FSYNC=yes: expected 0 or 1'],
     [{ LONGPOLE_MEMORY_MB: '8' }, 'LONGPOLE_MEMORY_MB must have room for a message'],
-    [{ LONGPOLE_API: '8080' }, 'LONGPOLE_API=8080: expected host:port'],
+    [{ LONGPOLE_API: '99999' }, /^LONGPOLE_API=99999: expected host:port, as 127.0.0.1:4317$/],
     [{ LONGPOLE_API: '127.0.0.1:65536' }, 'LONGPOLE_API=127.0.0.1:65536: a port is at most 65535'],
     [
       { LONGPOLE_CLICKHOUSE_URL: 'file:///x' },
