@@ -220,8 +220,11 @@ export function createRollupBuilder(
     const startedMicros = await readStoreMicros(store)
     const overAt = startedMicros / 1e6 - LAG_SECONDS
     const changed = unseen(i, await listChangedRollups(store, since(cursors[i]!), finer, seconds))
-    const over = changed.filter(({ bucket }) => bucket + seconds <= overAt)
-    const running = changed.filter(({ bucket }) => bucket + seconds > overAt)
+    const isAhead = ({ bucket }: ChangedBucket) => bucket > overAt + AHEAD_SECONDS
+    const isOver = ({ bucket }: ChangedBucket) => bucket + seconds <= overAt
+    // One far ahead, as a broken clock says, would keep the cursor back for good, and all since would be listed each time.
+    const over = changed.filter((bucket) => isOver(bucket) || isAhead(bucket))
+    const running = changed.filter((bucket) => !isOver(bucket) && !isAhead(bucket))
     over.sort((a, b) => a.bucket - b.bucket)
     for (let from = 0; from < over.length; from += BUCKETS_AT_ONCE) {
       goOn()
@@ -230,9 +233,7 @@ export function createRollupBuilder(
       for (const bucket of chunk) seen(i, bucket)
     }
     // What still runs must be found again when it is over.
-    // One far ahead, as a broken clock says, would keep the cursor back for good, and all since would be listed each time.
-    const near = running.filter(({ bucket }) => bucket <= overAt + AHEAD_SECONDS)
-    const least = near.reduce((least, { version }) => Math.min(least, version), startedMicros)
+    const least = running.reduce((least, { version }) => Math.min(least, version), startedMicros)
     await moveCursor(i, cursors, Math.min(startedMicros, least + OVERLAP_MICROS))
     const builtTo = Math.floor(overAt / seconds) * seconds
     await writeState(store, builtName(seconds), String(builtTo), startedMicros)

@@ -205,6 +205,15 @@ describe('rollups', () => {
       format: 'JSONEachRow',
     })
     expect(await answer.json()).toEqual([{ isNear: 1 }])
+    // Longer steps have them as minutes do: when they are over nobody looks for them any more.
+    const far = await store.client.query({
+      query: `SELECT Step AS step, sum(Samples) AS samples FROM rollups FINAL
+              WHERE Bucket > '2079-12-20' GROUP BY Step ORDER BY Step`,
+      format: 'JSONEachRow',
+    })
+    const rows = await far.json<{ step: number; samples: string }>()
+    expect(rows.map(({ step }) => step)).toEqual(STEPS.map(({ seconds }) => seconds))
+    expect(new Set(rows.map(({ samples }) => samples)).size).toBe(1)
   })
 
   it('a crash anywhere is made good by the next builder', async () => {
