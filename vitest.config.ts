@@ -12,11 +12,13 @@ class ServicesFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Engines and services are real processes; two cores cannot start more than a few at once.
+    // Engines and services are real processes; two cores cannot start more than a few at once. Each is waited for now and
+    // then, which leaves room for a third worker.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Files share what a worker has loaded: a quarter of the time went into loading the same modules again.
     isolate: false,
+    globalSetup: 'test/support/whole-run.ts',
     sequence: { sequencer: ServicesFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,

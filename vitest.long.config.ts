@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/**/*.long.ts'],
     pool: 'forks',
     maxWorkers: 1,
+    globalSetup: 'test/support/whole-run.ts',
     testTimeout: 1_200_000,
     hookTimeout: 120_000,
   },

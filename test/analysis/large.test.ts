@@ -12,6 +12,7 @@ type Bounds = { parent: number; fromNs: number; toNs: number; kind: string; serv
 function traceOf(count: number, spanAt: (i: number) => Bounds): SpanColumns {
   const columns = createColumns(createDictionary(), count)
   reserve(columns, count)
+  const shapes = new Map<string, number>()
   for (let i = 0; i < count; i++) {
     const { parent, fromNs, toNs, kind, service } = spanAt(i)
     columns.traceLow[2 * i] = 1
@@ -21,9 +22,13 @@ function traceOf(count: number, spanAt: (i: number) => Bounds): SpanColumns {
     columns.start[2 * i + 1] = START_HIGH
     columns.end[2 * i] = toNs
     columns.end[2 * i + 1] = START_HIGH
-    columns.shape[i] = columns.dictionary.shape(
-      shapeKeyOf(shapeFieldsFrom(kind, 'call', { 'service.name': service }, {})),
-    )
+    let shape = shapes.get(kind + service)
+    if (shape === undefined) {
+      const fields = shapeFieldsFrom(kind, 'call', { 'service.name': service }, {})
+      shape = columns.dictionary.shape(shapeKeyOf(fields))
+      shapes.set(kind + service, shape)
+    }
+    columns.shape[i] = shape
   }
   columns.count = count
   return columns

@@ -1,27 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
-import type { Store } from '../../src/store/store.ts'
-import {
-  emptyStore,
-  insertCollectorSpans,
-  openTestStore,
-  quiet,
-  startTestEngine,
-  type TestEngine,
-} from '../support/store.ts'
+import { emptyStore, insertCollectorSpans, openTestStore, quiet, type TestStore } from '../support/store.ts'
 
-let engine: TestEngine
-let store: Store & { database: string }
+let store: TestStore
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
 })
 beforeEach(() => emptyStore(store))
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 const base = BigInt(Date.now() - 60_000) * 1_000_000n
 const MS = 1_000_000

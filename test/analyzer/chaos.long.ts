@@ -1,25 +1,13 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
-import {
-  emptyStore,
-  insertCollectorSpans,
-  openTestStore,
-  quiet,
-  startTestEngine,
-  type TestEngine,
-} from '../support/store.ts'
+import { emptyStore, insertCollectorSpans, openTestStore, quiet, type TestStore } from '../support/store.ts'
 
-let engine: TestEngine
-let store: Awaited<ReturnType<typeof openTestStore>>
+let store: TestStore
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 const base = BigInt(Date.now() - 600_000) * 1_000_000n
 const RESULTS = ['samples', 'analyzed_traces']

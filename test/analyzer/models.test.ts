@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { analyzeSpans } from '../../src/analysis/analyze.ts'
 import { groupSamples } from '../../src/analysis/group-samples.ts'
 import { learnDependencies } from '../../src/analysis/learn.ts'
@@ -7,7 +7,6 @@ import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
 import { createDependencyModels } from '../../src/analyzer/dependency-models.ts'
 import { readTraces } from '../../src/store/analyzer-store.ts'
 import { publishModel, readModel, readNewestModel } from '../../src/store/models.ts'
-import type { Store } from '../../src/store/store.ts'
 import { appendSpan, createColumns, idHex, type SpanColumns, traceIdHex } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
 import { groupByTrace } from '../../src/trace/group.ts'
@@ -15,22 +14,11 @@ import { shapeFieldsFrom, shapeKeyOf } from '../../src/trace/shape.ts'
 import { seeded } from '../bench/random.ts'
 import { createWorld, FAMILIES, runWorld } from '../simulator/program.ts'
 import { collectorSpansOf } from '../support/collector-spans.ts'
-import {
-  insertCollectorSpans,
-  openTestStore,
-  quiet,
-  startTestEngine,
-  type TestEngine,
-} from '../support/store.ts'
+import { insertCollectorSpans, openTestStore, quiet, type TestStore } from '../support/store.ts'
 
-let engine: TestEngine
-let store: Store & { database: string }
-beforeAll(async () => {
-  engine = await startTestEngine()
-})
-afterAll(() => engine?.stop())
+let store: TestStore
 beforeEach(async () => {
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
 })
 afterEach(() => store?.close())
 

@@ -14,26 +14,14 @@ import { samplesBlock } from '../../src/store/samples-block.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createWorld, FAMILIES, runWorld } from '../simulator/program.ts'
 import { collectorSpansOf } from '../support/collector-spans.ts'
-import {
-  type CollectorSpan,
-  insertCollectorSpans,
-  openTestStore,
-  quiet,
-  startTestEngine,
-  type TestEngine,
-} from '../support/store.ts'
+import { type CollectorSpan, insertCollectorSpans, openTestStore, quiet } from '../support/store.ts'
 import { expectAlike, readStored, rollUpSlowly } from './rollup-twin.ts'
 
-let engine: TestEngine
 let store: Store
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 const WORLD = createWorld(20261127, FAMILIES.joined!)
 const requests = (first: number, count: number) => collectorSpansOf(runWorld(WORLD, first, count).columns)

@@ -1,29 +1,22 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
-import type { Store } from '../../src/store/store.ts'
 import {
   type CollectorSpan,
   emptyStore,
   insertCollectorSpans,
   openTestStore,
   quiet,
-  startTestEngine,
-  type TestEngine,
+  type TestStore,
 } from '../support/store.ts'
 
-let engine: TestEngine
-let store: Store & { database: string }
+let store: TestStore
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
 })
 beforeEach(() => emptyStore(store))
 afterEach(() => vi.restoreAllMocks())
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 const base = BigInt(Date.now() - 600_000) * 1_000_000n
 const MS = 1_000_000

@@ -9,30 +9,20 @@ import type { Store } from '../../src/store/store.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
 import { createWorld, FAMILIES, runWorld } from '../simulator/program.ts'
 import { collectorSpansOf } from '../support/collector-spans.ts'
-import {
-  type CollectorSpan,
-  insertCollectorSpans,
-  openTestStore,
-  quiet,
-  startTestEngine,
-  type TestEngine,
-} from '../support/store.ts'
+import { type CollectorSpan, insertCollectorSpans, openTestStore, quiet } from '../support/store.ts'
 import { expectAlike, readStored, rollUpSlowly } from './rollup-twin.ts'
 
-let engine: TestEngine
 let store: Store
 /** Holds nothing but what is computed again. */
 let scratch: Store
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
-  scratch = await openTestStore(engine.url)
+  store = await openTestStore()
+  scratch = await openTestStore()
 })
 afterAll(async () => {
   await store?.close()
   await scratch?.close()
-  await engine?.stop()
 })
 
 const WORLD = createWorld(20261128, FAMILIES['hidden, forget, skew']!)

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { createRollup } from '../../src/analysis/rollup.ts'
 import { STEPS } from '../../src/analysis/steps.ts'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
@@ -7,22 +7,11 @@ import { createFrames } from '../../src/store/rollup-rows.ts'
 import { EVERYTHING, readSteps, visitRollups } from '../../src/store/rollups.ts'
 import type { Store } from '../../src/store/store.ts'
 import { seeded } from '../bench/random.ts'
-import {
-  insertCollectorSpans,
-  openTestStore,
-  quiet,
-  startTestEngine,
-  type TestEngine,
-} from '../support/store.ts'
+import { insertCollectorSpans, openTestStore, quiet, type TestStore } from '../support/store.ts'
 import { expectAlike, readStored, rollUpSlowly } from './rollup-twin.ts'
 
-let engine: TestEngine
-let store: Store & { database: string }
+let store: TestStore
 
-beforeAll(async () => {
-  engine = await startTestEngine()
-})
-afterAll(() => engine?.stop())
 afterEach(() => store?.close())
 
 const MS = 1_000_000
@@ -115,8 +104,8 @@ async function expectEqualToScratch() {
 
 describe('rollups', () => {
   it('are the samples added up, at every step', async () => {
-    store = await openTestStore(engine.url)
-    await put(randomSamples(1, 700, 30))
+    store = await openTestStore()
+    await put(randomSamples(1, 400, 30))
     await builder().run()
     await expectEqualToScratch()
     const built = new Set([...(await readStored(store)).keys()].map((name) => Number(name.split(' ')[0])))
@@ -125,12 +114,12 @@ describe('rollups', () => {
   })
 
   it('follow samples that come late, change, move and go', async () => {
-    store = await openTestStore(engine.url)
+    store = await openTestStore()
     const rollups = builder()
-    const rows = randomSamples(2, 600, 9)
-    await put(rows.slice(0, 400))
+    const rows = randomSamples(2, 400, 9)
+    await put(rows.slice(0, 250))
     await rollups.run()
-    await put(rows.slice(400))
+    await put(rows.slice(250))
     await rollups.run()
     const again = randomSamples(3, 200, 9)
     await put(
@@ -147,7 +136,7 @@ describe('rollups', () => {
   })
 
   it('of an endpoint whose sums do not fit into 64 bits stop no other', async () => {
-    store = await openTestStore(engine.url)
+    store = await openTestStore()
     const [heavy, usual] = randomSamples(8, 2, 1) as [SampleRow, SampleRow]
     const days = 49 * 24 * HOUR_MS * MS
     const most = 2 ** 32 - 1
@@ -178,20 +167,20 @@ describe('rollups', () => {
   })
 
   it('of spans from all over, as a broken clock says, stop no other', async () => {
-    store = await openTestStore(engine.url)
+    store = await openTestStore()
     const seconds = (i: number) => Math.floor(Date.now() / 1000) + i * 31 * 86_400
-    const rows = randomSamples(9, 130, 1).map((row, i) => ({ ...row, Start: `${seconds(i)}.000000000` }))
-    for (let i = 0; i < rows.length; i += 65) await put(rows.slice(i, i + 65))
+    const rows = randomSamples(9, 110, 1).map((row, i) => ({ ...row, Start: `${seconds(i)}.000000000` }))
+    for (let i = 0; i < rows.length; i += 55) await put(rows.slice(i, i + 55))
     await builder().run()
     const answer = await store.client.query({
       query: 'SELECT uniqExact(toStartOfMonth(Bucket)) AS months FROM rollups FINAL WHERE Step = 60',
       format: 'JSONEachRow',
     })
-    expect(await answer.json()).toEqual([{ months: 130 }])
+    expect(await answer.json()).toEqual([{ months: 110 }])
   })
 
   it('of spans far ahead do not have all that changed since listed again and again', async () => {
-    store = await openTestStore(engine.url)
+    store = await openTestStore()
     await put(randomSamples(10, 5, 1))
     await builder().run()
     const command = (query: string) => store.client.command({ query })
@@ -217,7 +206,7 @@ describe('rollups', () => {
   })
 
   it('a crash anywhere is made good by the next builder', async () => {
-    store = await openTestStore(engine.url)
+    store = await openTestStore()
     const rows = randomSamples(4, 300, 3)
     await put(rows.slice(0, 200))
     await builder().run()
@@ -240,9 +229,9 @@ describe('rollups', () => {
   })
 
   it('two at once do not disturb each other', async () => {
-    store = await openTestStore(engine.url)
+    store = await openTestStore()
     const [a, b] = [builder(), builder()]
-    const rows = randomSamples(5, 400, 2)
+    const rows = randomSamples(5, 300, 2)
     for (let from = 0; from < rows.length; from += 100) {
       await Promise.all([
         put(rows.slice(from, from + 50)).then(() => a.run()),
@@ -253,7 +242,7 @@ describe('rollups', () => {
   })
 
   it('are read alike from both tables, once nothing of a bucket can be from before there were two', async () => {
-    store = await openTestStore(engine.url)
+    store = await openTestStore()
     const askedAt = Date.now()
     const { recentFrom } = await readSteps(store, store.retention, askedAt)
     // Of a new store soon; two hours back at the most.
@@ -302,7 +291,7 @@ describe('rollups', () => {
   })
 
   it('what is older than results are kept stays as it is, and is counted', async () => {
-    store = await openTestStore(engine.url, 1)
+    store = await openTestStore(undefined, 1)
     const counters = { rollups: 0, tooLate: 0 }
     const rollups = createRollupBuilder(store, quiet, counters)
     const [row] = randomSamples(6, 1, 1) as [SampleRow]
@@ -315,7 +304,7 @@ describe('rollups', () => {
   })
 
   it('nothing is built again that has not changed', async () => {
-    store = await openTestStore(engine.url)
+    store = await openTestStore()
     const counters = { rollups: 0, tooLate: 0 }
     const rollups = createRollupBuilder(store, quiet, counters)
     // Of buckets that are over: one of ten minutes or more that is over just now is built by the second run.
@@ -329,7 +318,7 @@ describe('rollups', () => {
 })
 
 it('the analyzer keeps them: call stacks and calls of what it analyzes, late spans included', async () => {
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
   const analyzer = startAnalyzer({ store, settleSeconds: 0, log: quiet, loop: false })
   const startNs = BigInt(Date.now() - 60_000) * 1_000_000n
   const trace = (n: number) => {

@@ -19,8 +19,7 @@ import {
   insertCollectorSpans,
   openTestStore,
   quiet,
-  startTestEngine,
-  type TestEngine,
+  type TestStore,
 } from '../support/store.ts'
 import { schemaOf } from './contract.ts'
 
@@ -32,8 +31,7 @@ const startNs = BigInt(Date.now() - 600_000) * BigInt(MS)
 const id = (n: number) => n.toString(16).padStart(16, '0')
 const traceId = (n: number) => n.toString(16).padStart(32, '0')
 
-let engine: TestEngine
-let store: Awaited<ReturnType<typeof openTestStore>>
+let store: TestStore
 let api: OpenAPIHono
 let openapi: Parameters<typeof schemaOf>[0]
 
@@ -97,18 +95,14 @@ function request(n: number): CollectorSpan[] {
 const REQUESTS = 20
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
   await insertCollectorSpans(store, Array.from({ length: REQUESTS }, (_, i) => request(i + 1)).flat())
   const analyzer = startAnalyzer({ store, settleSeconds: 0, log: quiet, loop: false })
   await analyzer.drain()
   api = createApi({ store, log: quiet, metrics: { analyzer: analyzer.counters } })
   openapi = (await (await api.request('/openapi.json')).json()) as typeof openapi
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 /** Properties of all answers; which of them are there is what the schema says. */
 type Answer = z.infer<typeof Trace> & {
@@ -459,7 +453,7 @@ describe('what cannot be answered', () => {
   })
 
   it('a store that is away is 503', async () => {
-    const away = await openTestStore(engine.url)
+    const away = await openTestStore()
     await away.close()
     const client = { ping: async () => false, query: () => Promise.reject(new Error('connect ECONNREFUSED')) }
     const app = createApi({ store: { ...away, ...client, stream: client.query } as never, log: quiet })

@@ -1,5 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OpenAPIHono, z } from '@hono/zod-openapi'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -10,13 +9,13 @@ import { startApi } from '../../src/api/server.ts'
 import { run } from '../../src/commands/check.ts'
 import { PATTERNS } from '../../src/findings/patterns.ts'
 import { capture } from '../commands/capture.ts'
+import { newDirectory } from '../support/directory.ts'
 import {
   type CollectorSpan,
   insertCollectorSpans,
   openTestStore,
   quiet,
-  startTestEngine,
-  type TestEngine,
+  type TestStore,
 } from '../support/store.ts'
 import { schemaOf } from './contract.ts'
 
@@ -59,14 +58,12 @@ function request(n: number): CollectorSpan[] {
   return [server, ...Array.from({ length: heavy ? QUERIES : 1 }, (_, i) => query(n, i))]
 }
 
-let engine: TestEngine
-let store: Awaited<ReturnType<typeof openTestStore>>
+let store: TestStore
 let analyzer: AnalyzerHandle
 let api: OpenAPIHono
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
   await insertCollectorSpans(store, Array.from({ length: 2 * REQUESTS }, (_, i) => request(i + 1)).flat())
   analyzer = startAnalyzer({ store, settleSeconds: 0, log: quiet, loop: false })
   await analyzer.drain()
@@ -75,7 +72,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await analyzer?.stop()
   await store?.close()
-  await engine?.stop()
 })
 
 async function get<T>(path: string): Promise<T> {
@@ -136,7 +132,7 @@ it('stand under the component they explain', async () => {
 
 it('are what a missed budget is explained by, asked of a running service', async () => {
   const service = await startApi({ store, log: quiet, address: '127.0.0.1:0' })
-  const file = join(mkdtempSync(join(tmpdir(), 'longpole-budget-')), 'budget.yaml')
+  const file = join(newDirectory(), 'budget.yaml')
   const budget = (text: string) => {
     writeFileSync(file, text)
     const context = capture()

@@ -7,7 +7,7 @@ import { readEndpointRollups } from '../../src/store/rollup-sums.ts'
 import { coverOf, EVERYTHING, namedTogether } from '../../src/store/rollups.ts'
 import { openStore } from '../../src/store/store.ts'
 import { seeded } from '../bench/random.ts'
-import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
+import { openTestStore, quiet, type TestStore } from '../support/store.ts'
 import { schemaOf } from './contract.ts'
 
 const MS = 1_000_000
@@ -19,8 +19,7 @@ const from = (Math.floor(Date.now() / 3_600_000) - 4) * 3_600_000
 const at = (minute: number) => new Date(from + minute * 60_000).toISOString()
 const whole = `from=${at(0)}&to=${at(MINUTES)}`
 
-let engine: TestEngine
-let store: Awaited<ReturnType<typeof openTestStore>>
+let store: TestStore
 let api: OpenAPIHono
 let openapi: Parameters<typeof schemaOf>[0]
 /** Durations of the two halves, ns. */
@@ -123,8 +122,7 @@ function many(like: ReturnType<typeof samples>[0]) {
 }
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
   const requests = samples()
   const values = [...requests, ...jobs(requests[0]!), ...many(requests[0]!)]
   await store.client.insert({ table: 'samples', values, format: 'JSONEachRow' })
@@ -132,10 +130,7 @@ beforeAll(async () => {
   api = createApi({ store, log: quiet })
   openapi = (await (await api.request('/openapi.json')).json()) as typeof openapi
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 // biome-ignore lint/suspicious/noExplicitAny: an answer of any route; its schema is checked.
 type Json = any
@@ -598,7 +593,7 @@ describe('what is remembered', () => {
   })
 
   const options = () => ({
-    url: engine.url,
+    url: store.url,
     database: store.database,
     retentionDays: store.retention.days,
     rollupRetentionDays: store.retention.rollupDays,

@@ -14,13 +14,7 @@ import { createDictionary } from '../../src/trace/dictionary.ts'
 import { draw } from '../draw.ts'
 import { createWorld, FAMILIES, runWorld } from '../simulator/program.ts'
 import { collectorSpansOf } from '../support/collector-spans.ts'
-import {
-  insertCollectorSpans,
-  openTestStore,
-  quiet,
-  startTestEngine,
-  type TestEngine,
-} from '../support/store.ts'
+import { insertCollectorSpans, openTestStore, quiet, type TestStore } from '../support/store.ts'
 import { schemaOf } from './contract.ts'
 
 const WORLD = createWorld(20261128, FAMILIES.hidden!)
@@ -43,23 +37,18 @@ const SIDE_BY_SIDE = draw(
     B: { kind: 'CLIENT', service: 'beside', attributes: { 'db.system': 'b' } },
   },
 )
-let engine: TestEngine
-let store: Awaited<ReturnType<typeof openTestStore>>
+let store: TestStore
 let api: OpenAPIHono
 let openapi: Parameters<typeof schemaOf>[0]
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
   await insertCollectorSpans(store, [...collectorSpansOf(spans), ...collectorSpansOf(SIDE_BY_SIDE)])
   await startAnalyzer({ store, settleSeconds: 0, log: quiet, loop: false }).drain()
   api = createApi({ store, log: quiet })
   openapi = (await (await api.request('/openapi.json')).json()) as typeof openapi
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 type Answer = z.infer<typeof TraceWhatIf> & {
   whatIf: z.infer<typeof WhatIf>[]

@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { run } from '../../src/commands/analyze.ts'
+import { newDirectory } from '../support/directory.ts'
 import { capture } from './capture.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/traces/${name}`, import.meta.url))
@@ -145,7 +145,7 @@ describe('the report for the terminal', () => {
   })
 
   test('of many traces, the slowest only', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'longpole-test-'))
+    const directory = newDirectory()
     const file = join(directory, 'many.json')
     const spans = Array.from({ length: 50 }, (_, i) => ({
       traceId: String(i + 1),
@@ -188,7 +188,7 @@ describe('exit codes', () => {
   })
 
   test('0 when some of it could; what is wrong is said', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'longpole-test-'))
+    const directory = newDirectory()
     const broken = join(directory, 'broken.json')
     writeFileSync(broken, readFileSync(fixture('zipkin.json')).subarray(0, 900))
     const { code, out, err } = await analyze('--json', broken, fixture('jaeger.json'))

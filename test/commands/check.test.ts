@@ -1,14 +1,14 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { convert } from 'xmlbuilder2'
 import { parseBudgets } from '../../src/commands/budget.ts'
 import { run } from '../../src/commands/check.ts'
+import { newDirectory } from '../support/directory.ts'
 import { capture } from './capture.ts'
 
-const directory = mkdtempSync(join(tmpdir(), 'longpole-check-'))
+const directory = newDirectory()
 const ITEM = 'SELECT * FROM item WHERE id = $1'
 const ITEMS = Array.from({ length: 8 }, (): [string, number] => [ITEM, 10])
 

@@ -1,10 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { foldedText } from '../../src/analysis/flame.ts'
 import { run } from '../../src/commands/analyze.ts'
+import { newDirectory } from '../support/directory.ts'
 import { capture } from './capture.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/traces/${name}`, import.meta.url))
@@ -61,7 +61,7 @@ test('halves of a call that share an id are taken apart', async () => {
     ...(parentId === undefined ? {} : { parentId }),
     localEndpoint: { serviceName: service },
   })
-  const file = join(mkdtempSync(join(tmpdir(), 'longpole-test-')), 'shared.json')
+  const file = join(newDirectory(), 'shared.json')
   const spans = [
     zipkin('1', undefined, 'web', 1000, 100),
     zipkin('2', 'CLIENT', 'web', 1010, 80, '1'),
@@ -80,7 +80,7 @@ test('halves of a call that share an id are taken apart', async () => {
 })
 
 test('a sampled request counts for those it stands for; no name breaks a line or a stack', async () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'longpole-test-')), 'sampled.json')
+  const file = join(newDirectory(), 'sampled.json')
   const one = (id: string, serviceName: string, tags: object, duration: number) => ({
     ...{ traceId: id, id, timestamp: 1_000_000, duration, name: 'x', tags, localEndpoint: { serviceName } },
   })
@@ -98,7 +98,7 @@ test('a sampled request counts for those it stands for; no name breaks a line or
 })
 
 test('a chain of 2,000 spans and a cycle end', async () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'longpole-test-')), 'deep.json')
+  const file = join(newDirectory(), 'deep.json')
   const chain = Array.from({ length: 2000 }, (_, i) => ({
     traceId: 'a',
     id: String(i + 1),

@@ -1,13 +1,13 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { run } from '../../src/commands/import.ts'
 import { createSender, retryAfterMs } from '../../src/commands/otlp-sender.ts'
 import { dump, readColumns, readSpans } from '../formats/read-all.ts'
+import { newDirectory } from '../support/directory.ts'
 import { capture } from './capture.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/traces/${name}`, import.meta.url))
@@ -140,7 +140,7 @@ test('--shift-to-now moves all times by one amount, the last start to now', asyn
 })
 
 test('--shift-to-now moves files that lie too far apart each on its own', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'longpole-test-'))
+  const directory = newDirectory()
   const old = join(directory, 'old.json')
   const span = { traceId: 'a', id: 'b', timestamp: 1_400_000_000_000_000, duration: 5 }
   writeFileSync(old, JSON.stringify([span]))

@@ -2,22 +2,19 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startApi } from '../../src/api/server.ts'
 import { run } from '../../src/commands/mark.ts'
 import { UsageError } from '../../src/commands/usage.ts'
-import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
+import { openTestStore, quiet, type TestStore } from '../support/store.ts'
 import { capture } from './capture.ts'
 
-let engine: TestEngine
-let store: Awaited<ReturnType<typeof openTestStore>>
+let store: TestStore
 let api: Awaited<ReturnType<typeof startApi>>
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
   api = await startApi({ address: '127.0.0.1:0', store, log: quiet })
 })
 afterAll(async () => {
   await api?.stop()
   await store?.close()
-  await engine?.stop()
 })
 
 async function mark(...args: string[]): Promise<string> {

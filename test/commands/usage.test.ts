@@ -6,7 +6,8 @@ import type { CommandContext } from '../../src/commands/context.ts'
 import { startService } from '../../src/commands/service.ts'
 import { UsageError } from '../../src/commands/usage.ts'
 import { readConfig } from '../../src/config.ts'
-import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
+import { newDirectory } from '../support/directory.ts'
+import { openTestStore, quiet, type TestStore } from '../support/store.ts'
 import { capture } from './capture.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
@@ -92,19 +93,15 @@ describe('what only shows at the start is named with its setting', () => {
 })
 
 describe('a port that is taken', () => {
-  let engine: TestEngine
-  let database: string
+  let store: TestStore
   const taken = createServer()
   beforeAll(async () => {
-    engine = await startTestEngine()
-    const store = await openTestStore(engine.url)
-    database = store.database
-    await store.close()
+    store = await openTestStore()
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
   })
   afterAll(async () => {
     taken.close()
-    await engine?.stop()
+    await store?.close()
   })
 
   it.each(['LONGPOLE_OTLP_GRPC', 'LONGPOLE_OTLP_HTTP', 'LONGPOLE_API', 'LONGPOLE_CLICKHOUSE_HTTP'])(
@@ -113,9 +110,9 @@ describe('a port that is taken', () => {
       const address = `127.0.0.1:${(taken.address() as { port: number }).port}`
       const free = '127.0.0.1:0'
       const config = readConfig({
-        ...(name === 'LONGPOLE_CLICKHOUSE_HTTP' ? {} : { LONGPOLE_CLICKHOUSE_URL: engine.url }),
-        LONGPOLE_DATA_DIR: join(engine.dataDir, 'second'),
-        LONGPOLE_CLICKHOUSE_DATABASE: database,
+        ...(name === 'LONGPOLE_CLICKHOUSE_HTTP' ? {} : { LONGPOLE_CLICKHOUSE_URL: store.url }),
+        LONGPOLE_DATA_DIR: newDirectory(),
+        LONGPOLE_CLICKHOUSE_DATABASE: store.database,
         LONGPOLE_OTLP_GRPC: free,
         LONGPOLE_OTLP_HTTP: free,
         LONGPOLE_API: free,

@@ -3,13 +3,7 @@ import { join } from 'node:path'
 import { createClient } from '@clickhouse/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
-import {
-  insertCollectorSpans,
-  openTestStore,
-  quiet,
-  startTestEngine,
-  type TestEngine,
-} from '../support/store.ts'
+import { insertCollectorSpans, openTestStore, quiet, type TestStore } from '../support/store.ts'
 
 const DASHBOARDS = join(import.meta.dirname, '..', '..', 'dashboards')
 const MS = 1_000_000n
@@ -25,12 +19,10 @@ const dashboards = readdirSync(DASHBOARDS)
   .filter((name) => name.endsWith('.json'))
   .map((name) => ({ name, json: JSON.parse(readFileSync(join(DASHBOARDS, name), 'utf8')) as Dashboard }))
 
-let engine: TestEngine
-let store: Awaited<ReturnType<typeof openTestStore>>
+let store: TestStore
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
   const startNs = BigInt(Date.now() - 60_000) * MS
   const request = (
     number: number,
@@ -72,10 +64,7 @@ beforeAll(async () => {
   ])
   await startAnalyzer({ store, settleSeconds: 0, log: quiet, loop: false }).drain()
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 /** As Grafana writes a variable that has several values as `singlequote`: of backslashes it knows nothing. */
 function singleQuoted(values: readonly string[]): string {
@@ -100,10 +89,10 @@ async function ask(
   variables?: Parameters<typeof expand>[1],
 ): Promise<Record<string, unknown>[]> {
   const reader = createClient({
-    url: engine.url,
+    url: store.url,
     database: store.database,
     // A server has no such user.
-    ...(engine.engine === undefined ? {} : { username: 'reader' }),
+    ...(process.env.LONGPOLE_CLICKHOUSE_URL ? {} : { username: 'reader' }),
     log: { level: 127 },
   })
   try {

@@ -1,11 +1,10 @@
-import { mkdtempSync, readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { FileSpan, Resource } from '../../src/formats/file-span.ts'
 import { createSpanSpool } from '../../src/formats/span-spool.ts'
 import { traceIdHex } from '../../src/trace/columns.ts'
+import { newDirectory } from '../support/directory.ts'
 import { dump } from './read-all.ts'
 
 const span = (trace: number, id: number, service: number): { span: FileSpan; resource: Resource } => ({
@@ -79,7 +78,7 @@ test('spilled or not: the same spans, whole traces, in the order of their ids wh
 })
 
 test('of temporary files nothing is to be seen, so none is left if the process is killed', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'longpole-test-'))
+  const directory = newDirectory()
   const before = process.env.TMPDIR
   process.env.TMPDIR = directory
   try {

@@ -13,32 +13,22 @@ import { encodeBlock, encodeParts } from '../../src/receiver/native-block.ts'
 import { clearBlock, createBlock, SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
 import { readMigrations } from '../../src/store/migrate.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
-import {
-  emptyStore,
-  insertCollectorSpans,
-  openTestStore,
-  quiet,
-  startTestEngine,
-  type TestEngine,
-} from '../support/store.ts'
+import { emptyStore, insertCollectorSpans, openTestStore, quiet, type TestStore } from '../support/store.ts'
 import { readNative } from './native-reader.ts'
 import { field, join as joined, message, string, varint } from './proto-writer.ts'
 import { anySpan, NOW_NS, readableOf, type SampleSpan, type SampleValue, sampleSpan } from './span-samples.ts'
 
-let engine: TestEngine
-let received: Store & { database: string }
+let received: TestStore
 /** Gets the same rows of otel_traces as a Collector would insert them. */
-let collected: Store & { database: string }
+let collected: TestStore
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  received = await openTestStore(engine.url)
-  collected = await openTestStore(engine.url)
+  received = await openTestStore()
+  collected = await openTestStore()
 })
 afterAll(async () => {
   await received?.close()
   await collected?.close()
-  await engine?.stop()
 })
 
 const COLUMNS = SPAN_COLUMNS.map(({ name }) => name)
@@ -183,9 +173,9 @@ describe('lean rows are the same whether the receiver or the view works them out
   const seed = Date.now() & 0x7fffffff
 
   it('for spans as SDKs send them', async () => {
-    const spans = fc.sample(span, { numRuns: 4000, seed })
+    const spans = fc.sample(span, { numRuns: 2500, seed })
     const requests = Array.from(
-      { length: 80 },
+      { length: 50 },
       (_, i) => ProtobufTraceSerializer.serializeRequest(readableOf(spans.slice(50 * i, 50 * i + 50)))!,
     )
     const { ours, theirs } = await bothWays(requests)
@@ -209,9 +199,9 @@ describe('lean rows are the same whether the receiver or the view works them out
         ...(change === 2 ? { kind: other.kind } : {}),
         ...(change === 3 ? { startNs: 5n } : {}), // rejected
       }))
-    const spans = fc.sample(likeOne, { numRuns: 3000, seed })
+    const spans = fc.sample(likeOne, { numRuns: 2000, seed })
     const requests = Array.from(
-      { length: 60 },
+      { length: 40 },
       (_, i) => ProtobufTraceSerializer.serializeRequest(readableOf(spans.slice(50 * i, 50 * i + 50)))!,
     )
     const { ours, theirs } = await bothWays(requests)

@@ -11,17 +11,24 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createDataDir, type RunningService, startService, until } from '../support/service.ts'
+import { newDirectory } from '../support/directory.ts'
+import { type RunningService, startService, until } from '../support/service.ts'
+import { openTestStore, type TestStore } from '../support/store.ts'
 
-const data = createDataDir()
+let store: TestStore
 let service: RunningService
 
 beforeAll(async () => {
-  service = await startService(data.path)
+  // With a store elsewhere, as other tests have it within the service.
+  store = await openTestStore()
+  service = await startService(newDirectory(), {
+    LONGPOLE_CLICKHOUSE_URL: store.url,
+    LONGPOLE_CLICKHOUSE_DATABASE: store.database,
+  })
 })
 afterAll(async () => {
-  expect(await service.end('SIGTERM')).toBe(0)
-  data.remove()
+  expect(await service?.end('SIGTERM')).toBe(0)
+  await store?.close()
 })
 
 /** A request with every kind of attribute, an event, a link and an error. */

@@ -1,17 +1,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startAnalyzer } from '../../src/analyzer/analyzer.ts'
-import { openTestStore, quiet, startTestEngine, type TestEngine } from '../support/store.ts'
+import { openTestStore, quiet, type TestStore } from '../support/store.ts'
 
-let engine: TestEngine
-let store: Awaited<ReturnType<typeof openTestStore>>
+let store: TestStore
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 /** Columns of the INSERT of the Collector's ClickHouse exporter (0.165), in its order. */
 const COLUMNS =

@@ -1,23 +1,17 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { readStored } from '../../src/store/analyzer-store.ts'
-import type { Store } from '../../src/store/store.ts'
 import { idHex } from '../../src/trace/columns.ts'
 import { detailFieldsOf, detailKeyFrom, figuresFrom } from '../../src/trace/detail.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
-import { insertCollectorSpans, openTestStore, startTestEngine, type TestEngine } from '../support/store.ts'
+import { insertCollectorSpans, openTestStore, type TestStore } from '../support/store.ts'
 
-let engine: TestEngine
-let store: Store & { database: string }
+let store: TestStore
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 /** What queries are made of, and what makes them hard to read. */
 const PIECES = [

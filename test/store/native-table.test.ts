@@ -1,19 +1,14 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { readTables, toNumbers } from '../../src/store/native-table.ts'
 import type { Store } from '../../src/store/store.ts'
-import { openTestStore, startTestEngine, type TestEngine } from '../support/store.ts'
+import { openTestStore } from '../support/store.ts'
 
-let engine: TestEngine
 let store: Store
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 it('reads what the engine writes, empty arrays and several blocks included', async () => {
   const bytes = await store.queryNative(`

@@ -5,24 +5,18 @@ import { readStored } from '../../src/store/analyzer-store.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { writeBlock } from '../../src/store/native-writer.ts'
 import { endpointParams, endpointsIn } from '../../src/store/rollups.ts'
-import type { Store } from '../../src/store/store.ts'
 import { epochNs, idHex, type SpanColumns, traceIdHex } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
 import { samplingWeight } from '../../src/trace/sampling.ts'
 import { SHAPE_FIELDS, shapeFieldsFrom } from '../../src/trace/shape.ts'
-import { insertCollectorSpans, openTestStore, startTestEngine, type TestEngine } from '../support/store.ts'
+import { insertCollectorSpans, openTestStore, type TestStore } from '../support/store.ts'
 
-let engine: TestEngine
-let store: Store & { database: string }
+let store: TestStore
 
 beforeAll(async () => {
-  engine = await startTestEngine()
-  store = await openTestStore(engine.url)
+  store = await openTestStore()
 })
-afterAll(async () => {
-  await store?.close()
-  await engine?.stop()
-})
+afterAll(() => store?.close())
 
 const rows = async <T>(query: string) =>
   (await store.client.query({ query, format: 'JSONEachRow' })).json<T>()
@@ -31,7 +25,7 @@ const nowNs = BigInt(Date.now()) * 1_000_000n
 describe('schema', () => {
   it('is applied once, also by several at a time', async () => {
     expect(await store.migrate()).toEqual([])
-    const another = await openTestStore(engine.url)
+    const another = await openTestStore()
     await another.client.command({ query: 'DROP TABLE schema_migrations' })
     await Promise.all([another.migrate(), another.migrate(), another.migrate()])
     expect(await another.migrate()).toEqual([])
@@ -49,7 +43,7 @@ describe('schema', () => {
   })
 
   it('keeps spans as long as the setting says', async () => {
-    const longer = await openTestStore(engine.url, 31)
+    const longer = await openTestStore(undefined, 31)
     const answer = await longer.client.query({
       query: `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name IN ('otel_traces', 'samples')`,
       format: 'JSONEachRow',

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { newDirectory } from './directory.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
 
@@ -66,7 +66,7 @@ export async function startService(
 }
 
 export function createDataDir(): { path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'longpole-test-'))
+  const path = newDirectory()
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }
 
