@@ -48,6 +48,13 @@ const BREATH_MS = 2
 const CURSOR_STEP_MS = 10_000
 const CURSOR = 'cursor'
 
+/** Spans that were read, the traces that are wanted of them, and which of those never fell quiet. */
+type ToAnalyze = {
+  spans: SpanColumns
+  wanted: ReadonlyMap<string, WaitingTrace>
+  unfinished: ReadonlySet<string>
+}
+
 export type AnalyzerHandle = {
   counters: AnalyzerCounters
   /** One cycle; returns how many traces were analyzed and how many still wait. */
@@ -73,6 +80,8 @@ export function startAnalyzer(options: {
   dependencies?: 'learned' | 'single'
   /** Spans of one trace that are analyzed; LARGEST_TRACE if not given. */
   largestTrace?: number
+  /** Rows looked through at once when there is a backlog; BACKLOG_ROWS if not given. */
+  backlogRows?: number
   /** false: only `runOnce` and `drain` work, for tests. */
   loop?: boolean
 }): AnalyzerHandle {
@@ -81,6 +90,7 @@ export function startAnalyzer(options: {
     (options.dependencies ?? 'learned') === 'learned' ? createDependencyModels(store, log) : SINGLE_TRACE
   const settleMs = options.settleSeconds * 1000
   const largest = options.largestTrace ?? LARGEST_TRACE
+  const backlogRows = options.backlogRows ?? BACKLOG_ROWS
   const counters = {
     ...createCounters(),
     // Asked for in the middle of a cycle, too: with a backlog, one takes a minute.
@@ -159,7 +169,59 @@ export function startAnalyzer(options: {
     if (stopped) throw new Error('the analyzer was stopped')
   }
 
+  /** Looks, and analyzes what is quiet; where there is a backlog, goes on until it is gone. */
   async function cycle(): Promise<{ analyzed: number; waiting: number }> {
+    let analyzed = 0
+    const writes = createInOrder(WRITES_AT_ONCE)
+    const batches = readBatches()
+    let reading = batches.next()
+    try {
+      for (;;) {
+        const batch = await reading
+        if (batch.done === true) break
+        goOn()
+        // What comes next is looked for, and read, while this is analyzed.
+        reading = batches.next()
+        reading.catch(() => {})
+        if ('taken' in batch.value) {
+          const { taken } = batch.value
+          analyzed += taken
+          await writes.give(() => endWindow(taken > 0))
+          continue
+        }
+        const { spans, wanted, unfinished } = batch.value
+        await breathe()
+        const write = await analyze(batchOf(spans, wanted), wanted, unfinished)
+        spareSpans = spans
+        await breathe()
+        await writes.give(async () => {
+          await write()
+          waiting.remove(wanted.keys())
+          await rollups.whenFull()
+        })
+      }
+      await writes.done()
+    } finally {
+      // Where something failed: nothing is read or written any more when the next cycle begins.
+      await Promise.allSettled([reading, writes.done()])
+      waiting.giveBack()
+    }
+    return { analyzed, waiting: waiting.size }
+  }
+
+  /** Its results are stored; those of what is looked at meanwhile may not be. */
+  async function endWindow(analyzed: boolean): Promise<void> {
+    const nextMs = Math.min(lookedMs!, (waiting.firstStoredMs() ?? lookedMs!) - 1)
+    if (Math.abs(nextMs - cursorMs) > CURSOR_STEP_MS) {
+      await writeState(store, CURSOR, String(nextMs), versionNow())
+      cursorMs = nextMs
+    }
+    await rollups.afterCycle(analyzed)
+    counters.cycles++
+  }
+
+  /** What has become visible since it was looked the last time, or some of it where that is much, joins what waits. */
+  async function look(): Promise<void> {
     const nowMs = await readClock(store)
     aheadMs = nowMs - Date.now()
     const elapsedMs = performance.now() - clockReadAt
@@ -174,23 +236,12 @@ export function startAnalyzer(options: {
     if (fresh || late.length > 0) {
       const onlyUnseen = lookedBeforeMs < startedMs
       const stored = { fromMs: lookedBeforeMs, toMs, late: late.map(([ms]) => ms), onlyUnseen }
-      waiting.add(await listWaiting(store, stored))
+      const add = waiting.beginLook()
+      add(await listWaiting(store, stored))
     }
     seen = blocks
     lookedMs = toMs
     behind = toMs < nowMs
-
-    const { traces, unfinished } = waiting.ready(toMs, settleMs)
-    if (traces.length > 0) await analyzeReady(traces, unfinished)
-    const oldestMs = waiting.firstStoredMs()
-    const nextMs = Math.min(toMs, (oldestMs ?? toMs) - 1)
-    if (Math.abs(nextMs - cursorMs) > CURSOR_STEP_MS) {
-      await writeState(store, CURSOR, String(nextMs), versionNow())
-      cursorMs = nextMs
-    }
-    await rollups.afterCycle(traces.length > 0)
-    counters.cycles++
-    return { analyzed: traces.length, waiting: waiting.size + (behind ? 1 : 0) }
   }
 
   /** Where the last cycle ended; if the clock has been set back since, what time it was by the new one. */
@@ -220,49 +271,28 @@ export function startAnalyzer(options: {
     for (const minute of await countStored(store, fromMs, nowMs)) {
       rows += minute.rows
       const endMs = minute.minuteMs + 60_000
-      if (rows > BACKLOG_ROWS && endMs < nowMs) return endMs
+      if (rows > backlogRows && endMs < nowMs) return endMs
     }
     return nowMs
   }
 
-  async function analyzeReady(
-    ready: readonly WaitingTrace[],
-    unfinished: ReadonlySet<string>,
-  ): Promise<void> {
-    const flagOf = (trace: WaitingTrace) =>
-      rowsOf(trace) > largest ? 'too-large' : unfinished.has(trace.traceId) ? 'unfinished' : ''
-    const writes = createInOrder(WRITES_AT_ONCE)
-    const batches = readBatches(ready)
-    let reading = batches.next()
-    try {
-      for (;;) {
-        const batch = await reading
-        if (batch.done === true) break
-        goOn()
-        const { spans, wanted } = batch.value
-        reading = batches.next()
-        reading.catch(() => {})
-        await breathe()
-        const write = await analyze(batchOf(spans, wanted), wanted, flagOf)
-        spareSpans = spans
-        await breathe()
-        await writes.give(async () => {
-          await write()
-          waiting.remove(wanted.keys())
-          await rollups.whenFull()
-        })
-      }
-      await writes.done()
-    } finally {
-      // Where something failed: nothing is read or written any more when the next cycle begins.
-      await Promise.allSettled([reading, writes.done()])
-    }
+  /**
+   * Looks, and reads what is quiet by then in batches that are analyzed together, with the traces wanted of each; each
+   * trace once. After the last of them how many traces that was; then the same again as long as there is more to look at.
+   */
+  async function* readBatches(): AsyncGenerator<ToAnalyze | { taken: number }, void> {
+    do {
+      goOn()
+      await look()
+      const { traces, unfinished } = waiting.take(lookedMs!, settleMs)
+      for await (const batch of readReady(traces)) yield { ...batch, unfinished }
+      yield { taken: traces.length }
+    } while (behind)
   }
 
-  /** Spans in batches that are analyzed together, with the traces wanted of each: what is ready, each trace once. */
-  async function* readBatches(
+  async function* readReady(
     ready: readonly WaitingTrace[],
-  ): AsyncGenerator<{ spans: SpanColumns; wanted: ReadonlyMap<string, WaitingTrace> }, void> {
+  ): AsyncGenerator<Omit<ToAnalyze, 'unfinished'>, void> {
     const { ranges, apart } = planReads(ready, largest)
     for (const { fromMs, toMs, traces } of ranges) {
       const stored = await countStored(store, fromMs - 1, toMs)
@@ -286,7 +316,7 @@ export function startAnalyzer(options: {
   async function analyze(
     { spans, groups, ids }: Batch,
     wanted: ReadonlyMap<string, WaitingTrace>,
-    flagOf: (trace: WaitingTrace) => string,
+    unfinished: ReadonlySet<string>,
   ): Promise<() => Promise<void>> {
     if (spans.count === 0) return async () => {}
     const { number: modelVersion, model } = await models.learn(spans, groups)
@@ -306,7 +336,9 @@ export function startAnalyzer(options: {
     const again = ids.filter((_, trace) => isAgain[trace])
     const gone = again.length === 0 ? [] : await readSampleKeys(store, again)
     const token = `analysis-${version}`
-    const nameOf = (endpoint: number) => names!.nameOf(dictionary.endpoints[endpoint]!)
+    const flagOf = (trace: WaitingTrace) =>
+      rowsOf(trace) > largest ? 'too-large' : unfinished.has(trace.traceId) ? 'unfinished' : ''
+    const nameOf = (endpoint: number) => names!.nameOf(spans.dictionary.endpoints[endpoint]!)
     const samples = samplesBlock(analysis, nameOf, gone, { version, modelVersion }, detector.evidence())
     const traces = tracesBlock(
       analysis,
