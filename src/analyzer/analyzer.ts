@@ -48,11 +48,13 @@ const BREATH_MS = 2
 const CURSOR_STEP_MS = 10_000
 const CURSOR = 'cursor'
 
-/** Spans that were read, the traces that are wanted of them, and which of those never fell quiet. */
 type ToAnalyze = {
   spans: SpanColumns
+  /** Traces that are wanted of them, and which of those never fell quiet. */
   wanted: ReadonlyMap<string, WaitingTrace>
   unfinished: ReadonlySet<string>
+  /** Of the first batch of a part of a backlog: how many traces the part before had. */
+  before: number | undefined
 }
 
 export type AnalyzerHandle = {
@@ -175,21 +177,23 @@ export function startAnalyzer(options: {
     const writes = createInOrder(WRITES_AT_ONCE)
     const batches = readBatches()
     let reading = batches.next()
+    const endPart = async (traces: number) => {
+      analyzed += traces
+      await writes.give(() => afterPart(traces > 0))
+    }
     try {
       for (;;) {
         const batch = await reading
-        if (batch.done === true) break
+        if (batch.done === true) {
+          await endPart(batch.value)
+          break
+        }
         goOn()
         // What comes next is looked for, and read, while this is analyzed.
         reading = batches.next()
         reading.catch(() => {})
-        if ('taken' in batch.value) {
-          const { taken } = batch.value
-          analyzed += taken
-          await writes.give(() => endWindow(taken > 0))
-          continue
-        }
-        const { spans, wanted, unfinished } = batch.value
+        const { spans, wanted, unfinished, before } = batch.value
+        if (before !== undefined) await endPart(before)
         await breathe()
         const write = await analyze(batchOf(spans, wanted), wanted, unfinished)
         spareSpans = spans
@@ -209,8 +213,8 @@ export function startAnalyzer(options: {
     return { analyzed, waiting: waiting.size }
   }
 
-  /** Its results are stored; those of what is looked at meanwhile may not be. */
-  async function endWindow(analyzed: boolean): Promise<void> {
+  /** All results of a part of the backlog are stored; what is looked for meanwhile waits, or is under way. */
+  async function afterPart(analyzed: boolean): Promise<void> {
     const nextMs = Math.min(lookedMs!, (waiting.firstStoredMs() ?? lookedMs!) - 1)
     if (Math.abs(nextMs - cursorMs) > CURSOR_STEP_MS) {
       await writeState(store, CURSOR, String(nextMs), versionNow())
@@ -278,21 +282,26 @@ export function startAnalyzer(options: {
 
   /**
    * Looks, and reads what is quiet by then in batches that are analyzed together, with the traces wanted of each; each
-   * trace once. After the last of them how many traces that was; then the same again as long as there is more to look at.
+   * trace once. Then the same again, as long as there is more to look at. Returns the traces of the last part.
    */
-  async function* readBatches(): AsyncGenerator<ToAnalyze | { taken: number }, void> {
+  async function* readBatches(): AsyncGenerator<ToAnalyze, number> {
+    let before: number | undefined
     do {
       goOn()
       await look()
       const { traces, unfinished } = waiting.take(lookedMs!, settleMs)
-      for await (const batch of readReady(traces)) yield { ...batch, unfinished }
-      yield { taken: traces.length }
+      for await (const batch of readReady(traces)) {
+        yield { ...batch, unfinished, before }
+        before = undefined
+      }
+      before = (before ?? 0) + traces.length
     } while (behind)
+    return before
   }
 
   async function* readReady(
     ready: readonly WaitingTrace[],
-  ): AsyncGenerator<Omit<ToAnalyze, 'unfinished'>, void> {
+  ): AsyncGenerator<Pick<ToAnalyze, 'spans' | 'wanted'>, void> {
     const { ranges, apart } = planReads(ready, largest)
     for (const { fromMs, toMs, traces } of ranges) {
       const stored = await countStored(store, fromMs - 1, toMs)
