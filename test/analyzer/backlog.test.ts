@@ -97,7 +97,6 @@ it('the next part of a backlog is looked for while results are stored; what is f
 })
 
 it.each([
-  ['samples', 2],
   ['analyzed_traces', 2],
   ['rollups', 1],
 ])('what fails in a backlog at %s, insert %i, is made good by the next cycle', async (table, nth) => {
