@@ -289,6 +289,7 @@ export function startAnalyzer(options: {
     do {
       goOn()
       await look()
+      goOn()
       const { traces, unfinished } = waiting.take(lookedMs!, settleMs)
       for await (const batch of readReady(traces)) {
         yield { ...batch, unfinished, before }

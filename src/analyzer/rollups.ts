@@ -11,7 +11,7 @@ import {
 } from '../analysis/rollup.ts'
 import { rollUpSamples, type SampleTable } from '../analysis/rollup-samples.ts'
 import { STEPS } from '../analysis/steps.ts'
-import { readState, writeState } from '../store/analyzer-store.ts'
+import { type AnalyzerState, readState, stateOf, writeState, writeStates } from '../store/analyzer-store.ts'
 import type { NativeTable } from '../store/native-table.ts'
 import { createRollupBlock, type RollupToStore } from '../store/rollup-block.ts'
 import { markChanged, REVISION } from '../store/rollup-changes.ts'
@@ -88,6 +88,8 @@ export function createRollupBuilder(
   /** What each bucket looked like when it was built last; only of changes within the overlap. */
   const prints = STEPS.map(() => new Map<string, string>())
   let cursors: number[] | undefined
+  /** What a pass has to say of itself, until its end. */
+  let states: AnalyzerState[] = []
   let first = true
   let frames = createFrames()
   let minutes = createOpenMinutes((rollup) => finish(rollup, 1))
@@ -95,16 +97,27 @@ export function createRollupBuilder(
   return {
     add: (samples, version, isNew) => minutes.add(sampleBlock(samples, frames), version, isNew),
     condense: () => minutes.condense(),
-    run,
-    async runMinutes() {
-      await buildMinutes(await begin())
-    },
+    run: () => pass(STEPS.length),
+    runMinutes: () => pass(1),
   }
 
-  async function run(): Promise<void> {
+  /** Builds the first so many steps. */
+  async function pass(steps: number): Promise<void> {
     const cursors = await begin()
-    await buildMinutes(cursors)
-    for (let i = 1; i < STEPS.length; i++) await buildLonger(i, cursors)
+    const startedMicros = await readStoreMicros(store)
+    try {
+      await buildMinutes(cursors, startedMicros)
+      for (let i = 1; i < steps; i++) await buildLonger(i, cursors, startedMicros)
+    } finally {
+      await saveStates()
+    }
+  }
+
+  /** At once: an insert of a row takes the store as long as one of them all. What is lost is done again. */
+  async function saveStates(): Promise<void> {
+    const values = states
+    states = []
+    if (values.length > 0) await writeStates(store, values)
   }
 
   async function begin(): Promise<number[]> {
@@ -117,9 +130,8 @@ export function createRollupBuilder(
     return cursors
   }
 
-  async function buildMinutes(cursors: number[]): Promise<void> {
+  async function buildMinutes(cursors: number[], startedMicros: number): Promise<void> {
     goOn()
-    const startedMicros = await readStoreMicros(store)
     const changed = unseen(0, await listChangedSamples(store, since(cursors[0]!)))
     const frozenTo = startedMicros / 1e6 - 86_400 * store.retention.days + FROZEN_BEFORE_SECONDS
     const open: ChangedBucket[] = []
@@ -141,7 +153,7 @@ export function createRollupBuilder(
       frames = createFrames()
       minutes = createOpenMinutes((rollup) => finish(rollup, 1))
     }
-    await moveCursor(0, cursors, startedMicros)
+    moveCursor(0, cursors, startedMicros)
   }
 
   /** Builds the minutes of which all samples are at hand; returns the others. */
@@ -213,11 +225,10 @@ export function createRollupBuilder(
     for (const bucket of chunk) seen(0, bucket)
   }
 
-  async function buildLonger(i: number, cursors: number[]): Promise<void> {
+  async function buildLonger(i: number, cursors: number[], startedMicros: number): Promise<void> {
     goOn()
     const { seconds } = STEPS[i]!
     const finer = STEPS[i - 1]!.seconds
-    const startedMicros = await readStoreMicros(store)
     const overAt = startedMicros / 1e6 - LAG_SECONDS
     const changed = unseen(i, await listChangedRollups(store, since(cursors[i]!), finer, seconds))
     const isAhead = ({ bucket }: ChangedBucket) => bucket > overAt + AHEAD_SECONDS
@@ -234,9 +245,9 @@ export function createRollupBuilder(
     }
     // What still runs must be found again when it is over.
     const least = running.reduce((least, { version }) => Math.min(least, version), startedMicros)
-    await moveCursor(i, cursors, Math.min(startedMicros, least + OVERLAP_MICROS))
+    moveCursor(i, cursors, Math.min(startedMicros, least + OVERLAP_MICROS))
     const builtTo = Math.floor(overAt / seconds) * seconds
-    await writeState(store, builtName(seconds), String(builtTo), startedMicros)
+    states.push(stateOf(builtName(seconds), String(builtTo), startedMicros))
   }
 
   async function buildFromFiner(i: number, chunk: readonly ChangedBucket[]): Promise<void> {
@@ -338,9 +349,9 @@ export function createRollupBuilder(
     prints[i]!.set(name, print)
   }
 
-  async function moveCursor(i: number, cursors: number[], toMicros: number): Promise<void> {
+  function moveCursor(i: number, cursors: number[], toMicros: number): void {
     if (toMicros <= cursors[i]!) return
-    await writeState(store, cursorName(STEPS[i]!.seconds), String(toMicros), toMicros)
+    states.push(stateOf(cursorName(STEPS[i]!.seconds), String(toMicros), toMicros))
     cursors[i] = toMicros
   }
 }

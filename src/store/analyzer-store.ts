@@ -223,10 +223,17 @@ export async function readState(store: Store, name: string): Promise<string | un
   return (await answer.json<{ Value: string }>())[0]?.Value
 }
 
-export async function writeState(store: Store, name: string, value: string, version: number): Promise<void> {
-  await store.client.insert({
-    table: 'analyzer_state',
-    values: [{ Name: name, Value: value, Version: String(version) }],
-    format: 'JSONEachRow',
-  })
+export type AnalyzerState = { Name: string; Value: string; Version: string }
+
+/** A few rows take the store as long as one. */
+export async function writeStates(store: Store, values: readonly AnalyzerState[]): Promise<void> {
+  await store.client.insert({ table: 'analyzer_state', values, format: 'JSONEachRow' })
+}
+
+export function writeState(store: Store, name: string, value: string, version: number): Promise<void> {
+  return writeStates(store, [stateOf(name, value, version)])
+}
+
+export function stateOf(name: string, value: string, version: number): AnalyzerState {
+  return { Name: name, Value: value, Version: String(version) }
 }
