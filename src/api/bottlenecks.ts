@@ -8,7 +8,7 @@ import type { FindingLimits } from '../findings/settings.ts'
 import { createModelCache } from '../store/models.ts'
 import { readFindings } from '../store/read-findings.ts'
 import { readEndpointRollups } from '../store/rollup-sums.ts'
-import { endpointName, type RangeRollups, type RollupFilter } from '../store/rollups.ts'
+import { endpointName, namedTogether, type RangeRollups, type RollupFilter } from '../store/rollups.ts'
 import type { Store } from '../store/store.ts'
 import { compareComponents } from '../trace/component.ts'
 import { createTurn } from '../turn.ts'
@@ -197,46 +197,58 @@ type Total = Omit<z.infer<typeof ComponentTotal>, 'worstEndpoint' | 'exemplars'>
   worstNs: number
 }
 
+/** More endpoints than this are added up in slices: of each minute there are sums of all that are read together. */
+const MOST_TOGETHER = 500
+
 /** Sums only: no histogram is read. */
 async function readTotals(store: Store, { cover, filter }: RangeRollups): Promise<Total[]> {
   const totals = new Map<string, Total>()
   let allNs = 0
-  const rollups = await readEndpointRollups(store, cover, filter, { components: true })
   const turn = createTurn()
-  // They come in no order; the first of those that save the same is the worst.
-  for (const { key, rollup } of [...rollups].sort((a, b) => compareBottlenecks(a.key, b.key))) {
-    if (turn.isOver()) await turn.pass()
-    allNs += sumValue(rollup.durationNs)
-    for (const part of rollup.components.values()) {
-      const savedNs = (meanNs(rollup) - meanWithout(rollup, part)) * rollup.weight
-      const name = componentKey(part.component)
-      let total = totals.get(name)
-      if (total === undefined) {
-        const { kind, name: of } = part.component
-        total = {
-          kind,
-          name: of,
-          endpoints: 0,
-          entries: 0,
-          criticalShare: 0,
-          savedNs: 0,
-          worst: key,
-          worstNs: -1,
-        }
-        totals.set(name, total)
-      }
-      total.endpoints++
-      total.entries += part.present
-      total.criticalShare += sumValue(part.criticalNs)
-      total.savedNs += savedNs
-      if (savedNs > total.worstNs) {
-        total.worst = key
-        total.worstNs = savedNs
-      }
+  const keys = await listEndpoints(store, cover, filter)
+  const slices = keys.length > MOST_TOGETHER ? namedTogether(keys) : []
+  for (const of of slices.length > 0 ? slices.map((endpoints) => ({ ...filter, endpoints })) : [filter]) {
+    const rollups = await readEndpointRollups(store, cover, of, { components: true })
+    // They come in no order; the first of those that save the same is the worst.
+    for (const { key, rollup } of [...rollups].sort((a, b) => compareBottlenecks(a.key, b.key))) {
+      if (turn.isOver()) await turn.pass()
+      allNs += addTotals(totals, key, rollup)
     }
   }
   for (const total of totals.values()) total.criticalShare = allNs === 0 ? 0 : total.criticalShare / allNs
   return [...totals.values()].sort((a, b) => b.savedNs - a.savedNs || compareComponents(a, b))
+}
+
+/** Adds an endpoint's components; returns its time in all. */
+function addTotals(totals: Map<string, Total>, key: RollupKey, rollup: Rollup): number {
+  for (const part of rollup.components.values()) {
+    const savedNs = (meanNs(rollup) - meanWithout(rollup, part)) * rollup.weight
+    const name = componentKey(part.component)
+    let total = totals.get(name)
+    if (total === undefined) {
+      const { kind, name: of } = part.component
+      total = {
+        kind,
+        name: of,
+        endpoints: 0,
+        entries: 0,
+        criticalShare: 0,
+        savedNs: 0,
+        worst: key,
+        worstNs: -1,
+      }
+      totals.set(name, total)
+    }
+    total.endpoints++
+    total.entries += part.present
+    total.criticalShare += sumValue(part.criticalNs)
+    total.savedNs += savedNs
+    if (savedNs > total.worstNs) {
+      total.worst = key
+      total.worstNs = savedNs
+    }
+  }
+  return sumValue(rollup.durationNs)
 }
 
 const PARTS = { observed: true, shifts: true, exemplars: true }

@@ -63,7 +63,8 @@ export function columnsOf(parts: RollupParts): string[] {
   ]
 }
 
-function isNothing(parts: RollupParts): boolean {
+/** Whether no part of a rollup is asked for, but only that it is there. */
+export function isNothing(parts: RollupParts): boolean {
   return Object.values(parts).every((wanted) => !wanted)
 }
 

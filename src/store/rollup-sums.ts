@@ -3,7 +3,7 @@ import type { Cover, Stretch } from '../analysis/steps.ts'
 import { createTurn } from '../turn.ts'
 import { type Changes, changesOf } from './rollup-changes.ts'
 import { answerGroups, type Question } from './rollup-memory.ts'
-import type { Frames, RollupParts } from './rollup-rows.ts'
+import { type Frames, isNothing, type RollupParts } from './rollup-rows.ts'
 import { endpointName, namedTogether, type RollupFilter, visitRollups } from './rollups.ts'
 import type { Store } from './store.ts'
 
@@ -213,14 +213,17 @@ async function addedUp(parts: readonly Added[]): Promise<Added> {
       if (turn.isOver()) await turn.pass()
       let sum = sums.get(name)
       if (sum === undefined) {
-        sum = { key, rollup: createRollup() }
+        sum = { key, rollup: rollup === NOTHING ? NOTHING : createRollup() }
         sums.set(name, sum)
       }
-      addRollup(sum.rollup, rollup)
+      if (rollup !== NOTHING) addRollup(sum.rollup, rollup)
     }
   }
   return sums
 }
+
+/** The rollup of every endpoint where only which there are is asked for: of thousands they are hundreds of megabytes. */
+const NOTHING = createRollup()
 
 /** Reads units that have no bucket in common, in one query. */
 async function readUnits(
@@ -243,7 +246,7 @@ async function readUnits(
       const name = by === 'all' ? '' : endpointName(key)
       let sum = sums.get(name)
       if (sum === undefined) {
-        sum = { key: { ...key, version: '' }, rollup: createRollup() }
+        sum = { key: { ...key, version: '' }, rollup: isNothing(parts) ? NOTHING : createRollup() }
         sums.set(name, sum)
       }
       const seconds = Math.max(step, windowSeconds)

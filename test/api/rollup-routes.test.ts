@@ -509,6 +509,18 @@ describe('a range', () => {
 })
 
 describe('endpoints beyond what a statement names', () => {
+  it('are added up in slices', async () => {
+    const range = `from=${new Date(from - 3 * 86_400_000).toISOString()}&to=${at(0)}`
+    const { components } = await ask(`/api/v1/components?${range}&environment=test&scope=service`)
+    const [like] = samples() as [ReturnType<typeof samples>[0]]
+    expect(
+      components.map((c: Json) => [c.name, c.endpoints, c.entries, c.worstEndpoint.operation]).sort(),
+    ).toEqual(['partner', 'pg', 'shop'].map((name) => [name, 700, 700, 'GET /0']))
+    const shop = components.find((c: Json) => c.name === 'shop')
+    within(1e-9)(shop.criticalShare, like.CriticalNs[0]! / like.DurationNs)
+    within(1e-9)(shop.savedNs, 700 * like.CriticalNs[0]!)
+  })
+
   it('are read in slices, and no others with them', async () => {
     const cover = await coverOf(store, { fromMs: from, toMs: from + MINUTES * 60_000 })
     const all = await readEndpointRollups(store, cover, EVERYTHING, { observed: true })
