@@ -67,3 +67,8 @@ it('trace/ imports nothing else', () => {
     .flatMap((file) => readFileSync(file, 'utf8').match(/from '(?!\.\/)[^']+'/g) ?? [])
   expect(outside).toEqual([])
 })
+
+it('Node reads the sources by itself: it takes `of of` for a list without variables', () => {
+  const odd = files.filter((file) => /for (await )?\((const|let) of of\b/.test(readFileSync(file, 'utf8')))
+  expect(odd.map((file) => relative(SRC, file))).toEqual([])
+})

@@ -314,9 +314,9 @@ export function createRollupBuilder(
     }
     for (const row of rows) add(row)
     for (const { bucket, key, name } of chunk) {
-      for (const of of existing.get(name) ?? []) {
-        if (built.has(`${name}\n${of}`)) continue
-        add({ step, bucket, key: { ...key, version: of }, rollup: createRollup(), version })
+      for (const one of existing.get(name) ?? []) {
+        if (built.has(`${name}\n${one}`)) continue
+        add({ step, bucket, key: { ...key, version: one }, rollup: createRollup(), version })
       }
     }
     if (block.rows === 0) return

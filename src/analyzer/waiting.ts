@@ -34,8 +34,8 @@ export function createWaitingTraces(): WaitingTraces {
     },
     firstStoredMs() {
       let first: number | undefined
-      for (const of of [underWay, traces]) {
-        for (const { firstStoredMs } of of.values()) {
+      for (const some of [underWay, traces]) {
+        for (const { firstStoredMs } of some.values()) {
           if (first === undefined || firstStoredMs < first) first = firstStoredMs
         }
       }

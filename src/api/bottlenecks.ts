@@ -207,8 +207,8 @@ async function readTotals(store: Store, { cover, filter }: RangeRollups): Promis
   const turn = createTurn()
   const keys = await listEndpoints(store, cover, filter)
   const slices = keys.length > MOST_TOGETHER ? namedTogether(keys) : []
-  for (const of of slices.length > 0 ? slices.map((endpoints) => ({ ...filter, endpoints })) : [filter]) {
-    const rollups = await readEndpointRollups(store, cover, of, { components: true })
+  for (const slice of slices.length > 0 ? slices.map((endpoints) => ({ ...filter, endpoints })) : [filter]) {
+    const rollups = await readEndpointRollups(store, cover, slice, { components: true })
     // They come in no order; the first of those that save the same is the worst.
     for (const { key, rollup } of [...rollups].sort((a, b) => compareBottlenecks(a.key, b.key))) {
       if (turn.isOver()) await turn.pass()

@@ -80,13 +80,13 @@ export function addWhatIfRoutes(app: OpenAPIHono, store: Store): void {
     }
     const known: (() => readonly Component[])[] = []
     const whatIf: z.infer<typeof WhatIf>[] = []
-    for (const of of chosen.slice(0, request.limit)) {
-      const replayable = await readReplayable(store, of, modelOf)
+    for (const sample of chosen.slice(0, request.limit)) {
+      const replayable = await readReplayable(store, sample, modelOf)
       if (replayable === undefined) continue
       for (const all of [() => replayable.group.components, replayable.components]) {
         known.push(() => all().map(({ component }) => component))
       }
-      whatIf.push(endpointWhatIf(of, replayable, request))
+      whatIf.push(endpointWhatIf(sample, replayable, request))
     }
     if (whatIf.length === 0) throw new ApiError(404, 'no-spans', 'the spans of these samples are gone')
     refuseUnknown(request.components, known)

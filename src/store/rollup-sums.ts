@@ -124,7 +124,7 @@ async function addGroups(
         changes,
       )
       const added: Added[] = []
-      for (const of of parts) added.push(await addedUp(of))
+      for (const part of parts) added.push(await addedUp(part))
       return added
     },
     bytesOf: (added) => bytesOfAll([...added.values()]),
