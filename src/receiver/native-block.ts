@@ -192,8 +192,7 @@ function writeTexts(
   writeBytes(out, bytes.subarray(start, end))
 }
 
-/** Where `count` texts end that begin at `at`. */
-export function skipTexts(bytes: Uint8Array, at: number, count: number): number {
+function skipTexts(bytes: Uint8Array, at: number, count: number): number {
   for (let i = 0; i < count; i++) {
     let size = 0
     let unit = 1

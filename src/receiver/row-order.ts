@@ -1,6 +1,5 @@
 import { columnIn } from '../trace/column-memory.ts'
 import { type ByteBuffer, reserveBytes, reserveWords, viewOfBytes, type WordList } from './column-buffers.ts'
-import { skipTexts } from './native-block.ts'
 import type { CodedColumn, MapColumn, Offsets, SpanBlock } from './native-columns.ts'
 
 /** Words that nobody needs after the block they were made for; new ones each time would make V8 collect everything more often. */
@@ -15,9 +14,6 @@ function wordsFor(purpose: string, length: number): Uint32Array<ArrayBuffer> {
 /** More distinct names than this, or times further apart, are left to the engine to sort. */
 const MAX_NAMES = 4096
 const MAX_SECONDS = 0x10_0000
-/** Of a row: the length in a byte, the id in hex. */
-const TRACE_ID_BYTES = 33
-const SPAN_ID_BYTES = 17
 
 /**
  * The block with its rows in the order in which `otel_traces` keeps them (its ORDER BY: service, name, second). The engine
@@ -40,8 +36,8 @@ export function inStorageOrder(block: SpanBlock): SpanBlock {
     duration: wide(block.duration),
     endBeforeStart: wide(block.endBeforeStart),
     flags: words(block.flags),
-    traceId: orderIds(block.traceId, order, TRACE_ID_BYTES),
-    spanId: orderIds(block.spanId, order, SPAN_ID_BYTES),
+    traceId: texts(block.traceId),
+    spanId: texts(block.spanId),
     parentSpanId: texts(block.parentSpanId),
     traceState: texts(block.traceState),
     scopeName: texts(block.scopeName),
@@ -134,7 +130,6 @@ function secondsOf({ words }: WordList, rows: number): Uint32Array | undefined {
 }
 
 function orderWords(list: WordList, order: Uint32Array): WordList {
-  if (repeats(bytesOf(list), 4)) return list
   const { length } = list
   reserveWords(list, length)
   const { words } = list
@@ -143,7 +138,6 @@ function orderWords(list: WordList, order: Uint32Array): WordList {
 }
 
 function orderWide(list: WordList, order: Uint32Array): WordList {
-  if (repeats(bytesOf(list), 8)) return list
   const { length } = list
   reserveWords(list, length)
   const { words } = list
@@ -155,22 +149,8 @@ function orderWide(list: WordList, order: Uint32Array): WordList {
   return { words: words.subarray(length, 2 * length), length }
 }
 
-/** Of a row's elements the first, by the ends of all rows. */
+/** Elements `from` up to `to` of a row, by the ends of all rows. */
 const startOf = (ends: Offsets, row: number) => (row === 0 ? 0 : ends.words[2 * row - 2]!)
-
-/** How many elements each row has; undefined: not each as many. */
-function evenly(ends: Offsets): number | undefined {
-  const each = ends.words[0]!
-  for (let at = 0, end = each; at < ends.length; at += 2, end += each) {
-    if (ends.words[at] !== end) return undefined
-  }
-  return each
-}
-
-/** Whether all is the first `size` bytes again and again, so that there is nothing to order. */
-function repeats(bytes: Uint8Array, size: number): boolean {
-  return bytes.length % size === 0 && Buffer.compare(bytes.subarray(size), bytes.subarray(0, -size)) === 0
-}
 
 function orderMap({ ends, keys, values }: MapColumn, order: Uint32Array): MapColumn {
   return {
@@ -181,7 +161,6 @@ function orderMap({ ends, keys, values }: MapColumn, order: Uint32Array): MapCol
 }
 
 function orderEnds(ends: Offsets, order: Uint32Array): Offsets {
-  if (evenly(ends) !== undefined) return ends
   const { length } = ends
   reserveWords(ends, length)
   const { words } = ends
@@ -198,8 +177,6 @@ function orderEnds(ends: Offsets, order: Uint32Array): Offsets {
 /** One word an element. */
 function orderRuns(list: WordList, ends: Offsets, order: Uint32Array): WordList {
   const { length } = list
-  const each = evenly(ends)
-  if (length === 0 || (each !== undefined && repeats(bytesOf(list), 4 * each))) return list
   reserveWords(list, length)
   const { words } = list
   let to = length
@@ -210,58 +187,57 @@ function orderRuns(list: WordList, ends: Offsets, order: Uint32Array): WordList 
   return { words: words.subarray(length, 2 * length), length }
 }
 
-function bytesOf({ words, length }: WordList): Uint8Array {
-  return new Uint8Array(words.buffer, words.byteOffset, 4 * length)
-}
-
-function orderIds(column: ByteBuffer, order: Uint32Array, size: number): ByteBuffer {
-  const { length } = column
-  reserveBytes(column, length)
-  let to = length
-  for (const row of order) to = copyRun(column, size * row, size * (row + 1), to)
-  return behind(column, length)
-}
-
-/** A text a row, or as many as `ends` says. */
-function orderTexts(column: ByteBuffer, order: Uint32Array, ends?: Offsets): ByteBuffer {
-  const { bytes, length } = column
-  const each = ends === undefined ? 1 : evenly(ends)
-  if (each !== undefined) {
-    const size = skipTexts(bytes, 0, each)
-    if (length === size * order.length && (size === 0 || repeats(bytes.subarray(0, length), size)))
-      return column
-  }
-  const starts = startsOf(column, order.length, ends)
-  reserveBytes(column, length)
-  let to = length
-  for (const row of order) to = copyRun(column, starts[row]!, starts[row + 1]!, to)
-  return behind(column, length)
-}
-
-function behind({ bytes }: ByteBuffer, length: number): ByteBuffer {
-  return { ...viewOfBytes(bytes.subarray(length, 2 * length)), length }
-}
-
 /** Under this many bytes a loop beats the call into the runtime. */
 const BULK_BYTES = 64
 
-function copyRun({ bytes, view }: ByteBuffer, from: number, end: number, to: number): number {
-  if (end - from > BULK_BYTES) {
-    bytes.copyWithin(to, from, end)
-    return to + end - from
+/** A text a row, or as many as `ends` says. */
+function orderTexts(column: ByteBuffer, order: Uint32Array, ends?: Offsets): ByteBuffer {
+  const { length } = column
+  const rows = order.length
+  if (length % rows === 0 && isOneAgain(column.bytes, length, length / rows)) return column
+  const starts = startsOf(column, rows, ends)
+  reserveBytes(column, length)
+  const { bytes, view } = column
+  let to = length
+  for (let i = 0; i < rows; i++) {
+    let from = starts[order[i]!]!
+    const end = starts[order[i]! + 1]!
+    if (end - from > BULK_BYTES) {
+      bytes.copyWithin(to, from, end)
+      to += end - from
+    } else {
+      for (; from + 4 <= end; from += 4, to += 4) view.setUint32(to, view.getUint32(from, true), true)
+      for (; from < end; from++) bytes[to++] = bytes[from]!
+    }
   }
-  for (; from + 4 <= end; from += 4, to += 4) view.setUint32(to, view.getUint32(from, true), true)
-  for (; from < end; from++) bytes[to++] = bytes[from]!
-  return to
+  return { ...viewOfBytes(bytes.subarray(length, 2 * length)), length }
+}
+
+/** Whether all of it is its first `size` bytes again and again. */
+function isOneAgain(bytes: Uint8Array, length: number, size: number): boolean {
+  return Buffer.compare(bytes.subarray(0, length - size), bytes.subarray(size, length)) === 0
 }
 
 /** Where each row's texts begin, and where the last one's end. */
 function startsOf({ bytes, length }: ByteBuffer, rows: number, ends: Offsets | undefined): Uint32Array {
   const starts = wordsFor('starts', rows + 1)
   let at = 0
+  let text = 0
   for (let row = 0; row < rows; row++) {
     starts[row] = at
-    at = skipTexts(bytes, at, ends === undefined ? 1 : ends.words[2 * row]! - startOf(ends, row))
+    const end = ends === undefined ? row + 1 : ends.words[2 * row]!
+    for (; text < end; text++) {
+      let size = bytes[at++]!
+      if (size >= 0x80) {
+        size &= 0x7f
+        for (let unit = 0x80; ; unit *= 0x80) {
+          const byte = bytes[at++]!
+          size += (byte & 0x7f) * unit
+          if (byte < 0x80) break
+        }
+      }
+      at += size
+    }
   }
   starts[rows] = length
   return starts

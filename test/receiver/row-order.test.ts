@@ -70,26 +70,6 @@ describe('inStorageOrder', () => {
     }
   })
 
-  it('tells rows that are alike from bytes that are', () => {
-    const named = (spans: Partial<SampleSpan>[]) =>
-      spans.map((span, i) =>
-        sampleSpan({ ...span, name: `op ${spans.length - i}`, spanId: `${i + 1}`.padStart(16, '0') }),
-      )
-    const attributes = (...values: string[]) => ({
-      attributes: Object.fromEntries(values.map((value, i) => [`key ${i}`, value])),
-    })
-    for (const spans of [
-      [{ statusMessage: '' }, { statusMessage: '\0\u0002' }],
-      [attributes('a'), attributes('b', 'a', 'b')],
-      [attributes(), attributes('a')],
-      [attributes('a', 'b'), attributes('a', 'b')],
-    ]) {
-      const block = blockOf(named(spans))
-      const rows = readNative(encodeBlock(block))
-      expect(readNative(encodeBlock(inStorageOrder(block)))).toEqual(rows.toReversed())
-    }
-  })
-
   it('leaves rows as they are that are in order, or not worth ordering', () => {
     const one = blockOf([sampleSpan(), sampleSpan({ startNs: NOW_NS + SECOND })])
     expect(inStorageOrder(one)).toBe(one)
