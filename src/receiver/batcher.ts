@@ -90,8 +90,8 @@ function newBatch(block: SpanBlock, now: number): Batch {
 }
 
 const RETRY_AFTER_MS = 1000
-/** A block is held as columns and, while it is inserted, in the order of storage, and in a file in memory or a socket's buffers. */
-const COPIES = 3
+/** A block is held as columns and, while it is inserted, in a file in memory or in the buffers of a socket. */
+const COPIES = 2
 
 export function createBatcher(options: BatcherOptions): Batcher {
   const { sink, decode, window, limits, budget, counters, log } = options

@@ -9,10 +9,6 @@ export function createBytes(capacity = 4096): ByteBuffer {
   return { bytes, view: new DataView(bytes.buffer), length: 0 }
 }
 
-export function viewOfBytes(bytes: Uint8Array): { bytes: Uint8Array; view: DataView } {
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }
-}
-
 export function createWords(capacity = 1024): WordList {
   return { words: new Uint32Array(capacity), length: 0 }
 }

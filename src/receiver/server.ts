@@ -64,7 +64,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<ReceiverH
     },
     limits: { ...DEFAULT_BATCH_LIMITS, ...options.batches },
     budget,
-    maxKeptBytes: limits.memoryBytes / 4,
+    maxKeptBytes: limits.memoryBytes / 8,
     counters,
     log,
   })

@@ -2,7 +2,6 @@ import type { Logger } from 'pino'
 import { observe, type ReceiverCounters } from './counters.ts'
 import { encodeParts } from './native-block.ts'
 import { SPAN_COLUMNS, type SpanBlock } from './native-columns.ts'
-import { inStorageOrder } from './row-order.ts'
 import { isAnswer, isRefusal, type SpanBatch, type SpanSink } from './sink.ts'
 
 export type StoreOptions = {
@@ -52,8 +51,7 @@ export async function storeBlock(
     const isWhole = to - from === block.rows
     const batch = {
       rows: to - from,
-      // Halves are looked for by who sent them: rows that came together stay together.
-      native: isWhole ? encodeParts(inStorageOrder(block)) : encodeParts(block, from, to),
+      native: encodeParts(block, from, to),
       columns: COLUMNS,
       token: isWhole ? token : `${token}:${from}-${to}`,
     }

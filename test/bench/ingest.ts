@@ -19,8 +19,7 @@ import { startEngine } from '../../src/engine/start.ts'
 import { createSpanDecoder } from '../../src/receiver/decode-spans.ts'
 import { DEFAULT_SPAN_LIMITS } from '../../src/receiver/limits.ts'
 import { encodeBlock } from '../../src/receiver/native-block.ts'
-import { createBlock, SPAN_COLUMNS, type SpanBlock } from '../../src/receiver/native-columns.ts'
-import { inStorageOrder } from '../../src/receiver/row-order.ts'
+import { createBlock, SPAN_COLUMNS } from '../../src/receiver/native-columns.ts'
 import { startReceiver } from '../../src/receiver/server.ts'
 import type { SpanSink } from '../../src/receiver/sink.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
@@ -51,7 +50,6 @@ type Figures = {
 const PARTS: Record<string, () => Promise<Figures>> = {
   'engine alone, Native blocks': () => engineAlone(ROWS_A_BLOCK),
   'engine alone, blocks half as large': () => engineAlone(ROWS_A_BLOCK / 2),
-  'engine alone, rows in its order': () => engineAlone(ROWS_A_BLOCK, inStorageOrder),
   ours: () => withOurs({ gzip: false, concurrency: CONCURRENCY }),
   'without an engine: ours': () => withoutEngine({ gzip: false, concurrency: CONCURRENCY }),
   'without an engine: ours, gzip': () => withoutEngine({ gzip: true, concurrency: CONCURRENCY }),
@@ -125,14 +123,14 @@ function report(measured: Map<string, Figures[]>): void {
 }
 
 /** Ready-made blocks, two inserts at a time. */
-async function engineAlone(rowsABlock: number, arranged = (block: SpanBlock) => block): Promise<Figures> {
+async function engineAlone(rowsABlock: number): Promise<Figures> {
   await empty(store)
   const block = createBlock()
   const decode = createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 })
   for (const request of exportRequests({ requests: rowsABlock / SHAPE.spans, ...SHAPE })) {
     decode(block, request, { earliestNs: 0, latestNs: Number.MAX_VALUE })
   }
-  const native = encodeBlock(arranged(block))
+  const native = encodeBlock(block)
   const latenciesMs: number[] = []
   const startedAt = performance.now()
   const cpu = cpuClock()

@@ -10,7 +10,6 @@ import { createSpanDecoder } from '../../src/receiver/decode-spans.ts'
 import { DEFAULT_SPAN_LIMITS } from '../../src/receiver/limits.ts'
 import { encodeParts } from '../../src/receiver/native-block.ts'
 import { createBlock, SPAN_COLUMNS, TRACE_COLUMNS } from '../../src/receiver/native-columns.ts'
-import { inStorageOrder } from '../../src/receiver/row-order.ts'
 import type { ReceiverHandle } from '../../src/receiver/server.ts'
 import { isRefusal } from '../../src/receiver/sink.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
@@ -100,27 +99,6 @@ describe('the real engine', () => {
     await store.insertSpans({ rows: 6, native, columns, token: 'stray' })
     const spans = [...sampleSpans(3), ...sampleSpans(3, 10)]
     expect((await stored()).map(({ SpanId }) => SpanId)).toEqual(spans.map(({ spanId }) => spanId))
-  })
-
-  it('has nothing to sort in rows that are in its order', async () => {
-    const decode = createSpanDecoder({ limits: DEFAULT_SPAN_LIMITS, maxRowBytes: 1e9 })
-    const block = createBlock()
-    const request = ProtobufTraceSerializer.serializeRequest(readableOf(sampleSpans(50)))!
-    decode(block, request, { earliestNs: 0, latestNs: Number.MAX_VALUE })
-    const sortedBefore = async () => {
-      const query =
-        "SELECT sum(value) AS n FROM system.events WHERE event = 'MergeTreeDataWriterBlocksAlreadySorted'"
-      const answer = await store.client.query({ query, format: 'JSONEachRow' })
-      return Number((await answer.json<{ n: string }>())[0]!.n)
-    }
-    const insert = async (rows: typeof block, token: string) => {
-      const before = await sortedBefore()
-      const columns = SPAN_COLUMNS.map(({ name }) => name)
-      await store.insertSpans({ rows: 50, native: encodeParts(rows), columns, token })
-      return (await sortedBefore()) - before
-    }
-    const asTheyCame = await insert(block, 'as they came')
-    expect(await insert(inStorageOrder(block), 'in order')).toBe(asTheyCame + 1)
   })
 
   it('stores every span as it was', async () => {
