@@ -140,6 +140,20 @@ export function clockPairs({ bounds }: ClockLearner): ClockPair[] {
   return pairs
 }
 
+/** What is known anew takes the place of what was; of more pairs than are remembered those are left that are known anew. */
+export function mergeClocks(
+  before: readonly ClockPair[],
+  now: readonly ClockPair[],
+  most = MOST_CLOCKS.pairs,
+): ClockPair[] {
+  const byNames = new Map(now.map((pair) => [`${pair.from}\t${pair.to}`, pair]))
+  for (const pair of before) {
+    const key = `${pair.from}\t${pair.to}`
+    if (byNames.size < most && !byNames.has(key)) byNames.set(key, pair)
+  }
+  return [...byNames].sort(([a], [b]) => compare(a, b)).map(([, pair]) => pair)
+}
+
 type PairBounds = { loose: Bounds; tight: Bounds; offsetNs: number | undefined; lastBatch: number }
 /** Calls from one instance to another; `ascending`: so are their names. */
 type Direction = { bounds: PairBounds; ascending: boolean }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
+import { mergeClocks } from '../analysis/clocks.ts'
 import { createLearner } from '../analysis/learn.ts'
-import { createModel, type Model } from '../analysis/model.ts'
+import { createModel, type Model, NO_MODEL } from '../analysis/model.ts'
 import type { Structure } from '../analysis/structure.ts'
 import { type PublishedModel, publishModel, readNewestModel } from '../store/models.ts'
 import type { Store } from '../store/store.ts'
@@ -68,10 +69,14 @@ export function createDependencyModels(store: Store, log: Logger, mostBytes = MO
   async function publishWhatChanged(nowMs: number): Promise<void> {
     const newest = await readNewestModel(store)
     if (newest !== undefined) current = newest
-    const known = current?.model.structures ?? []
-    const model = createModel(bounded(new Map([...known, ...learner.model().structures])))
+    const { structures, clocks } = current?.model ?? NO_MODEL
+    const learned = learner.model()
+    const model = createModel(
+      bounded(new Map([...structures, ...learned.structures])),
+      mergeClocks(clocks, learned.clocks),
+    )
     counters.structures = model.structures.size
-    if (model.structures.size === 0) return
+    if (model.version === NO_MODEL.version) return
     const changed = model.version !== current?.model.version
     if (!changed && current !== undefined && nowMs - current.publishedMs < RENEW_AFTER_MS) return
     current = await publishModel(store, model, current?.number ?? 0)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { analyzeSpans } from '../../src/analysis/analyze.ts'
+import { mergeClocks } from '../../src/analysis/clocks.ts'
 import { createLearner, learnDependencies } from '../../src/analysis/learn.ts'
 import { appendSpan, createColumns, type SpanColumns } from '../../src/trace/columns.ts'
 import { createDictionary } from '../../src/trace/dictionary.ts'
@@ -104,5 +105,17 @@ describe('one offset per pair of instances', () => {
     // Twelve calls of each say nothing against twenty; where those were forgotten they are all there is.
     expect(clocksAfter(1000, before, after)).toEqual([4, 4])
     expect(clocksAfter(30, before, after)).toEqual([9, 4])
+  })
+})
+
+describe('mergeClocks', () => {
+  it('takes what is known anew, keeps what was, and no more than so many', () => {
+    const pair = (from: string, offsetNs: number) => ({ from, to: 'z', offsetNs })
+    const [before, now] = [
+      [pair('a', 1), pair('b', 1), pair('d', 1)],
+      [pair('b', 2), pair('c', 2)],
+    ]
+    expect(mergeClocks(before, now)).toEqual([pair('a', 1), pair('b', 2), pair('c', 2), pair('d', 1)])
+    expect(mergeClocks(before, now, 3)).toEqual([pair('a', 1), pair('b', 2), pair('c', 2)])
   })
 })

@@ -188,12 +188,21 @@ describe('the analyzer', () => {
     )
   })
 
+  it('knows clocks that are apart, as files analyzed at once do', async () => {
+    const spans = requests(0, 60)
+    await insertCollectorSpans(store, collectorSpansOf(spans))
+    await start().drain()
+    const { clocks } = (await readNewestModel(store))!.model
+    expect(clocks).not.toEqual([])
+    expect(clocks).toEqual(learnDependencies(spans).clocks)
+  })
+
   it('starts from what another one has published', async () => {
     await insertCollectorSpans(store, collectorSpansOf(requests(0, 40)))
     await start().drain()
     const first = (await readNewestModel(store))!
     // Too few to learn anything from.
-    await insertCollectorSpans(store, collectorSpansOf(requests(900, 5)))
+    await insertCollectorSpans(store, collectorSpansOf(requests(900, 2)))
     await start().drain()
     const rows = await samples()
     expect(new Set(rows.map((row) => Number(row.ModelVersion)))).toEqual(new Set([first.number]))
